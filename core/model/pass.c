@@ -1,0 +1,346 @@
+#include "model/pass_internal.h"
+
+#include "base/size.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { QUERY_BLOCK = 16, ROWS_A_CHUNK = 4, LINE_FLOATS = 16 };
+
+/* --- memory --- */
+
+typedef struct widths {
+    int64_t queries, keys, mlp, ple;
+} widths;
+
+static widths widest(const rs_config *c)
+{
+    widths w = {0, 0, 0, (int64_t)c->n_layers * c->ple_width};
+    for (int i = 0; i < c->n_layers; i++) {
+        const rs_layer_config *l = &c->layers[i];
+        int64_t q = (int64_t)c->n_heads * l->head_dim, k = (int64_t)l->n_kv_heads * l->head_dim;
+        if (q > w.queries) w.queries = q;
+        if (k > w.keys) w.keys = k;
+        if (l->intermediate > w.mlp) w.mlp = l->intermediate;
+    }
+    return w;
+}
+
+/* Hands out pieces of one allocation; with base NULL it only counts. */
+typedef struct carver {
+    float *base;
+    size_t floats;
+    bool overflow;
+} carver;
+
+static float *carve(carver *c, int64_t rows, int64_t width)
+{
+    size_t n;
+    if (!rs_mul_size((size_t)rows, (size_t)width, &n) || n > SIZE_MAX / 16 - c->floats)
+        c->overflow = true;
+    if (c->overflow) return NULL;
+    float *p = c->base ? c->base + c->floats : NULL;
+    c->floats += (n + LINE_FLOATS - 1) / LINE_FLOATS * LINE_FLOATS;
+    return p;
+}
+
+static void carve_all(rs_pass *p, carver *c)
+{
+    const rs_config *config = p->m->config;
+    const struct rs_model_store *s = p->m->store;
+    widths w = widest(config);
+    p->x = carve(c, p->n, config->hidden);
+    p->h = carve(c, p->n, config->hidden);
+    p->y = carve(c, p->n, config->hidden);
+    p->q = carve(c, p->n, w.queries);
+    p->att = carve(c, p->n, w.queries);
+    p->k = carve(c, p->n, w.keys);
+    p->v = carve(c, p->n, w.keys);
+    p->gate = carve(c, p->n, w.mlp);
+    p->up = carve(c, p->n, w.mlp);
+    p->ple = carve(c, p->n, w.ple);
+    p->ple_table = carve(c, p->n, w.ple);
+    p->ple_h = carve(c, p->n, config->ple_width);
+    p->scores = carve(c, p->rt->threads, p->scores_each);
+    p->position = (int64_t *)(void *)carve(c, p->n, 2);
+    for (int i = 0; i < s->n_ropes; i++) {
+        float *cosines = carve(c, p->n, s->ropes[i].n_pairs);
+        float *sines = carve(c, p->n, s->ropes[i].n_pairs);
+        if (p->cos) p->cos[i] = cosines, p->sin[i] = sines;
+    }
+}
+
+rs_status rs_pass_new(rs_pass *p, int64_t n, int64_t max_keys, rs_err *err)
+{
+    p->n = n;
+    p->max_keys = max_keys;
+    int64_t block = p->one_sequence && n > 1 ? QUERY_BLOCK : 1;
+    p->scores_each = (block * max_keys + LINE_FLOATS - 1) / LINE_FLOATS * LINE_FLOATS;
+    carver count = {NULL, 0, false};
+    carve_all(p, &count);
+    size_t ropes = (size_t)p->m->store->n_ropes;
+    p->memory = count.overflow ? NULL
+                               : aligned_alloc(64, (count.floats + LINE_FLOATS) * sizeof(float));
+    p->cos = calloc(ropes ? 2 * ropes : 1, sizeof *p->cos);
+    if (!p->memory || !p->cos) {
+        rs_pass_free(p);
+        return rs_fail(err, RS_E_NOMEM, "no memory for %lld tokens at once", (long long)n);
+    }
+    p->sin = p->cos + ropes;
+    carver give = {p->memory, 0, false};
+    carve_all(p, &give);
+    return RS_OK;
+}
+
+void rs_pass_free(rs_pass *p)
+{
+    free(p->memory);
+    free(p->cos);
+    p->memory = NULL;
+    p->cos = p->sin = NULL;
+}
+
+/* --- rows --- */
+
+typedef struct row_run {
+    const rs_pass *p;
+    void (*fn)(const rs_pass *p, int64_t row, void *ctx);
+    void *ctx;
+} row_run;
+
+static bool row_chunk(void *ctx, int64_t chunk, int worker)
+{
+    (void)worker;
+    const row_run *r = ctx;
+    int64_t end = (chunk + 1) * ROWS_A_CHUNK;
+    for (int64_t i = chunk * ROWS_A_CHUNK; i < end && i < r->p->n; i++) r->fn(r->p, i, r->ctx);
+    return true;
+}
+
+void rs_pass_rows(const rs_pass *p, void (*fn)(const rs_pass *p, int64_t row, void *ctx),
+                  void *ctx)
+{
+    row_run r = {p, fn, ctx};
+    rs_pool_run(p->rt->pool, (p->n + ROWS_A_CHUNK - 1) / ROWS_A_CHUNK, row_chunk, &r);
+}
+
+/* --- embeddings --- */
+
+static void embed_row(const rs_pass *p, int64_t row, void *ctx)
+{
+    (void)ctx;
+    const rs_config *c = p->m->config;
+    const struct rs_model_store *s = p->m->store;
+    rs_linear_row(p->rt->kernels, &p->m->embed, p->ids[row], (float)c->embed_scale,
+                  p->x + row * c->hidden);
+    for (int i = 0; i < s->n_ropes; i++) {
+        int64_t pairs = s->ropes[i].n_pairs;
+        rs_rope_angles(&s->ropes[i], p->position[row], p->cos[i] + row * pairs,
+                       p->sin[i] + row * pairs);
+    }
+}
+
+/* Per-layer inputs of one row: (norm(projection of x / sqrt(hidden)) + sqrt(P) row of the
+ * table) / sqrt(2). The projection lies in ple already. */
+static void ple_row(const rs_pass *p, int64_t row, void *ctx)
+{
+    (void)ctx;
+    const rs_config *c = p->m->config;
+    const rs_linear_kernels *k = p->rt->kernels->linear;
+    int64_t P = c->ple_width, all = P * c->n_layers;
+    float *ple = p->ple + row * all, *table = p->ple_table + row * all;
+    rs_linear_row(p->rt->kernels, &p->m->ple_embed, p->ids[row], sqrtf((float)P), table);
+    k->scale(ple, (float)pow((double)c->hidden, -0.5), all);
+    for (int i = 0; i < c->n_layers; i++)
+        k->rms_norm(ple + i * P, p->m->ple_norm, c->rms_eps, ple + i * P, P);
+    k->add(ple, table, all);
+    k->scale(ple, (float)0.70710678118654752440, all);
+}
+
+static rs_status make_ple(rs_pass *p, rs_err *err)
+{
+    const rs_config *c = p->m->config;
+    int64_t all = (int64_t)c->ple_width * c->n_layers;
+    rs_product product = {&p->m->ple_model_proj, p->x, p->ple, c->hidden, all, 0};
+    RS_TRY(rs_linear(p->rt, p->mode, &product, 1, p->n, err));
+    rs_pass_rows(p, ple_row, NULL);
+    return RS_OK;
+}
+
+rs_status rs_pass_start(rs_pass *p, int64_t first_position, rs_err *err)
+{
+    for (int64_t i = 0; i < p->n; i++)
+        p->position[i] = p->one_sequence ? first_position + i : p->kv[i]->length;
+    rs_pass_rows(p, embed_row, NULL);
+    return p->m->config->ple_width > 0 ? make_ple(p, err) : RS_OK;
+}
+
+/* --- one layer --- */
+
+typedef struct norm_step {
+    const float *from, *w;
+    float *to;
+} norm_step;
+
+static void norm_row(const rs_pass *p, int64_t row, void *ctx)
+{
+    const norm_step *s = ctx;
+    int64_t n = p->m->config->hidden;
+    p->rt->kernels->linear->rms_norm(s->from + row * n, s->w, p->m->config->rms_eps,
+                                     s->to + row * n, n);
+}
+
+/* x += norm(y; w) */
+static void add_normed_row(const rs_pass *p, int64_t row, void *ctx)
+{
+    const float *w = ctx;
+    const rs_linear_kernels *k = p->rt->kernels->linear;
+    int64_t n = p->m->config->hidden;
+    float *y = p->y + row * n;
+    if (w) k->rms_norm(y, w, p->m->config->rms_eps, y, n);
+    k->add(p->x + row * n, y, n);
+}
+
+static void norm(const rs_pass *p, const float *from, const float *w, float *to)
+{
+    norm_step s = {from, w, to};
+    rs_pass_rows(p, norm_row, &s);
+}
+
+static void turn_heads(const rs_pass *p, int layer, int64_t row, float *heads, int n_heads,
+                       const float *w)
+{
+    const rs_config *c = p->m->config;
+    const struct rs_model_store *s = p->m->store;
+    const rs_rope *r = &s->ropes[s->layer_rope[layer]];
+    const float *cosines = p->cos[s->layer_rope[layer]] + row * r->n_pairs;
+    const float *sines = p->sin[s->layer_rope[layer]] + row * r->n_pairs;
+    int hd = c->layers[layer].head_dim;
+    for (int h = 0; h < n_heads; h++) {
+        float *x = heads + (int64_t)h * hd;
+        if (w) p->rt->kernels->linear->rms_norm(x, w, c->rms_eps, x, hd);
+        rs_rope_turn(r, cosines, sines, x);
+    }
+}
+
+static void add_bias(const rs_pass *p, float *x, const float *bias, int64_t n)
+{
+    if (bias) p->rt->kernels->linear->add(x, bias, n);
+}
+
+static void store_kv(const rs_pass *p, int layer, int64_t row, const float *k, float *v)
+{
+    const rs_config *c = p->m->config;
+    const rs_layer_config *l = &c->layers[layer];
+    rs_kv_layer *own = &rs_pass_kv(p, row)->layers[layer];
+    size_t bytes = (size_t)l->head_dim * sizeof(float);
+    for (int h = 0; h < l->n_kv_heads; h++) {
+        float *vh = v + (int64_t)h * l->head_dim;
+        if (c->family->v_norm)
+            p->rt->kernels->linear->rms_norm(vh, NULL, c->rms_eps, vh, l->head_dim);
+        memcpy(rs_kv_row(own, own->k, h, l->head_dim, p->position[row]),
+               k + (int64_t)h * l->head_dim, bytes);
+        memcpy(rs_kv_row(own, own->v, h, l->head_dim, p->position[row]), vh, bytes);
+    }
+}
+
+/* Norms, RoPE and scale of one row's heads; its K and V go to the cache. */
+static void heads_row(const rs_pass *p, int64_t row, void *ctx)
+{
+    int layer = *(int *)ctx;
+    const rs_config *c = p->m->config;
+    const rs_layer_config *l = &c->layers[layer];
+    const rs_layer_weights *w = &p->m->layers[layer];
+    int64_t nq = (int64_t)c->n_heads * l->head_dim, nk = (int64_t)l->n_kv_heads * l->head_dim;
+    float *q = p->q + row * nq, *k = p->k + row * nk, *v = p->v + row * nk;
+    add_bias(p, q, w->q_bias, nq);
+    turn_heads(p, layer, row, q, c->n_heads, w->q_norm);
+    if (c->attn_scale != 1) p->rt->kernels->linear->scale(q, (float)c->attn_scale, nq);
+    if (l->is_sharer) return;
+    add_bias(p, k, w->k_bias, nk);
+    add_bias(p, v, w->v_bias, nk);
+    turn_heads(p, layer, row, k, l->n_kv_heads, w->k_norm);
+    store_kv(p, layer, row, k, v);
+}
+
+static rs_status attention_block(rs_pass *p, int i, rs_err *err)
+{
+    const rs_config *c = p->m->config;
+    const rs_layer_config *l = &c->layers[i];
+    const rs_layer_weights *w = &p->m->layers[i];
+    int64_t H = c->hidden, nq = (int64_t)c->n_heads * l->head_dim;
+    int64_t nk = (int64_t)l->n_kv_heads * l->head_dim;
+    norm(p, p->x, w->input_norm, p->h);
+    rs_product qkv[] = {{&w->q, p->h, p->q, H, nq, 0},
+                        {&w->k, p->h, p->k, H, nk, 0},
+                        {&w->v, p->h, p->v, H, nk, 0}};
+    RS_TRY(rs_linear(p->rt, p->mode, qkv, l->is_sharer ? 1 : 3, p->n, err));
+    rs_pass_rows(p, heads_row, &i);
+    rs_pass_attend(p, i);
+    rs_product o = {&w->o, p->att, p->y, nq, H, 0};
+    RS_TRY(rs_linear(p->rt, p->mode, &o, 1, p->n, err));
+    rs_pass_rows(p, add_normed_row, w->post_attn_norm);
+    return RS_OK;
+}
+
+static void gelu_row(const rs_pass *p, int64_t row, void *ctx)
+{
+    int64_t n = *(int64_t *)ctx;
+    p->rt->kernels->linear->gelu_mul(p->gate + row * n, p->up + row * n, n);
+}
+
+static rs_status mlp_block(rs_pass *p, int i, rs_err *err)
+{
+    const rs_layer_weights *w = &p->m->layers[i];
+    int64_t H = p->m->config->hidden, M = p->m->config->layers[i].intermediate;
+    norm(p, p->x, w->pre_mlp_norm, p->h);
+    rs_product in[] = {{&w->gate, p->h, p->gate, H, M, 0}, {&w->up, p->h, p->up, H, M, 0}};
+    RS_TRY(rs_linear(p->rt, p->mode, in, 2, p->n, err));
+    rs_pass_rows(p, gelu_row, &M);
+    rs_product out = {&w->down, p->gate, p->y, M, H, 0};
+    RS_TRY(rs_linear(p->rt, p->mode, &out, 1, p->n, err));
+    rs_pass_rows(p, add_normed_row, w->post_mlp_norm);
+    return RS_OK;
+}
+
+static void ple_gate_row(const rs_pass *p, int64_t row, void *ctx)
+{
+    int layer = *(int *)ctx;
+    int64_t P = p->m->config->ple_width, all = P * p->m->config->n_layers;
+    p->rt->kernels->linear->gelu_mul(p->ple_h + row * P, p->ple + row * all + layer * P, P);
+}
+
+static rs_status ple_block(rs_pass *p, int i, rs_err *err)
+{
+    const rs_layer_weights *w = &p->m->layers[i];
+    int64_t H = p->m->config->hidden, P = p->m->config->ple_width;
+    rs_product in = {&w->ple_gate, p->x, p->ple_h, H, P, 0};
+    RS_TRY(rs_linear(p->rt, p->mode, &in, 1, p->n, err));
+    rs_pass_rows(p, ple_gate_row, &i);
+    rs_product out = {&w->ple_proj, p->ple_h, p->y, P, H, 0};
+    RS_TRY(rs_linear(p->rt, p->mode, &out, 1, p->n, err));
+    rs_pass_rows(p, add_normed_row, w->ple_norm);
+    return RS_OK;
+}
+
+static void keep_input_row(const rs_pass *p, int64_t row, void *ctx)
+{
+    int layer = *(int *)ctx;
+    rs_kv *kv = rs_pass_kv(p, row);
+    int64_t H = p->m->config->hidden;
+    if (!kv->keep_inputs) return;
+    memcpy(kv->inputs[layer] + p->position[row] * H, p->x + row * H, (size_t)H * sizeof(float));
+    if (layer == 0) kv->ids[p->position[row]] = p->ids[row];
+}
+
+rs_status rs_pass_layer(rs_pass *p, int i, rs_err *err)
+{
+    rs_pass_rows(p, keep_input_row, &i);
+    RS_TRY(attention_block(p, i, err));
+    RS_TRY(mlp_block(p, i, err));
+    if (p->m->config->ple_width > 0) RS_TRY(ple_block(p, i, err));
+    float s = p->m->layers[i].layer_scalar;
+    if (s != 1) p->rt->kernels->linear->scale(p->x, s, p->n * p->m->config->hidden);
+    return RS_OK;
+}

@@ -1,0 +1,63 @@
+#include "model/model_internal.h"
+
+#include <math.h>
+
+/* The reference takes powers, quotients and products of angles in float32: the same here,
+ * so that far positions agree. */
+static void fill(rs_rope *r)
+{
+    for (int j = 0; j < r->n_pairs; j++) {
+        float exponent = (float)(2 * j) / (float)(2 * r->half);
+        r->freq[j] = 1.0f / powf((float)r->theta, exponent) / (float)r->factor;
+    }
+}
+
+static int find(const struct rs_model_store *s, const rs_layer_config *l)
+{
+    for (int i = 0; i < s->n_ropes; i++) {
+        const rs_rope *r = &s->ropes[i];
+        if (r->half == l->head_dim / 2 && r->n_pairs == l->rope_pairs &&
+            r->theta == l->rope_theta && r->factor == l->rope_factor)
+            return i;
+    }
+    return -1;
+}
+
+rs_status rs_rope_build(const rs_config *c, struct rs_model_store *s, rs_err *err)
+{
+    size_t n = (size_t)c->n_layers;
+    s->ropes = rs_arena_array(&s->arena, n, sizeof *s->ropes);
+    s->layer_rope = rs_arena_array(&s->arena, n, sizeof *s->layer_rope);
+    if (!s->ropes || !s->layer_rope) return rs_fail(err, RS_E_NOMEM, "no memory for a model");
+    for (int i = 0; i < c->n_layers; i++) {
+        const rs_layer_config *l = &c->layers[i];
+        s->layer_rope[i] = find(s, l);
+        if (s->layer_rope[i] >= 0) continue;
+        rs_rope *r = &s->ropes[s->n_ropes];
+        *r = (rs_rope){l->head_dim / 2, l->rope_pairs, l->rope_theta, l->rope_factor, NULL};
+        r->freq = rs_arena_array(&s->arena, (size_t)r->n_pairs, sizeof *r->freq);
+        if (!r->freq) return rs_fail(err, RS_E_NOMEM, "no memory for a model");
+        fill(r);
+        s->layer_rope[i] = s->n_ropes++;
+    }
+    return RS_OK;
+}
+
+void rs_rope_angles(const rs_rope *r, int64_t position, float *cos_, float *sin_)
+{
+    for (int j = 0; j < r->n_pairs; j++) {
+        float angle = (float)position * r->freq[j];
+        cos_[j] = cosf(angle);
+        sin_[j] = sinf(angle);
+    }
+}
+
+void rs_rope_turn(const rs_rope *r, const float *cos_, const float *sin_, float *x)
+{
+    float *far = x + r->half;
+    for (int j = 0; j < r->n_pairs; j++) {
+        float a = x[j], b = far[j];
+        x[j] = a * cos_[j] - b * sin_[j];
+        far[j] = b * cos_[j] + a * sin_[j];
+    }
+}

@@ -1,0 +1,155 @@
+#include "model/tokenizer_internal.h"
+
+#include <string.h>
+
+static const char space_mark[] = "\xe2\x96\x81"; /* U+2581 */
+
+static bool string_is(const rs_json *o, const char *key, const char *want)
+{
+    const char *s = rs_json_string(rs_json_get(o, key));
+    return s && strcmp(s, want) == 0;
+}
+
+static const char *type_of(const rs_json *part)
+{
+    const char *type = rs_json_string(rs_json_get(part, "type"));
+    return type ? type : "without a type";
+}
+
+static bool pattern_is(const rs_json *part, const char *want)
+{
+    return string_is(rs_json_get(part, "pattern"), "String", want);
+}
+
+static bool replaces(const rs_json *part, const char *from, const char *to)
+{
+    return string_is(part, "type", "Replace") && pattern_is(part, from) &&
+           string_is(part, "content", to);
+}
+
+/* A Sequence of one part stands for that part. */
+static const rs_json *only_part(const rs_json *part, const char *list)
+{
+    const rs_json *parts = rs_json_get(part, list);
+    bool one = string_is(part, "type", "Sequence") && rs_json_count(parts) == 1;
+    return one ? rs_json_first(parts) : part;
+}
+
+static rs_status check_normalizer(const rs_json *part, rs_err *err)
+{
+    part = only_part(part, "normalizers");
+    if (rs_json_is_null(part))
+        return rs_fail(
+            err, RS_E_UNSUPPORTED,
+            "a tokenizer without a normalizer is not supported (only the one that "
+            "replaces a space by U+2581 is)");
+    if (!replaces(part, " ", space_mark))
+        return rs_fail(err, RS_E_UNSUPPORTED,
+                       "the normalizer %s is not supported (only the one that replaces a "
+                       "space by U+2581 is)",
+                       type_of(part));
+    return RS_OK;
+}
+
+/* After the normalizer there is no space, so splitting at spaces does nothing. */
+static rs_status check_pre_tokenizer(const rs_json *part, rs_err *err)
+{
+    part = only_part(part, "pretokenizers");
+    if (rs_json_is_null(part)) return RS_OK;
+    if (string_is(part, "type", "Split") && pattern_is(part, " ") &&
+        !rs_json_true(rs_json_get(part, "invert")))
+        return RS_OK;
+    return rs_fail(err, RS_E_UNSUPPORTED,
+                   "the pre_tokenizer %s is not supported (only Split at a space is)",
+                   type_of(part));
+}
+
+static rs_status check_decoder(const rs_json *part, rs_err *err)
+{
+    const rs_json *d = rs_json_first(rs_json_get(part, "decoders"));
+    bool ok = string_is(part, "type", "Sequence") && replaces(d, space_mark, " ");
+    d = rs_json_next(d);
+    ok = ok && string_is(d, "type", "ByteFallback");
+    d = rs_json_next(d);
+    ok = ok && string_is(d, "type", "Fuse") && !rs_json_next(d);
+    if (ok) return RS_OK;
+    return rs_fail(
+        err, RS_E_UNSUPPORTED,
+        "the decoder %s is not supported (only Replace, ByteFallback, Fuse is)",
+        type_of(part));
+}
+
+/* The id of a TemplateProcessing's special token. */
+static rs_status template_id(const rs_tokenizer *t, const rs_json *part, const char *name,
+                             int32_t *id, rs_err *err)
+{
+    const rs_json *ids =
+        rs_json_get(rs_json_get(rs_json_get(part, "special_tokens"), name), "ids");
+    if (rs_json_count(ids) != 1)
+        return rs_fail(err, RS_E_UNSUPPORTED,
+                       "the post_processor's \"%s\" does not stand for one id", name);
+    int64_t v;
+    RS_TRY(rs_json_as_int(rs_json_first(ids), 0, RS_MAX_PIECES, "the post_processor's id",
+                          &v, err));
+    if (v >= t->pieces.n || !rs_piece_is(&t->pieces, (int32_t)v, RS_PIECE_PRESENT))
+        return rs_fail(err, RS_E_FORMAT,
+                       "the post_processor's \"%s\" is not in the vocabulary", name);
+    *id = (int32_t)v;
+    return RS_OK;
+}
+
+/* Only the form for a single text counts: [bos] text. */
+static rs_status check_post_processor(rs_tokenizer *t, const rs_json *part, rs_err *err)
+{
+    part = only_part(part, "processors");
+    if (rs_json_is_null(part)) return RS_OK;
+    if (!string_is(part, "type", "TemplateProcessing"))
+        return rs_fail(
+            err, RS_E_UNSUPPORTED,
+            "the post_processor %s is not supported (only TemplateProcessing is)",
+            type_of(part));
+    const rs_json *step = rs_json_first(rs_json_get(part, "single"));
+    const char *bos =
+        rs_json_string(rs_json_get(rs_json_get(step, "SpecialToken"), "id"));
+    if (bos) {
+        RS_TRY(template_id(t, part, bos, &t->bos, err));
+        t->adds_bos = true;
+        step = rs_json_next(step);
+    }
+    if (!rs_json_get(step, "Sequence") || rs_json_next(step))
+        return rs_fail(
+            err, RS_E_UNSUPPORTED,
+            "the post_processor does not put one token, or none, before the text "
+            "and nothing behind it");
+    return RS_OK;
+}
+
+static rs_status check_model(const rs_tokenizer_parts *p, rs_err *err)
+{
+    if (strcmp(p->model_type, "BPE") != 0)
+        return rs_fail(err, RS_E_UNSUPPORTED,
+                       "the tokenizer model %s is not supported (only BPE is)",
+                       p->model_type[0] ? p->model_type : "without a type");
+    if (p->has_dropout)
+        return rs_fail(err, RS_E_UNSUPPORTED, "BPE with dropout is not supported");
+    if (p->has_affixes)
+        return rs_fail(err, RS_E_UNSUPPORTED,
+                       "BPE with a subword prefix or a word suffix is not supported");
+    if (!p->byte_fallback)
+        return rs_fail(err, RS_E_UNSUPPORTED,
+                       "BPE without byte_fallback is not supported yet");
+    if (p->ignore_merges)
+        return rs_fail(err, RS_E_UNSUPPORTED,
+                       "BPE with ignore_merges is not supported yet");
+    return RS_OK;
+}
+
+rs_status rs_tokenizer_check_shape(rs_tokenizer *t, const rs_tokenizer_parts *parts,
+                                   rs_err *err)
+{
+    RS_TRY(check_normalizer(parts->normalizer, err));
+    RS_TRY(check_pre_tokenizer(parts->pre_tokenizer, err));
+    RS_TRY(check_model(parts, err));
+    RS_TRY(check_decoder(parts->decoder, err));
+    return check_post_processor(t, parts->post_processor, err);
+}

@@ -1,0 +1,75 @@
+#!/bin/sh
+# Proves the layering (docs/architecture.md): includes point down only, core calls nothing
+# that prints, exits or draws, and each foreign library has one door.
+lib=$1
+bad=0
+say() {
+    echo "lint: $*"
+    bad=1
+}
+
+# room: rooms that its files may include (besides itself)
+allowed() {
+    case $1 in
+    base) echo base ;;
+    tensor) echo base tensor ;;
+    store) echo base tensor store ;;
+    model) echo base tensor store model ;;
+    learn | merge) echo base tensor store model "$1" ;;
+    live) echo base tensor store model learn merge live ;;
+    esac
+}
+for folder in core/*/; do
+    room=$(basename "$folder")
+    rooms=$(allowed "$room")
+    [ -n "$rooms" ] || say "core/$room is not in the list of rooms"
+    for line in $(grep -rhoE '^#include "[a-z_]+/' "$folder" | sed 's/.*"//; s,/,,' | sort -u); do
+        case " $rooms " in
+        *" $line "*) ;;
+        *) say "core/$room includes $line/, which is not below it" ;;
+        esac
+    done
+done
+grep -rlE '^#include "(tui|eval)/' core && say "core includes a higher room"
+grep -rlE '^#include "tui/' eval 2>/dev/null && say "eval includes tui"
+
+one_door() { # header pattern, the only file or folder that may include it
+    for f in $(grep -rlE "^#include <($1)" core eval tui 2>/dev/null); do
+        case $f in
+        $2) ;;
+        *) say "$f includes <$1>: only $2 may" ;;
+        esac
+    done
+}
+one_door 'cjson/' 'core/base/json.c'
+one_door 'cblas|lapacke|openblas' 'core/tensor/blas.c'
+one_door 'n?curses' 'tui/term/*'
+one_door 'readline/' 'tui/term/prompt.c'
+one_door 'utf8proc' 'tui/draw/width.c'
+one_door 'pcre2' 'core/base/regex.c'
+one_door 'openssl/|xxhash' 'core/base/hash.c'
+
+if [ -n "$lib" ]; then
+    # snprintf into memory is fine; what reaches the world or ends the process is not
+    nm -u "$lib" 2>/dev/null | awk '{print $2}' | sort -u |
+        grep -xE '(printf|fprintf|vprintf|vfprintf|puts|putchar|fputs|fputc|fwrite|perror|exit|_exit|abort|getenv|initscr|time|clock_gettime|gettimeofday|__printf_chk|__fprintf_chk|__vfprintf_chk)|(ui_|ev_).*' |
+        while read -r symbol; do echo "$symbol"; done >"${TMPDIR:-/tmp}/ringside-lint.$$"
+    while read -r symbol; do say "libringside.a needs $symbol"; done <"${TMPDIR:-/tmp}/ringside-lint.$$"
+    rm -f "${TMPDIR:-/tmp}/ringside-lint.$$"
+    nm -g --defined-only "$lib" 2>/dev/null | awk 'NF == 3 && $3 !~ /^(rs_|__|_)/ {print $3}' |
+        sort -u | while read -r symbol; do echo "lint: libringside.a defines $symbol without rs_"; done
+fi
+
+# every header stands alone, and has its guard
+for h in $(git ls-files 'core/*.h' 'tui/*.h' 'eval/*.h'); do
+    grep -q '^#ifndef' "$h" || say "$h has no include guard"
+    ${CC:-gcc} -std=c11 -D_XOPEN_SOURCE=700 -D_DEFAULT_SOURCE -Icore -I. -fsyntax-only -x c "$h" 2>/dev/null ||
+        say "$h does not compile on its own"
+done
+
+if command -v shellcheck >/dev/null 2>&1; then
+    # shellcheck disable=SC2046
+    shellcheck -S warning $(git ls-files '*.sh') .ci/run || bad=1
+fi
+[ "$bad" -eq 0 ] && echo "lint: layering, doors, headers and scripts are in order"
+exit "$bad"
