@@ -48,6 +48,7 @@ ISA_OBJ := $(foreach isa,$(ISAS),$(ISA_SRC:%.c=$(FLAVOUR)/%.$(isa).o))
 CORE_OBJ := $(CORE_SRC:%.c=$(FLAVOUR)/%.o) $(ISA_OBJ)
 UI_OBJ := $(UI_SRC:%.c=$(FLAVOUR)/%.o)
 LIB := $(FLAVOUR)/libringside.a
+UI_LIB := $(FLAVOUR)/libringside-ui.a
 BIN := $(FLAVOUR)/ringside
 
 TEST_SRC := $(wildcard tests/unit/test_*.c)
@@ -71,6 +72,8 @@ $(BIN): $(FLAVOUR)/tui/main.o $(UI_OBJ) $(LIB)
 	$(Q)$(LINK) -o $@ $^ $(PKG_LIBS)
 
 $(LIB): $(CORE_OBJ)
+$(UI_LIB): $(UI_OBJ)
+$(LIB) $(UI_LIB):
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
@@ -88,7 +91,7 @@ $(foreach isa,$(ISAS),$(eval $(call isa_rule,$(isa))))
 
 $(TEST_BIN): $(FLAVOUR)/%: $(FLAVOUR)/%.o $(LIB)
 	$(Q)$(LINK) -o $@ $^ $(PKG_LIBS)
-$(UI_TEST_BIN) $(BENCH_BIN): $(FLAVOUR)/%: $(FLAVOUR)/%.o $(UI_OBJ) $(LIB)
+$(UI_TEST_BIN) $(BENCH_BIN): $(FLAVOUR)/%: $(FLAVOUR)/%.o $(UI_LIB) $(LIB)
 	$(Q)$(LINK) -o $@ $^ $(PKG_LIBS)
 
 programs: $(BIN) $(TEST_BIN) $(UI_TEST_BIN)

@@ -93,21 +93,31 @@ static int t_result;
 
 static __attribute__((unused)) rs_err t_err; /* for T_OK and T_FAILS: pass &t_err */
 
+/* root/below in a static buffer, one for each file that includes this; "" if too long. */
+static __attribute__((unused)) const char *t_join(const char *root, const char *below)
+{
+    static char path[1024];
+    size_t n = strlen(root), m = strlen(below);
+    path[0] = 0;
+    if (n + m + 2 > sizeof path) return path;
+    memcpy(path, root, n);
+    path[n] = '/';
+    memcpy(path + n + 1, below, m + 1);
+    return path;
+}
+
 /* Where the shared reference data lies, or NULL: then skip. RS_SHARED overrides. */
 static __attribute__((unused)) const char *t_shared(const char *below)
 {
-    static char path[1024];
     const char *root = getenv("RS_SHARED");
-    snprintf(path, sizeof path, "%s/%s", root ? root : "../shared", below);
+    const char *path = t_join(root ? root : "../shared", below);
     return access(path, R_OK) == 0 ? path : NULL;
 }
 
 /* A file of the project's own golden data. */
 static __attribute__((unused)) const char *t_golden(const char *below)
 {
-    static char path[1024];
-    snprintf(path, sizeof path, "tests/golden/%s", below);
-    return path;
+    return t_join("tests/golden", below);
 }
 
 /* A fresh folder for this test's files; removed by the runner's caller (make clean). */

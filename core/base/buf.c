@@ -84,6 +84,10 @@ void rs_buf_json_double(rs_buf *b, double v)
         rs_buf_puts(b, "null");
         return;
     }
+    if (fabs(v) < 1e15 && v == floor(v) && (v != 0 || !signbit(v))) {
+        rs_buf_printf(b, "%.0f", v); /* 10, not 1e+01 */
+        return;
+    }
     char text[40];
     for (int digits = 1; digits <= 17; digits++) {
         snprintf(text, sizeof text, "%.*g", digits, v);

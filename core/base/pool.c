@@ -6,22 +6,25 @@
 
 enum { SPIN_ROUNDS = 2000 };
 
-/* A run is published by raising `generation` under the mutex; workers that see a new
- * generation join, take chunks, and the last one out wakes the caller. Workers spin briefly
- * before they sleep, since decoding starts hundreds of short runs a second. */
+/* A run is open while `state` has the bit OPEN; its lower bits count the workers inside. A
+ * worker that wakes up enters only if the run is still open, so the caller waits for those
+ * that took chunks and never for those that slept through it: short runs cost no wake-up.
+ * Workers spin briefly before they sleep, since decoding starts hundreds of runs a second. */
 struct rs_pool {
     pthread_mutex_t mutex;
     pthread_cond_t wake, done;
     pthread_t *threads;
     int n_threads, n_started; /* n_threads counts the caller */
-    atomic_uint generation;
-    atomic_int active; /* workers still inside the present run */
+    atomic_uint generation;   /* of runs, to tell a new one */
+    atomic_uint state;
     atomic_bool quit, stop;
     atomic_llong next;
-    int64_t chunks;
+    int64_t chunks; /* these three do not change while a run is open */
     rs_chunk_fn fn;
     void *ctx;
 };
+
+#define OPEN 0x80000000u
 
 typedef struct worker_arg {
     rs_pool *pool;
@@ -48,15 +51,31 @@ static void relax(void)
 static unsigned wait_for_run(rs_pool *p, unsigned seen)
 {
     for (int i = 0; i < SPIN_ROUNDS; i++) {
-        if (atomic_load(&p->generation) != seen || atomic_load(&p->quit)) break;
+        unsigned now = atomic_load(&p->generation);
+        if (now != seen || atomic_load(&p->quit)) return now;
         relax();
     }
     pthread_mutex_lock(&p->mutex);
     while (atomic_load(&p->generation) == seen && !atomic_load(&p->quit))
         pthread_cond_wait(&p->wake, &p->mutex);
-    seen = atomic_load(&p->generation);
     pthread_mutex_unlock(&p->mutex);
-    return seen;
+    return atomic_load(&p->generation);
+}
+
+static bool enter(rs_pool *p)
+{
+    unsigned s = atomic_load(&p->state);
+    while (s & OPEN)
+        if (atomic_compare_exchange_weak(&p->state, &s, s + 1)) return true;
+    return false;
+}
+
+static void leave(rs_pool *p)
+{
+    if (atomic_fetch_sub(&p->state, 1) != 1) return; /* still open, or others inside */
+    pthread_mutex_lock(&p->mutex);
+    pthread_cond_signal(&p->done);
+    pthread_mutex_unlock(&p->mutex);
 }
 
 static void *worker_main(void *arg)
@@ -67,12 +86,9 @@ static void *worker_main(void *arg)
     while (true) {
         seen = wait_for_run(a.pool, seen);
         if (atomic_load(&a.pool->quit)) return NULL;
+        if (!enter(a.pool)) continue;
         take_chunks(a.pool, a.number);
-        if (atomic_fetch_sub(&a.pool->active, 1) == 1) {
-            pthread_mutex_lock(&a.pool->mutex);
-            pthread_cond_signal(&a.pool->done);
-            pthread_mutex_unlock(&a.pool->mutex);
-        }
+        leave(a.pool);
     }
 }
 
@@ -110,7 +126,8 @@ rs_status rs_pool_new(int threads, rs_pool **out, rs_err *err)
     for (int i = 1; i < threads; i++) {
         if (start_worker(p, i)) continue;
         rs_pool_free(p);
-        return rs_fail(err, RS_E_NOMEM, "thread %d of %d could not be started", i, threads);
+        return rs_fail(err, RS_E_NOMEM, "thread %d of %d could not be started", i,
+                       threads);
     }
     *out = p;
     return RS_OK;
@@ -123,7 +140,8 @@ void rs_pool_free(rs_pool *p)
     atomic_store(&p->quit, true);
     pthread_cond_broadcast(&p->wake);
     pthread_mutex_unlock(&p->mutex);
-    for (int i = 0; i < p->n_started; i++) pthread_join(p->threads[i], NULL);
+    for (int i = 0; i < p->n_started; i++)
+        pthread_join(p->threads[i], NULL);
     pthread_cond_destroy(&p->wake);
     pthread_cond_destroy(&p->done);
     pthread_mutex_destroy(&p->mutex);
@@ -131,7 +149,10 @@ void rs_pool_free(rs_pool *p)
     free(p);
 }
 
-int rs_pool_threads(const rs_pool *p) { return p ? p->n_threads : 1; }
+int rs_pool_threads(const rs_pool *p)
+{
+    return p ? p->n_threads : 1;
+}
 
 static bool run_alone(int64_t chunks, rs_chunk_fn fn, void *ctx)
 {
@@ -140,11 +161,27 @@ static bool run_alone(int64_t chunks, rs_chunk_fn fn, void *ctx)
     return true;
 }
 
-static void wait_for_workers(rs_pool *p)
+static void open_run(rs_pool *p)
 {
-    for (int i = 0; i < SPIN_ROUNDS && atomic_load(&p->active) > 0; i++) relax();
+    atomic_store(&p->next, 0);
+    atomic_store(&p->stop, false);
+    atomic_store(&p->state, OPEN);
     pthread_mutex_lock(&p->mutex);
-    while (atomic_load(&p->active) > 0) pthread_cond_wait(&p->done, &p->mutex);
+    atomic_fetch_add(&p->generation, 1);
+    pthread_cond_broadcast(&p->wake);
+    pthread_mutex_unlock(&p->mutex);
+}
+
+/* Lets nobody in any more and waits for those inside. */
+static void close_run(rs_pool *p)
+{
+    atomic_fetch_and(&p->state, ~OPEN);
+    for (int i = 0; i < SPIN_ROUNDS && atomic_load(&p->state) != 0; i++)
+        relax();
+    if (atomic_load(&p->state) == 0) return;
+    pthread_mutex_lock(&p->mutex);
+    while (atomic_load(&p->state) != 0)
+        pthread_cond_wait(&p->done, &p->mutex);
     pthread_mutex_unlock(&p->mutex);
 }
 
@@ -154,14 +191,8 @@ bool rs_pool_run(rs_pool *p, int64_t chunks, rs_chunk_fn fn, void *ctx)
     p->chunks = chunks;
     p->fn = fn;
     p->ctx = ctx;
-    atomic_store(&p->next, 0);
-    atomic_store(&p->stop, false);
-    atomic_store(&p->active, p->n_started);
-    pthread_mutex_lock(&p->mutex);
-    atomic_fetch_add(&p->generation, 1);
-    pthread_cond_broadcast(&p->wake);
-    pthread_mutex_unlock(&p->mutex);
+    open_run(p);
     take_chunks(p, 0);
-    wait_for_workers(p);
+    close_run(p);
     return !atomic_load(&p->stop);
 }

@@ -18,7 +18,7 @@ rs_status rs_failv(rs_err *err, rs_status code, const char *fmt, va_list ap)
 {
     if (!err) return code;
     err->code = code;
-    vsnprintf(err->msg, sizeof err->msg, fmt, ap);
+    vsnprintf(err->msg, sizeof err->msg, fmt ? fmt : "failed", ap);
     tidy(err->msg);
     return code;
 }

@@ -3,7 +3,10 @@
  * below the window. */
 #include "model/pass_internal.h"
 
-enum { BLOCK = 16 }; /* queries of one sequence that share a look at the keys */
+enum {
+    BLOCK = 16,          /* queries of one sequence that share a look at the keys */
+    SMALL_WORK = 1 << 19 /* multiplications that are done before a thread has woken */
+};
 
 typedef struct attention {
     const rs_pass *p;
@@ -32,8 +35,10 @@ static void soften(const rs_pass *p, int layer, int64_t row, float *scores, int6
         k->softcap(seen, (float)p->m->config->attn_softcap, end - first);
     double sum = k->exp_sum(seen, k->max(seen, end - first), end - first);
     k->scale(seen, (float)(1.0 / sum), end - first);
-    for (int64_t i = 0; i < first; i++) scores[i] = 0;
-    for (int64_t i = end; i < n; i++) scores[i] = 0;
+    for (int64_t i = 0; i < first; i++)
+        scores[i] = 0;
+    for (int64_t i = end; i < n; i++)
+        scores[i] = 0;
 }
 
 static void attend(const attention *a, int64_t row, int64_t n, int head, float *scores)
@@ -69,5 +74,8 @@ void rs_pass_attend(rs_pass *p, int layer)
 {
     attention a = {p, layer, p->one_sequence ? BLOCK : 1};
     int64_t blocks = (p->n + a.block - 1) / a.block;
-    rs_pool_run(p->rt->pool, blocks * p->m->config->n_heads, attend_chunk, &a);
+    const rs_config *c = p->m->config;
+    int64_t work = p->n * c->n_heads * c->layers[layer].head_dim * p->max_keys;
+    rs_pool *pool = work < SMALL_WORK ? NULL : p->rt->pool;
+    rs_pool_run(pool, blocks * c->n_heads, attend_chunk, &a);
 }

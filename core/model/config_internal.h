@@ -14,8 +14,8 @@ typedef struct config_reader {
 } config_reader;
 
 /* A needed whole number, at least 1. */
-rs_status rs_config_need(const config_reader *r, const char *key, int64_t max, int *out)
-    RS_MUST_USE;
+rs_status rs_config_need(const config_reader *r, const char *key, int64_t max,
+                         int *out) RS_MUST_USE;
 /* Types, head sizes, K/V sharing, MLP widths and RoPE of every layer. The scalar fields of
  * the config are set already. */
 rs_status rs_config_read_layers(const config_reader *r) RS_MUST_USE;

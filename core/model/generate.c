@@ -152,12 +152,6 @@ static rs_status read_pending(rs_generator *g, rs_progress_fn progress, void *ct
     return RS_OK;
 }
 
-rs_status rs_generator_prefill(rs_generator *g, rs_progress_fn progress, void *ctx,
-                               rs_err *err)
-{
-    return read_pending(g, progress, ctx, err);
-}
-
 rs_status rs_generator_weights_changed(rs_generator *g, int first, bool first_changed_kv,
                                        rs_progress_fn progress, void *ctx, rs_err *err)
 {
@@ -237,6 +231,13 @@ static rs_status read_running(rs_generator *const *g, int n, rs_err *err)
     }
     free_batch(&b);
     return s;
+}
+
+rs_status rs_generator_prefill(rs_generator *g, rs_progress_fn progress, void *ctx,
+                               rs_err *err)
+{
+    if (is_running(g)) return read_running(&g, 1, err); /* as a step would read it */
+    return read_pending(g, progress, ctx, err);
 }
 
 /* ---- one token ---- */

@@ -15,19 +15,20 @@ typedef struct rs_rope {
 } rs_rope;
 
 struct rs_model_store {
-    rs_arena arena;        /* norms, tables */
+    rs_arena arena; /* norms, tables */
     const rs_kernels *kernels;
-    unsigned char *bound;  /* [(n_layers + 1) * RS_MAX_SLOTS]; the last row: outside layers */
-    void *memory;          /* of rs_model_load, or NULL */
-    rs_rope *ropes;        /* the distinct ones */
+    unsigned char
+        *bound;     /* [(n_layers + 1) * RS_MAX_SLOTS]; the last row: outside layers */
+    void *memory;   /* of rs_model_load, or NULL */
+    rs_rope *ropes; /* the distinct ones */
     int n_ropes, *layer_rope; /* [n_layers] into ropes */
 };
 
 enum { RS_MAX_SLOTS = 32 };
 
 /* rope.c: fills the store's ropes from the config. */
-rs_status rs_rope_build(const rs_config *c, struct rs_model_store *store, rs_err *err)
-    RS_MUST_USE;
+rs_status rs_rope_build(const rs_config *c, struct rs_model_store *store,
+                        rs_err *err) RS_MUST_USE;
 /* cos, sin [n_pairs] of one position, from float32 angles as the reference computes them. */
 void rs_rope_angles(const rs_rope *r, int64_t position, float *cos, float *sin);
 /* Turns one head x [2 half] in place. */

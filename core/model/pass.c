@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { QUERY_BLOCK = 16, ROWS_A_CHUNK = 4, LINE_FLOATS = 16 };
+enum { QUERY_BLOCK = 16, ROWS_A_CHUNK = 4,
+    FEW_ROWS = 16, LINE_FLOATS = 16 };
 
 /* --- memory --- */
 
@@ -19,7 +20,8 @@ static widths widest(const rs_config *c)
     widths w = {0, 0, 0, (int64_t)c->n_layers * c->ple_width};
     for (int i = 0; i < c->n_layers; i++) {
         const rs_layer_config *l = &c->layers[i];
-        int64_t q = (int64_t)c->n_heads * l->head_dim, k = (int64_t)l->n_kv_heads * l->head_dim;
+        int64_t q = (int64_t)c->n_heads * l->head_dim,
+                k = (int64_t)l->n_kv_heads * l->head_dim;
         if (q > w.queries) w.queries = q;
         if (k > w.keys) w.keys = k;
         if (l->intermediate > w.mlp) w.mlp = l->intermediate;
@@ -80,12 +82,14 @@ rs_status rs_pass_new(rs_pass *p, int64_t n, int64_t max_keys, rs_err *err)
     carver count = {NULL, 0, false};
     carve_all(p, &count);
     size_t ropes = (size_t)p->m->store->n_ropes;
-    p->memory = count.overflow ? NULL
-                               : aligned_alloc(64, (count.floats + LINE_FLOATS) * sizeof(float));
+    p->memory = count.overflow
+                    ? NULL
+                    : aligned_alloc(64, (count.floats + LINE_FLOATS) * sizeof(float));
     p->cos = calloc(ropes ? 2 * ropes : 1, sizeof *p->cos);
     if (!p->memory || !p->cos) {
         rs_pass_free(p);
-        return rs_fail(err, RS_E_NOMEM, "no memory for %lld tokens at once", (long long)n);
+        return rs_fail(err, RS_E_NOMEM, "no memory for %lld tokens at once",
+                       (long long)n);
     }
     p->sin = p->cos + ropes;
     carver give = {p->memory, 0, false};
@@ -114,7 +118,8 @@ static bool row_chunk(void *ctx, int64_t chunk, int worker)
     (void)worker;
     const row_run *r = ctx;
     int64_t end = (chunk + 1) * ROWS_A_CHUNK;
-    for (int64_t i = chunk * ROWS_A_CHUNK; i < end && i < r->p->n; i++) r->fn(r->p, i, r->ctx);
+    for (int64_t i = chunk * ROWS_A_CHUNK; i < end && i < r->p->n; i++)
+        r->fn(r->p, i, r->ctx);
     return true;
 }
 
@@ -122,23 +127,30 @@ void rs_pass_rows(const rs_pass *p, void (*fn)(const rs_pass *p, int64_t row, vo
                   void *ctx)
 {
     row_run r = {p, fn, ctx};
-    rs_pool_run(p->rt->pool, (p->n + ROWS_A_CHUNK - 1) / ROWS_A_CHUNK, row_chunk, &r);
+    rs_pool *pool = p->n < FEW_ROWS ? NULL : p->rt->pool; /* waking costs more than a row */
+    rs_pool_run(pool, (p->n + ROWS_A_CHUNK - 1) / ROWS_A_CHUNK, row_chunk, &r);
 }
 
 /* --- embeddings --- */
 
-static void embed_row(const rs_pass *p, int64_t row, void *ctx)
+static void rope_row(const rs_pass *p, int64_t row)
 {
-    (void)ctx;
-    const rs_config *c = p->m->config;
     const struct rs_model_store *s = p->m->store;
-    rs_linear_row(p->rt->kernels, &p->m->embed, p->ids[row], (float)c->embed_scale,
-                  p->x + row * c->hidden);
     for (int i = 0; i < s->n_ropes; i++) {
         int64_t pairs = s->ropes[i].n_pairs;
         rs_rope_angles(&s->ropes[i], p->position[row], p->cos[i] + row * pairs,
                        p->sin[i] + row * pairs);
     }
+}
+
+static void embed_row(const rs_pass *p, int64_t row, void *ctx)
+{
+    (void)ctx;
+    const rs_config *c = p->m->config;
+    rs_linear_row(p->rt->kernels, &p->m->embed, p->ids[row], (float)c->embed_scale,
+                  p->x + row * c->hidden);
+    rope_row(p, row);
+    rs_pass_kv(p, row)->ids[p->position[row]] = p->ids[row];
 }
 
 /* Per-layer inputs of one row: (norm(projection of x / sqrt(hidden)) + sqrt(P) row of the
@@ -158,6 +170,16 @@ static void ple_row(const rs_pass *p, int64_t row, void *ctx)
     k->scale(ple, (float)0.70710678118654752440, all);
 }
 
+static void keep_ple_row(const rs_pass *p, int64_t row, void *ctx)
+{
+    (void)ctx;
+    rs_kv *kv = rs_pass_kv(p, row);
+    int64_t all = (int64_t)p->m->config->ple_width * p->m->config->n_layers;
+    if (kv->keep_inputs)
+        memcpy(kv->ple + p->position[row] * all, p->ple + row * all,
+               (size_t)all * sizeof(float));
+}
+
 static rs_status make_ple(rs_pass *p, rs_err *err)
 {
     const rs_config *c = p->m->config;
@@ -165,15 +187,52 @@ static rs_status make_ple(rs_pass *p, rs_err *err)
     rs_product product = {&p->m->ple_model_proj, p->x, p->ple, c->hidden, all, 0};
     RS_TRY(rs_linear(p->rt, p->mode, &product, 1, p->n, err));
     rs_pass_rows(p, ple_row, NULL);
+    rs_pass_rows(p, keep_ple_row, NULL);
     return RS_OK;
+}
+
+static void set_positions(rs_pass *p, int64_t first)
+{
+    for (int64_t i = 0; i < p->n; i++)
+        p->position[i] = p->one_sequence ? first + i : p->kv[i]->length;
 }
 
 rs_status rs_pass_start(rs_pass *p, int64_t first_position, rs_err *err)
 {
-    for (int64_t i = 0; i < p->n; i++)
-        p->position[i] = p->one_sequence ? first_position + i : p->kv[i]->length;
+    set_positions(p, first_position);
     rs_pass_rows(p, embed_row, NULL);
     return p->m->config->ple_width > 0 ? make_ple(p, err) : RS_OK;
+}
+
+static void restart_row(const rs_pass *p, int64_t row, void *ctx)
+{
+    int first = *(int *)ctx;
+    const rs_config *c = p->m->config;
+    const rs_kv *kv = rs_pass_kv(p, row);
+    int64_t H = c->hidden, all = (int64_t)c->ple_width * c->n_layers;
+    memcpy(p->x + row * H, kv->inputs[first] + p->position[row] * H, (size_t)H * sizeof(float));
+    memcpy(p->ple + row * all, kv->ple + p->position[row] * all, (size_t)all * sizeof(float));
+    rope_row(p, row);
+}
+
+void rs_pass_restart(rs_pass *p, int64_t first_position, int first)
+{
+    set_positions(p, first_position);
+    rs_pass_rows(p, restart_row, &first);
+}
+
+rs_pass rs_pass_view(const rs_pass *p, int64_t from)
+{
+    const rs_config *c = p->m->config;
+    rs_pass v = *p;
+    v.n -= from;
+    v.row0 += from;
+    v.ids += from;
+    v.position += from;
+    v.x += from * c->hidden;
+    v.h += from * c->hidden;
+    v.ple += from * c->ple_width * c->n_layers;
+    return v;
 }
 
 /* --- one layer --- */
@@ -208,14 +267,14 @@ static void norm(const rs_pass *p, const float *from, const float *w, float *to)
     rs_pass_rows(p, norm_row, &s);
 }
 
-static void turn_heads(const rs_pass *p, int layer, int64_t row, float *heads, int n_heads,
-                       const float *w)
+static void turn_heads(const rs_pass *p, int layer, int64_t row, float *heads,
+                       int n_heads, const float *w)
 {
     const rs_config *c = p->m->config;
     const struct rs_model_store *s = p->m->store;
     const rs_rope *r = &s->ropes[s->layer_rope[layer]];
-    const float *cosines = p->cos[s->layer_rope[layer]] + row * r->n_pairs;
-    const float *sines = p->sin[s->layer_rope[layer]] + row * r->n_pairs;
+    const float *cosines = p->cos[s->layer_rope[layer]] + (p->row0 + row) * r->n_pairs;
+    const float *sines = p->sin[s->layer_rope[layer]] + (p->row0 + row) * r->n_pairs;
     int hd = c->layers[layer].head_dim;
     for (int h = 0; h < n_heads; h++) {
         float *x = heads + (int64_t)h * hd;
@@ -245,42 +304,64 @@ static void store_kv(const rs_pass *p, int layer, int64_t row, const float *k, f
     }
 }
 
-/* Norms, RoPE and scale of one row's heads; its K and V go to the cache. */
-static void heads_row(const rs_pass *p, int64_t row, void *ctx)
+/* Norm, RoPE and scale of one row's queries. */
+static void queries_row(const rs_pass *p, int64_t row, void *ctx)
 {
     int layer = *(int *)ctx;
     const rs_config *c = p->m->config;
-    const rs_layer_config *l = &c->layers[layer];
-    const rs_layer_weights *w = &p->m->layers[layer];
-    int64_t nq = (int64_t)c->n_heads * l->head_dim, nk = (int64_t)l->n_kv_heads * l->head_dim;
-    float *q = p->q + row * nq, *k = p->k + row * nk, *v = p->v + row * nk;
-    add_bias(p, q, w->q_bias, nq);
-    turn_heads(p, layer, row, q, c->n_heads, w->q_norm);
+    int64_t nq = (int64_t)c->n_heads * c->layers[layer].head_dim;
+    float *q = p->q + row * nq;
+    add_bias(p, q, p->m->layers[layer].q_bias, nq);
+    turn_heads(p, layer, row, q, c->n_heads, p->m->layers[layer].q_norm);
     if (c->attn_scale != 1) p->rt->kernels->linear->scale(q, (float)c->attn_scale, nq);
-    if (l->is_sharer) return;
+}
+
+/* Norms and RoPE of one row's K and V, on their way to the cache. */
+static void keys_row(const rs_pass *p, int64_t row, void *ctx)
+{
+    int layer = *(int *)ctx;
+    const rs_layer_config *l = &p->m->config->layers[layer];
+    const rs_layer_weights *w = &p->m->layers[layer];
+    int64_t nk = (int64_t)l->n_kv_heads * l->head_dim;
+    float *k = p->k + row * nk, *v = p->v + row * nk;
     add_bias(p, k, w->k_bias, nk);
     add_bias(p, v, w->v_bias, nk);
     turn_heads(p, layer, row, k, l->n_kv_heads, w->k_norm);
     store_kv(p, layer, row, k, v);
 }
 
-static rs_status attention_block(rs_pass *p, int i, rs_err *err)
+static void heads_row(const rs_pass *p, int64_t row, void *ctx)
+{
+    queries_row(p, row, ctx);
+    keys_row(p, row, ctx);
+}
+
+/* The parts of a layer's attention input: h must be there. */
+static rs_status project(rs_pass *p, int i, bool queries, bool keys, rs_err *err)
 {
     const rs_config *c = p->m->config;
     const rs_layer_config *l = &c->layers[i];
     const rs_layer_weights *w = &p->m->layers[i];
     int64_t H = c->hidden, nq = (int64_t)c->n_heads * l->head_dim;
     int64_t nk = (int64_t)l->n_kv_heads * l->head_dim;
-    norm(p, p->x, w->input_norm, p->h);
-    rs_product qkv[] = {{&w->q, p->h, p->q, H, nq, 0},
-                        {&w->k, p->h, p->k, H, nk, 0},
-                        {&w->v, p->h, p->v, H, nk, 0}};
-    RS_TRY(rs_linear(p->rt, p->mode, qkv, l->is_sharer ? 1 : 3, p->n, err));
-    rs_pass_rows(p, heads_row, &i);
+    rs_product all[3];
+    int n = 0;
+    if (queries) all[n++] = (rs_product){&w->q, p->h, p->q, H, nq, 0};
+    if (keys) all[n++] = (rs_product){&w->k, p->h, p->k, H, nk, 0};
+    if (keys) all[n++] = (rs_product){&w->v, p->h, p->v, H, nk, 0};
+    RS_TRY(rs_linear(p->rt, p->mode, all, n, p->n, err));
+    rs_pass_rows(p, queries && keys ? heads_row : queries ? queries_row : keys_row, &i);
+    return RS_OK;
+}
+
+static rs_status mix_heads(rs_pass *p, int i, rs_err *err)
+{
+    int64_t H = p->m->config->hidden;
+    int64_t nq = (int64_t)p->m->config->n_heads * p->m->config->layers[i].head_dim;
     rs_pass_attend(p, i);
-    rs_product o = {&w->o, p->att, p->y, nq, H, 0};
+    rs_product o = {&p->m->layers[i].o, p->att, p->y, nq, H, 0};
     RS_TRY(rs_linear(p->rt, p->mode, &o, 1, p->n, err));
-    rs_pass_rows(p, add_normed_row, w->post_attn_norm);
+    rs_pass_rows(p, add_normed_row, p->m->layers[i].post_attn_norm);
     return RS_OK;
 }
 
@@ -295,7 +376,8 @@ static rs_status mlp_block(rs_pass *p, int i, rs_err *err)
     const rs_layer_weights *w = &p->m->layers[i];
     int64_t H = p->m->config->hidden, M = p->m->config->layers[i].intermediate;
     norm(p, p->x, w->pre_mlp_norm, p->h);
-    rs_product in[] = {{&w->gate, p->h, p->gate, H, M, 0}, {&w->up, p->h, p->up, H, M, 0}};
+    rs_product in[] = {{&w->gate, p->h, p->gate, H, M, 0},
+                       {&w->up, p->h, p->up, H, M, 0}};
     RS_TRY(rs_linear(p->rt, p->mode, in, 2, p->n, err));
     rs_pass_rows(p, gelu_row, &M);
     rs_product out = {&w->down, p->gate, p->y, M, H, 0};
@@ -308,7 +390,8 @@ static void ple_gate_row(const rs_pass *p, int64_t row, void *ctx)
 {
     int layer = *(int *)ctx;
     int64_t P = p->m->config->ple_width, all = P * p->m->config->n_layers;
-    p->rt->kernels->linear->gelu_mul(p->ple_h + row * P, p->ple + row * all + layer * P, P);
+    p->rt->kernels->linear->gelu_mul(p->ple_h + row * P, p->ple + row * all + layer * P,
+                                     P);
 }
 
 static rs_status ple_block(rs_pass *p, int i, rs_err *err)
@@ -331,16 +414,28 @@ static void keep_input_row(const rs_pass *p, int64_t row, void *ctx)
     int64_t H = p->m->config->hidden;
     if (!kv->keep_inputs) return;
     memcpy(kv->inputs[layer] + p->position[row] * H, p->x + row * H, (size_t)H * sizeof(float));
-    if (layer == 0) kv->ids[p->position[row]] = p->ids[row];
+    kv->deep[p->position[row]] = layer == p->m->config->n_layers - 1;
 }
 
-rs_status rs_pass_layer(rs_pass *p, int i, rs_err *err)
+static rs_status rest_of_layer(rs_pass *p, int i, rs_err *err)
 {
-    rs_pass_rows(p, keep_input_row, &i);
-    RS_TRY(attention_block(p, i, err));
+    if (p->n == 0) return RS_OK;
+    RS_TRY(mix_heads(p, i, err));
     RS_TRY(mlp_block(p, i, err));
     if (p->m->config->ple_width > 0) RS_TRY(ple_block(p, i, err));
     float s = p->m->layers[i].layer_scalar;
     if (s != 1) p->rt->kernels->linear->scale(p->x, s, p->n * p->m->config->hidden);
     return RS_OK;
+}
+
+rs_status rs_pass_layer(rs_pass *p, int i, int64_t carry, rs_err *err)
+{
+    bool owns = !p->m->config->layers[i].is_sharer;
+    rs_pass_rows(p, keep_input_row, &i);
+    norm(p, p->x, p->m->layers[i].input_norm, p->h);
+    RS_TRY(project(p, i, carry == 0, owns, err));
+    if (carry == 0) return rest_of_layer(p, i, err);
+    rs_pass view = rs_pass_view(p, carry);
+    if (view.n > 0) RS_TRY(project(&view, i, true, false, err));
+    return rest_of_layer(&view, i, err);
 }

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PATH_LIMIT = 4096, MAX_SHARDS = 10000, MAX_INDEX = RS_SAFETENSORS_MAX_HEADER };
+enum { PATH_LIMIT = 4096, MAX_SHARDS = 10000, MAX_INDEX = 32 << 20 };
 
 static bool ends_with(const char *s, const char *end)
 {

@@ -214,12 +214,14 @@ static rs_status get_tensor_type(cursor *c, rs_tensor *t)
             "read here",
             c->g->path, t->name, type, foreign_type(type));
     int64_t row = t->n_dims ? t->dim[t->n_dims - 1] : 1;
-    if (row % rs_dtype_of(t->dtype)->block != 0 ||
-        !rs_dtype_bytes(t->dtype, t->n_elements, &t->n_bytes))
+    if (row % rs_dtype_of(t->dtype)->block != 0)
         return rs_fail(c->err, RS_E_FORMAT,
                        "%s: tensor %.200s has rows of %" PRId64
                        " values, which are no whole blocks of %s",
                        c->g->path, t->name, row, rs_dtype_name(t->dtype));
+    if (!rs_dtype_bytes(t->dtype, t->n_elements, &t->n_bytes))
+        return rs_fail(c->err, RS_E_FORMAT, "%s: tensor %.200s's size in bytes overflows",
+                       c->g->path, t->name);
     return RS_OK;
 }
 

@@ -14,7 +14,6 @@ static const int64_t max_number = (int64_t)1 << 53;
 
 /* Tables grow on the heap and move into the arena when their sizes are known. */
 typedef struct parse {
-    const char *path;
     uint64_t data_start, data_bytes;
     rs_arena *arena;
     rs_pull *json;
@@ -33,9 +32,9 @@ typedef struct entry {
     int64_t begin, end;
 } entry;
 
-static rs_status no_memory(const parse *p, rs_err *err)
+static rs_status no_memory(rs_err *err)
 {
-    return rs_fail(err, RS_E_NOMEM, "no memory for the header of %s", p->path);
+    return rs_fail(err, RS_E_NOMEM, "no memory for the header");
 }
 
 static bool grow(void *table, size_t each, int n, int *cap)
@@ -56,16 +55,16 @@ static rs_status read_pair(parse *p, const rs_pull_event *key, rs_err *err)
 {
     rs_pull_event e;
     if (!grow(&p->metadata, sizeof *p->metadata, p->n_metadata, &p->cap_metadata))
-        return no_memory(p, err);
+        return no_memory(err);
     rs_string_pair *m = &p->metadata[p->n_metadata];
     m->key = rs_arena_strndup(p->arena, key->text, key->n);
-    if (!m->key) return no_memory(p, err);
+    if (!m->key) return no_memory(err);
     RS_TRY(rs_pull_next(p->json, &e, err));
     if (e.kind != RS_PULL_STRING)
-        return rs_fail(err, RS_E_FORMAT, "%s: __metadata__ \"%.100s\" is not a string",
-                       p->path, m->key);
+        return rs_fail(err, RS_E_FORMAT, "__metadata__ \"%.100s\" is not a string",
+                       m->key);
     m->value = rs_arena_strndup(p->arena, e.text, e.n);
-    if (!m->value) return no_memory(p, err);
+    if (!m->value) return no_memory(err);
     p->n_metadata++;
     return RS_OK;
 }
@@ -75,9 +74,8 @@ static rs_status read_metadata(parse *p, rs_err *err)
     rs_pull_event e;
     RS_TRY(rs_pull_next(p->json, &e, err));
     if (e.kind != RS_PULL_OBJECT)
-        return rs_fail(err, RS_E_FORMAT, "%s: __metadata__ is not an object", p->path);
-    if (p->has_metadata)
-        return rs_fail(err, RS_E_FORMAT, "%s has __metadata__ twice", p->path);
+        return rs_fail(err, RS_E_FORMAT, "__metadata__ is not an object");
+    if (p->has_metadata) return rs_fail(err, RS_E_FORMAT, "it has __metadata__ twice");
     p->has_metadata = true;
     while (true) {
         RS_TRY(rs_pull_next(p->json, &e, err));
@@ -206,17 +204,15 @@ static rs_status read_tensor(parse *p, const rs_pull_event *key, rs_err *err)
     entry e = {0};
     bool was = false;
     if (key->n == 0 || memchr(key->text, 0, key->n))
-        return rs_fail(err, RS_E_FORMAT,
-                       "%s: a tensor's name is empty or has a zero in it", p->path);
+        return rs_fail(err, RS_E_FORMAT, "a tensor's name is empty or has a zero in it");
     char *name = rs_arena_strndup(p->arena, key->text, key->n);
     if (!name || !grow(&p->tensors, sizeof *p->tensors, p->n_tensors, &p->cap_tensors) ||
         !rs_map_put(&p->names, name, key->n, p->n_tensors, &was))
-        return no_memory(p, err);
-    if (was)
-        return rs_fail(err, RS_E_FORMAT, "%s has the tensor %.200s twice", p->path, name);
+        return no_memory(err);
+    if (was) return rs_fail(err, RS_E_FORMAT, "it has the tensor %.200s twice", name);
     rs_status s = read_entry(p, &e, err);
     if (s == RS_OK) s = check_entry(p, &e, err);
-    if (s != RS_OK) return rs_err_prefix(err, "%s: tensor %.200s", p->path, name);
+    if (s != RS_OK) return rs_err_prefix(err, "tensor %.200s", name);
     e.t.name = e.t.stored_name = name;
     p->tensors[p->n_tensors++] = e.t;
     return RS_OK;
@@ -239,22 +235,20 @@ static rs_status check_cover(const parse *p, rs_err *err)
         const rs_tensor *t = &p->tensors[i];
         if (t->offset < at)
             return rs_fail(err, RS_E_FORMAT,
-                           "%s: tensors %.150s and %.150s share %" PRIu64
+                           "tensors %.150s and %.150s share %" PRIu64
                            " bytes at data offset %" PRIu64,
-                           p->path, before, t->name, at - t->offset,
-                           t->offset - p->data_start);
+                           before, t->name, at - t->offset, t->offset - p->data_start);
         if (t->offset > at)
             return rs_fail(err, RS_E_FORMAT,
-                           "%s: %" PRIu64
-                           " bytes before tensor %.200s belong to no tensor",
-                           p->path, t->offset - at, t->name);
+                           "%" PRIu64 " bytes before tensor %.200s belong to no tensor",
+                           t->offset - at, t->name);
         at = t->offset + t->n_bytes;
         before = t->name;
     }
     if (at != end)
         return rs_fail(err, RS_E_FORMAT,
-                       "%s: %" PRIu64 " bytes after the last tensor belong to no tensor",
-                       p->path, end - at);
+                       "%" PRIu64 " bytes after the last tensor belong to no tensor",
+                       end - at);
     return RS_OK;
 }
 
@@ -263,7 +257,7 @@ static rs_status read_members(parse *p, rs_err *err)
     rs_pull_event e;
     RS_TRY(rs_pull_next(p->json, &e, err));
     if (e.kind != RS_PULL_OBJECT)
-        return rs_fail(err, RS_E_FORMAT, "%s: the header is not a JSON object", p->path);
+        return rs_fail(err, RS_E_FORMAT, "the header is not a JSON object");
     while (true) {
         RS_TRY(rs_pull_next(p->json, &e, err));
         if (e.kind == RS_PULL_OBJECT_END) break;
@@ -282,7 +276,7 @@ static rs_status hand_over(const parse *p, rs_safetensors *out, rs_err *err)
     out->tensors = rs_arena_array(p->arena, (size_t)p->n_tensors, sizeof *out->tensors);
     out->metadata =
         rs_arena_array(p->arena, (size_t)p->n_metadata, sizeof *out->metadata);
-    if (!out->tensors || !out->metadata) return no_memory(p, err);
+    if (!out->tensors || !out->metadata) return no_memory(err);
     if (p->n_tensors)
         memcpy(out->tensors, p->tensors, (size_t)p->n_tensors * sizeof *out->tensors);
     if (p->n_metadata)
@@ -301,16 +295,15 @@ rs_status rs_safetensors_parse(const char *header, size_t n, const char *path,
     if (file_bytes < start)
         return rs_fail(err, RS_E_FORMAT,
                        "%s: the header of %zu bytes ends after the file", path, n);
-    parse p = {
-        .path = path, .data_start = start, .data_bytes = file_bytes - start, .arena = a};
-    rs_status s = rs_pull_memory(header, n, path, &p.json, err);
+    parse p = {.data_start = start, .data_bytes = file_bytes - start, .arena = a};
+    rs_status s = rs_pull_memory(header, n, "the header", &p.json, err);
     if (s == RS_OK) s = read_members(&p, err);
     if (s == RS_OK) s = hand_over(&p, out, err);
     rs_pull_close(p.json);
     rs_map_free(&p.names);
     free(p.tensors);
     free(p.metadata);
-    return s;
+    return s == RS_OK ? s : rs_err_prefix(err, "%s", path);
 }
 
 static rs_status header_length(int fd, const char *path, uint64_t size, uint64_t *n,

@@ -107,6 +107,7 @@ static rs_status start(rs_writer *w, const char *folder, const rs_write_plan *pl
     RS_TRY(rs_os_lock_folder(w->partial, &w->lock_fd, err));
     RS_TRY(rs_os_clear_folder(w->partial, err));
     RS_TRY(check_room(w, err));
+    RS_TRY(rs_writer_count_leaves(w, err));
     for (int i = 0; i < w->n_shards; i++)
         RS_TRY(start_shard(w, i, err));
     for (int i = 0; i < w->n_slots; i++)

@@ -41,6 +41,8 @@ struct rs_writer {
 
 /* Copies and checks the plan, cuts it into shards and lays the tensors out in each. */
 rs_status rs_writer_lay_out(rs_writer *w, const rs_write_plan *plan, rs_err *err);
+/* Makes the tables that follow what was written: once it is known that it fits the disk. */
+rs_status rs_writer_count_leaves(rs_writer *w, rs_err *err);
 /* The header of a shard with its length in front. */
 void rs_writer_header(const rs_writer *w, int shard, rs_buf *out);
 void rs_writer_index(const rs_writer *w, rs_buf *out); /* model.safetensors.index.json */

@@ -9,6 +9,7 @@ enum {
     MATVEC_BYTES = 96 << 10,   /* of weights that one chunk reads, at most */
     CHUNKS_PER_THREAD = 4,     /* at least, where the rows suffice */
     THIN_FLOATS = 16 << 10,    /* widened at a time where few tokens share a pass */
+    SMALL_WORK = 1 << 19,      /* multiplications done before another thread has woken */
     FAST_ROWS = 192,           /* about, for BLAS */
     FAST_TOKENS = 16,          /* from here on BLAS pays */
     CACHE_LINE = 64
@@ -30,6 +31,7 @@ typedef struct run {
     float *scratch;       /* `each` floats a worker */
     int64_t each, total;  /* total: chunks */
     int64_t matvec_rows;  /* rows of all products, to find the chunk's size */
+    int64_t work;         /* multiplications */
 } run;
 
 static int64_t row_bytes(const rs_matrix *m)
@@ -124,6 +126,7 @@ static void plan(run *u)
         u->total += (m->rows + rows - 1) / rows;
         int64_t floats = u->n == 1 || m->dtype == RS_DTYPE_F32 ? 0 : rows * m->cols;
         if (floats > u->each) u->each = floats;
+        u->work += m->rows * m->cols * u->n;
     }
     u->each = round_up(u->each, CACHE_LINE / (int64_t)sizeof(float));
 }
@@ -133,7 +136,7 @@ rs_status rs_linear(const rs_runtime *rt, rs_linear_mode mode, const rs_product 
 {
     if (n <= 0) return RS_OK;
     bool fast = mode == RS_LINEAR_FAST && n >= FAST_TOKENS;
-    run u = {rt, products, count, n, fast, NULL, 0, 0, 0};
+    run u = {.rt = rt, .products = products, .count = count, .n = n, .fast = fast};
     plan(&u);
     if (u.each > 0) {
         size_t bytes = (size_t)u.each * (size_t)rt->threads * sizeof(float);
@@ -142,7 +145,7 @@ rs_status rs_linear(const rs_runtime *rt, rs_linear_mode mode, const rs_product 
             return rs_fail(err, RS_E_NOMEM, "no memory for %zu bytes of widened weights",
                            bytes);
     }
-    rs_pool_run(rt->pool, u.total, one_chunk, &u);
+    rs_pool_run(u.work < SMALL_WORK ? NULL : rt->pool, u.total, one_chunk, &u);
     free(u.scratch);
     return RS_OK;
 }

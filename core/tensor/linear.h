@@ -2,8 +2,8 @@
  *
  * A matrix stays in its stored dtype and is widened on the way into the registers. What a
  * dot product gives is defined once for all dtypes: the row is widened exactly as rs_to_f32
- * does, element k is multiplied into partial sum k % 16 in rising order of k, and the 16 sums
- * are joined pairwise (8 apart, then 4, 2, 1). So for one instruction set a product has the
+ * does, element k is multiplied into partial sum k % 32 in rising order of k, and the 32 sums
+ * are joined pairwise (16 apart, then 8, 4, 2, 1). So for one instruction set a product has the
  * same bits whatever the dtype's path, the number of rows, of columns of the other operand
  * (tokens, sequences) and of threads. Instruction sets differ in the last bits: where there
  * is a fused multiply-add it is used. Products of many tokens at once (RS_LINEAR_FAST) go

@@ -42,8 +42,10 @@ static float *array(const rs_checkpoint *c, const char *name, int64_t *n)
     *n = t->n_elements;
     if (t->dtype == RS_DTYPE_I64) {
         int64_t *raw = malloc((size_t)t->n_bytes + 8);
-        if (rs_checkpoint_read_raw(c, t, 0, (size_t)t->n_bytes, raw, &t_err) != RS_OK) exit(1);
-        for (int64_t i = 0; i < *n; i++) p[i] = (float)raw[i];
+        if (rs_checkpoint_read_raw(c, t, 0, (size_t)t->n_bytes, raw, &t_err) != RS_OK)
+            exit(1);
+        for (int64_t i = 0; i < *n; i++)
+            p[i] = (float)raw[i];
         free(raw);
     } else if (rs_checkpoint_read_f32(c, t, 0, *n, p, &t_err) != RS_OK) {
         exit(1);
@@ -57,7 +59,8 @@ static int64_t ids_of(const rs_checkpoint *c, int i, int32_t *ids)
     int64_t n = 0;
     snprintf(name, sizeof name, "ids.%d", i);
     float *f = array(c, name, &n);
-    for (int64_t k = 0; f && k < n && k < MAX_IDS; k++) ids[k] = (int32_t)f[k];
+    for (int64_t k = 0; f && k < n && k < MAX_IDS; k++)
+        ids[k] = (int32_t)f[k];
     free(f);
     return n;
 }
@@ -75,7 +78,8 @@ static double worst(const float *a, const float *b, int64_t n)
 static double largest(const float *a, int64_t n)
 {
     double w = 0;
-    for (int64_t i = 0; i < n; i++) w = fmax(w, fabs((double)a[i]));
+    for (int64_t i = 0; i < n; i++)
+        w = fmax(w, fabs((double)a[i]));
     return w;
 }
 
@@ -87,7 +91,8 @@ typedef struct hidden_check {
     double worst; /* relative to the layer's largest */
 } hidden_check;
 
-static void check_hidden(void *ctx, int where, int64_t first, int64_t n, const float *rows)
+static void check_hidden(void *ctx, int where, int64_t first, int64_t n,
+                         const float *rows)
 {
     hidden_check *h = ctx;
     char name[48];
@@ -125,8 +130,8 @@ static void check_fixture(const char *model, const char *fixture, double limit)
         rs_kv *kv;
         T_OK(rs_kv_new(s.config, NULL, &kv, &t_err));
         hidden_check h = {f, s.config->n_layers, s.config->hidden, 0};
-        rs_forward_options o = {.want = RS_WANT_ALL, .trace = i == 1 ? check_hidden : NULL,
-                                .trace_ctx = &h};
+        rs_forward_options o = {
+            .want = RS_WANT_ALL, .trace = i == 1 ? check_hidden : NULL, .trace_ctx = &h};
         T_OK(rs_forward(&s.rt, s.model, kv, ids, n, &o, got, &t_err));
         double w = worst(got, want, all);
         if (!(w <= limit)) T_FAIL("%s sequence %d: logits off by %.3g", model, i, w);
@@ -139,11 +144,26 @@ static void check_fixture(const char *model, const char *fixture, double limit)
     close_subject(&s);
 }
 
-static void gemma4_e4b(void) { check_fixture("gemma4_e4b", "gemma4_e4b", 2e-4); }
-static void gemma4_e2b(void) { check_fixture("gemma4_e2b", "gemma4_e2b", 2e-4); }
-static void gemma4_v64(void) { check_fixture("gemma4_v64", "gemma4_v64", 2e-4); }
-static void gemma4_multimodal(void) { check_fixture("gemma4_e4b_mm", "gemma4_e4b", 2e-4); }
-static void gemma3(void) { check_fixture("gemma3", "gemma3", 9e-5); }
+static void gemma4_e4b(void)
+{
+    check_fixture("gemma4_e4b", "gemma4_e4b", 2e-4);
+}
+static void gemma4_e2b(void)
+{
+    check_fixture("gemma4_e2b", "gemma4_e2b", 2e-4);
+}
+static void gemma4_v64(void)
+{
+    check_fixture("gemma4_v64", "gemma4_v64", 2e-4);
+}
+static void gemma4_multimodal(void)
+{
+    check_fixture("gemma4_e4b_mm", "gemma4_e4b", 2e-4);
+}
+static void gemma3(void)
+{
+    check_fixture("gemma3", "gemma3", 9e-5);
+}
 
 static void check_sparring(const char *which, double limit, double logprob_limit)
 {
@@ -194,14 +214,21 @@ static void check_sparring(const char *which, double limit, double logprob_limit
     close_subject(&s);
 }
 
-static void sparring_it(void) { check_sparring("it", 6e-4, 3e-4); }
-static void sparring_pt(void) { check_sparring("pt", 4e-4, 2e-4); }
+static void sparring_it(void)
+{
+    check_sparring("it", 6e-4, 3e-4);
+}
+static void sparring_pt(void)
+{
+    check_sparring("pt", 4e-4, 2e-4);
+}
 
 /* --- against itself --- */
 
 static int64_t long_ids(const subject *s, int32_t *ids, int64_t n)
 {
-    for (int64_t i = 0; i < n; i++) ids[i] = (int32_t)(20 + (i * 37 + i * i * 11) % 350);
+    for (int64_t i = 0; i < n; i++)
+        ids[i] = (int32_t)(20 + (i * 37 + i * i * 11) % 350);
     ids[0] = s->config->bos >= 0 ? s->config->bos : 2;
     return n;
 }
@@ -223,9 +250,9 @@ static void run_pieces(const subject *s, const int32_t *ids, int64_t n, int64_t 
 
 static void decode_equals_prefill(void)
 {
-    static const char *const models[] = {"tests/golden/models/gemma4_e4b",
-                                         "tests/golden/models/gemma4_e2b",
-                                         "tests/golden/models/gemma3", "recipes/sparring/it"};
+    static const char *const models[] = {
+        "tests/golden/models/gemma4_e4b", "tests/golden/models/gemma4_e2b",
+        "tests/golden/models/gemma3", "recipes/sparring/it"};
     for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
         subject s;
         int32_t ids[MAX_IDS];
@@ -278,13 +305,16 @@ static void run_batch(const subject *s, int width, int64_t n, float *logits)
     long_ids(s, ids, n);
     int64_t V = s->config->vocab;
     float *all = malloc((size_t)(V * width) * sizeof *all);
-    for (int i = 0; i < width; i++) T_OK(rs_kv_new(s->config, NULL, &kv[i], &t_err));
+    for (int i = 0; i < width; i++)
+        T_OK(rs_kv_new(s->config, NULL, &kv[i], &t_err));
     for (int64_t t = 0; t < n; t++) {
-        for (int i = 0; i < width; i++) row[i] = i == width / 2 ? ids[t] : 30 + i + (int)t;
+        for (int i = 0; i < width; i++)
+            row[i] = i == width / 2 ? ids[t] : 30 + i + (int)t;
         T_OK(rs_forward_batch(&s->rt, s->model, kv, row, width, all, &t_err));
     }
     memcpy(logits, all + V * (width / 2), (size_t)V * sizeof *logits);
-    for (int i = 0; i < width; i++) rs_kv_free(kv[i]);
+    for (int i = 0; i < width; i++)
+        rs_kv_free(kv[i]);
     free(all);
 }
 
@@ -339,8 +369,10 @@ static void instruction_sets_agree(void)
         if (open_subject("recipes/sparring/it", 2, isas[i], &s) != RS_OK) continue;
         float *now = malloc((size_t)s.config->vocab * sizeof *now);
         run_pieces(&s, ids, long_ids(&s, ids, 100), 99, now);
-        if (first) T_TRUE(worst(first, now, s.config->vocab) <= 2e-4);
-        else first = now;
+        if (first)
+            T_TRUE(worst(first, now, s.config->vocab) <= 2e-4);
+        else
+            first = now;
         tried++;
         close_subject(&s);
     }
@@ -388,16 +420,20 @@ static void recompute_equals_fresh(void)
     T_OK(rs_kv_new(s.config, &keep, &kv, &t_err));
     T_OK(rs_forward(&s.rt, s.model, kv, ids, n, &o, b, &t_err));
     for (int layer = s.config->n_layers - 1; layer >= 0; layer--) {
-        const rs_matrix *w = layer % 2 ? &s.model->layers[layer].q : &s.model->layers[layer].up;
+        const rs_matrix *w =
+            layer % 2 ? &s.model->layers[layer].q : &s.model->layers[layer].up;
         uint16_t *bits = (uint16_t *)(uintptr_t)w->data;
-        for (int64_t i = 0; i < w->rows * w->cols; i += 3) bits[i] ^= 0x10;
+        for (int64_t i = 0; i < w->rows * w->cols; i += 3)
+            bits[i] ^= 0x10;
         if (layer == 4) {
-            T_FAILS(rs_kv_recompute(&s.rt, s.model, kv, layer, true, stop_at_once, NULL, b, &t_err),
+            T_FAILS(rs_kv_recompute(&s.rt, s.model, kv, layer, true, stop_at_once, NULL,
+                                    b, &t_err),
                     RS_E_CANCELLED, "cancelled");
-            T_FAILS(rs_forward(&s.rt, s.model, kv, ids, 1, &o, b, &t_err), RS_E_INVALID, "stale");
+            T_FAILS(rs_forward(&s.rt, s.model, kv, ids, 1, &o, b, &t_err), RS_E_INVALID,
+                    "stale");
         }
-        T_OK(rs_kv_recompute(&s.rt, s.model, kv, layer == 4 ? 6 : layer, true, NULL, NULL, b,
-                             &t_err));
+        T_OK(rs_kv_recompute(&s.rt, s.model, kv, layer == 4 ? 6 : layer, true, NULL, NULL,
+                             b, &t_err));
         run_pieces(&s, ids, n, n, a);
         double off = worst(a, b, V);
         if (!(off <= 2e-4)) T_FAIL("layer %d: off by %.3g", layer, off);
@@ -421,14 +457,15 @@ static void refusals(void)
     ids[2] = 6;
     T_FAILS(rs_forward(&s.rt, s.model, kv, ids, 6, NULL, NULL, &t_err), RS_E_INVALID,
             "at most 4");
-    T_FAILS(rs_kv_recompute(&s.rt, s.model, kv, 0, true, NULL, NULL, NULL, &t_err), RS_E_INVALID,
-            "keep");
+    T_FAILS(rs_kv_recompute(&s.rt, s.model, kv, 1, true, NULL, NULL, NULL, &t_err),
+            RS_E_INVALID, "keep");
     rs_kv_free(kv);
     close_subject(&s);
 }
 
-T_MAIN(T_TEST(gemma4_e4b), T_TEST(gemma4_e2b), T_TEST(gemma4_v64), T_TEST(gemma4_multimodal),
-       T_TEST(gemma3), T_TEST(sparring_it), T_TEST(sparring_pt), T_TEST(decode_equals_prefill),
-       T_TEST(batch_after_prefill),
-       T_TEST(batch_does_not_show), T_TEST(threads_do_not_show), T_TEST(instruction_sets_agree),
-       T_TEST(truncated_goes_on), T_TEST(recompute_equals_fresh), T_TEST(refusals))
+T_MAIN(T_TEST(gemma4_e4b), T_TEST(gemma4_e2b), T_TEST(gemma4_v64),
+       T_TEST(gemma4_multimodal), T_TEST(gemma3), T_TEST(sparring_it),
+       T_TEST(sparring_pt), T_TEST(decode_equals_prefill), T_TEST(batch_after_prefill),
+       T_TEST(batch_does_not_show), T_TEST(threads_do_not_show),
+       T_TEST(instruction_sets_agree), T_TEST(truncated_goes_on),
+       T_TEST(recompute_equals_fresh), T_TEST(refusals))

@@ -49,11 +49,13 @@ typedef struct stream_check {
 } stream_check;
 
 /* The norm of the residual stream at the listed positions, relative. */
-static void check_stream(void *ctx, int where, int64_t first, int64_t n, const float *rows)
+static void check_stream(void *ctx, int where, int64_t first, int64_t n,
+                         const float *rows)
 {
     stream_check *c = ctx;
     const rs_json *point = rs_json_first(c->points);
-    for (int i = -1; i < where && point; i++) point = rs_json_next(point);
+    for (int i = -1; i < where && point; i++)
+        point = rs_json_next(point);
     const rs_json *l2 = rs_json_first(rs_json_get(point, "l2"));
     for (int k = 0; l2; l2 = rs_json_next(l2), k++) {
         int64_t at = c->positions[k] - first;
@@ -74,7 +76,8 @@ static const rs_json *points_of(const rs_json *layers, const char *id, stream_ch
         if (strcmp(rs_json_string(rs_json_get(v, "prompt")), id) != 0) continue;
         int k = 0;
         const rs_json *p = rs_json_first(rs_json_get(v, "positions"));
-        for (; p && k < 8; p = rs_json_next(p)) c->positions[k++] = (int64_t)rs_json_number(p);
+        for (; p && k < 8; p = rs_json_next(p))
+            c->positions[k++] = (int64_t)rs_json_number(p);
         return rs_json_get(v, "points");
     }
     return NULL;
@@ -89,8 +92,8 @@ static void check_prompt(const subject *s, const rs_json *prompt, const rs_json 
     rs_kv *kv;
     stream_check c = {.hidden = s->config->hidden, .n_layers = s->config->n_layers};
     c.points = points_of(layers, id, &c);
-    rs_forward_options o = {.want = RS_WANT_ALL, .trace = c.points ? check_stream : NULL,
-                            .trace_ctx = &c};
+    rs_forward_options o = {
+        .want = RS_WANT_ALL, .trace = c.points ? check_stream : NULL, .trace_ctx = &c};
     T_OK(rs_kv_new(s->config, NULL, &kv, &t_err));
     T_OK(rs_forward(&s->rt, s->model, kv, ids, n, &o, logits, &t_err));
     const rs_json *want = rs_json_first(rs_json_get(prompt, "logprobs"));
@@ -128,10 +131,12 @@ static void prompts(void)
 {
     const char *gguf = getenv("RS_GEMMA270");
     rs_json *doc = fixture("prompts.json"), *layers = fixture("layers.json");
-    if (!gguf || !doc || !layers) T_SKIP("RS_GEMMA270 does not name the GGUF of Gemma 3 270M");
+    if (!gguf || !doc || !layers)
+        T_SKIP("RS_GEMMA270 does not name the GGUF of Gemma 3 270M");
     subject s;
     T_OK(open_gguf(gguf, &s));
-    for (const rs_json *p = rs_json_first(doc); p && t_result == T_PASSED; p = rs_json_next(p))
+    for (const rs_json *p = rs_json_first(doc); p && t_result == T_PASSED;
+         p = rs_json_next(p))
         check_prompt(&s, p, layers);
     close_subject(&s);
     rs_json_free(doc);
@@ -154,7 +159,8 @@ static double window_nll(const subject *s, const int32_t *ids, int64_t n)
     if (rs_kv_new(s->config, NULL, &kv, &t_err) == RS_OK &&
         rs_forward(&s->rt, s->model, kv, row, n + 1, &o, logits, &t_err) == RS_OK) {
         sum = 0;
-        for (int64_t t = 0; t < n; t++) sum -= rs_logprob(logits + t * V, V, row[t + 1], NULL);
+        for (int64_t t = 0; t < n; t++)
+            sum -= rs_logprob(logits + t * V, V, row[t + 1], NULL);
         rs_kv_free(kv);
     }
     free(logits);

@@ -20,17 +20,18 @@ typedef struct ui_setup {
     const rs_runtime *rt;
     rs_resolve_fn resolve; /* names like org/name; NULL: paths only */
     void *resolve_ctx;
-    const char *open;    /* recipe file or merged folder; NULL: the session's, else the demo */
-    const char *session; /* text of the last UI_FX_SESSION, or NULL */
-    const char *library; /* folder of the program's own recipes and prompts.jsonl */
+    const char
+        *open; /* recipe file or merged folder; NULL: the session's, else the demo */
+    const char *session;    /* text of the last UI_FX_SESSION, or NULL */
+    const char *library;    /* folder of the program's own recipes and prompts.jsonl */
     bool library_installed; /* never written to: saves go to data/recipes */
-    const char *data;    /* $XDG_DATA_HOME/ringside */
-    const char *cwd;     /* absolute; where merged folders go */
-    const char *home;    /* for ~ in paths; may be NULL */
-    const char *program; /* argv[0] of jobs: "ringside" if NULL */
+    const char *data;       /* $XDG_DATA_HOME/ringside */
+    const char *cwd;        /* absolute; where merged folders go */
+    const char *home;       /* for ~ in paths; may be NULL */
+    const char *program;    /* argv[0] of jobs: "ringside" if NULL */
     ui_glyph_level glyphs;
-    bool mono;           /* no colour at all */
-    const char *theme;   /* NULL: dark */
+    bool mono;         /* no colour at all */
+    const char *theme; /* NULL: dark */
     int width, height;
     double now, wall;
 } ui_setup;
@@ -38,8 +39,8 @@ typedef struct ui_setup {
 /* Fails only where nothing can be shown at all (no memory). A recipe that cannot be opened
  * is said on the screen, and the demo or nothing is open instead. fx receives what is to be
  * done first (follow, measure, generate). */
-rs_status ui_app_init(const ui_setup *s, ui_app **out, ui_effects *fx, rs_err *err)
-    RS_MUST_USE;
+rs_status ui_app_init(const ui_setup *s, ui_app **out, ui_effects *fx,
+                      rs_err *err) RS_MUST_USE;
 void ui_app_free(ui_app *a); /* NULL is fine */
 void ui_update(ui_app *a, const ui_msg *m, ui_effects *fx);
 /* Clears and fills the grid (at its size), sets its glyph level and mono from the options. */

@@ -15,27 +15,35 @@
 
 typedef struct ui_app ui_app; /* app.h */
 
-typedef enum ui_screen_id { UI_RING, UI_DUEL, UI_BOARD, UI_JOBS, UI_RECIPES, UI_MODELS,
-                            UI_DETAIL, UI_N_SCREENS } ui_screen_id;
+typedef enum ui_screen_id {
+    UI_RING,
+    UI_DUEL,
+    UI_BOARD,
+    UI_JOBS,
+    UI_RECIPES,
+    UI_MODELS,
+    UI_DETAIL,
+    UI_N_SCREENS
+} ui_screen_id;
 #define UI_ON(s) (1u << (s))
 #define UI_EVERYWHERE (~0u)
 
 typedef struct ui_args {
-    const char *line;  /* all that stands after the name, blanks trimmed; "" from a key */
-    int n;             /* words, split at blanks, quotes respected */
+    const char *line; /* all that stands after the name, blanks trimmed; "" from a key */
+    int n;            /* words, split at blanks, quotes respected */
     char *word[32];
-    int key;           /* that ran it, or 0 */
-    char *owned;       /* memory of line and words, if parsed */
+    int key;     /* that ran it, or 0 */
+    char *owned; /* memory of line and words, if parsed */
 } ui_args;
 
 typedef struct ui_command {
     const char *name;
-    const char *keys;     /* names joined by blanks: "j Down"; NULL: none */
-    const char *args;     /* "SELECTOR OPVALUE", "[N]"; NULL: none. Types: screens.md 3 */
+    const char *keys; /* names joined by blanks: "j Down"; NULL: none */
+    const char *args; /* "SELECTOR OPVALUE", "[N]"; NULL: none. Types: screens.md 3 */
     unsigned screens;
-    const char *group;    /* heading in help: "values", "select", "work" ... */
-    const char *help;     /* one line */
-    bool is_edit;         /* one undo step if the recipe changed */
+    const char *group; /* heading in help: "values", "select", "work" ... */
+    const char *help;  /* one line */
+    bool is_edit;      /* one undo step if the recipe changed */
     /* Writes the answer for the message row with ui_say (app.h). A false means refused: the
      * sentence says why, and a `:` line stays in the prompt. */
     bool (*run)(ui_app *a, const ui_args *args, ui_effects *fx);

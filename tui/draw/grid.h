@@ -15,12 +15,43 @@
 
 /* The roles of screens.md 1.5; a snapshot prints their letters (ui_role_letter). */
 typedef enum ui_role {
-    UI_TEXT, UI_DIM, UI_ACCENT, UI_HEAD, UI_TAB, UI_CURSOR, UI_FOCUS, UI_MARK, UI_EDIT, UI_KEY,
-    UI_STALE, UI_WARN, UI_ERROR, UI_GOOD,
-    UI_HEAT0, UI_HEAT1, UI_HEAT2, UI_HEAT3, UI_HEAT4, UI_HEAT5, UI_HEAT6, UI_HEAT7, UI_HEAT8,
+    UI_TEXT,
+    UI_DIM,
+    UI_ACCENT,
+    UI_HEAD,
+    UI_TAB,
+    UI_CURSOR,
+    UI_FOCUS,
+    UI_MARK,
+    UI_EDIT,
+    UI_KEY,
+    UI_STALE,
+    UI_WARN,
+    UI_ERROR,
+    UI_GOOD,
+    UI_HEAT0,
+    UI_HEAT1,
+    UI_HEAT2,
+    UI_HEAT3,
+    UI_HEAT4,
+    UI_HEAT5,
+    UI_HEAT6,
+    UI_HEAT7,
+    UI_HEAT8,
     UI_HEAT9,
-    UI_BAR_EMPTY, UI_BAR, UI_SERIES0, UI_SERIES1, UI_SERIES2, UI_SERIES3,
-    UI_SLOP, UI_REPEAT, UI_CONTRAST, UI_DIVERGE, UI_SURPRISE1, UI_SURPRISE2, UI_SURPRISE4,
+    UI_BAR_EMPTY,
+    UI_BAR,
+    UI_SERIES0,
+    UI_SERIES1,
+    UI_SERIES2,
+    UI_SERIES3,
+    UI_SLOP,
+    UI_REPEAT,
+    UI_CONTRAST,
+    UI_DIVERGE,
+    UI_SURPRISE1,
+    UI_SURPRISE2,
+    UI_SURPRISE4,
     UI_N_ROLES
 } ui_role;
 char ui_role_letter(ui_role r);
@@ -30,14 +61,18 @@ typedef struct ui_cell {
     uint8_t width, role;
 } ui_cell;
 
-typedef enum ui_glyph_level { UI_GLYPHS_ASCII, UI_GLYPHS_BLOCK, UI_GLYPHS_BRAILLE } ui_glyph_level;
+typedef enum ui_glyph_level {
+    UI_GLYPHS_ASCII,
+    UI_GLYPHS_BLOCK,
+    UI_GLYPHS_BRAILLE
+} ui_glyph_level;
 
 typedef struct ui_grid {
     int width, height;
     ui_cell *cells; /* [height, width] */
     ui_glyph_level glyphs;
-    bool mono;                /* no colour: views add the marks of screens.md 1.5 */
-    int cursor_x, cursor_y;   /* where the terminal's cursor belongs; -1: hidden */
+    bool mono;              /* no colour: views add the marks of screens.md 1.5 */
+    int cursor_x, cursor_y; /* where the terminal's cursor belongs; -1: hidden */
 } ui_grid;
 
 typedef struct ui_rect {

@@ -9,7 +9,7 @@
 extern const rs_convert_kernels RS_ISA_TABLE(rs_convert_kernels);
 extern const rs_linear_kernels RS_ISA_TABLE(rs_linear_kernels);
 
-enum { LANES = 16 }; /* partial sums of a dot product */
+enum { LANES = 32 }; /* partial sums of a dot product */
 
 #ifdef __AVX2__
 #include "tensor/isa/linear_avx2.h"
@@ -35,11 +35,14 @@ static void rms_norm(const float *x, const float *w, double eps, float *y, int64
 }
 
 /* exp by 2^n times a Taylor polynomial on [-ln 2 / 2, ln 2 / 2] (its error 5e-9), with ln 2 in
- * two parts so that the rest is exact. Arguments are held to [-87, 88]. */
-static inline float exp_of(float x)
+ * two parts so that the rest is exact. Arguments are held to [-88, 88], where the ends give 0
+ * and 1.7e38; by integer steps, since a comparison of floats would keep compilers from making
+ * this a vector loop. NaN stays NaN by the last sum. */
+static inline float exp_of(float v)
 {
-    x = x < -87.0f ? -87.0f : x;
-    x = x > 88.0f ? 88.0f : x;
+    uint32_t bits = rs_bits_of(v), mag = bits & 0x7fffffffu;
+    mag = mag < 0x42b00000u ? mag : 0x42b00000u;
+    float x = rs_float_of(mag | (bits & 0x80000000u));
     float shifted = x * 1.44269504f + 12582912.0f; /* 1.5 * 2^23: rounds to an integer */
     float n = shifted - 12582912.0f;
     float f = x - n * 0.693359375f;
@@ -53,7 +56,7 @@ static inline float exp_of(float x)
     p = p * f + 1.0f;
     p = p * f + 1.0f;
     uint32_t power = (rs_bits_of(shifted) + 127u) << 23;
-    return p * rs_float_of(power);
+    return p * rs_float_of(power) + 0.0f * v;
 }
 
 /* gelu_tanh(z) = z / (1 + exp(-2 u)), u = sqrt(2 / pi) (z + 0.044715 z^3) */

@@ -1,8 +1,9 @@
 /* linear_avx2.h - the products of linear.h with AVX2, FMA and F16C; part of isa/linear.c.
  *
- * The 16 partial sums of a row are two registers. Rows are taken four at a time: their chains
- * of additions are independent, and each piece of x is read once for all. A `step` widens one
- * block of one row and multiplies it in; it does what rs_to_f32 does, in the same order. */
+ * The 32 partial sums of a row are four registers. A `step` widens 32 or 256 elements of a row
+ * and multiplies them in. It gives what rs_to_f32 gives: a half times an integer of at most 13
+ * bits is exact in float32, so code times scale plus offset may be one fused step. Rows are
+ * read one after the other: the memory's streams stay long, and are asked for in advance. */
 #ifndef RS_LINEAR_AVX2_H
 #define RS_LINEAR_AVX2_H
 
@@ -11,32 +12,40 @@
 #include <immintrin.h>
 
 #define INLINE static inline __attribute__((always_inline))
+#define UNROLL _Pragma("GCC unroll 4") /* loops of a tile: its sums stay in registers */
+
+enum { AHEAD = 1536 }; /* bytes; measured: more and less are slower */
 
 typedef struct lanes {
-    __m256 a, b; /* partial sums 0-7, 8-15 */
+    __m256 a, b, c, d; /* partial sums 0-7, 8-15, 16-23, 24-31 */
 } lanes;
 
 INLINE lanes lanes_zero(void)
 {
-    return (lanes){_mm256_setzero_ps(), _mm256_setzero_ps()};
+    __m256 zero = _mm256_setzero_ps();
+    return (lanes){zero, zero, zero, zero};
 }
 
-INLINE void mac(lanes *s, __m256 w_a, __m256 w_b, const float *x)
+INLINE void mac(__m256 *s, __m256 w, const float *x)
 {
-    s->a = _mm256_fmadd_ps(w_a, _mm256_loadu_ps(x), s->a);
-    s->b = _mm256_fmadd_ps(w_b, _mm256_loadu_ps(x + 8), s->b);
+    *s = _mm256_fmadd_ps(w, _mm256_loadu_ps(x), *s);
 }
 
-/* The order of join() in linear.c. */
-INLINE float lanes_join(lanes s)
+/* The order of join() in linear_plain.h, from the sums 16 apart on. */
+INLINE float join_16(__m256 a, __m256 b)
 {
-    __m256 eight = _mm256_add_ps(s.a, s.b);
+    __m256 eight = _mm256_add_ps(a, b);
     __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
     __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
 }
 
-/* --- steps: one block of one row --- */
+INLINE float lanes_join(lanes s)
+{
+    return join_16(_mm256_add_ps(s.a, s.c), _mm256_add_ps(s.b, s.d));
+}
+
+/* --- steps --- */
 
 typedef void (*step_fn)(lanes *s, const uint8_t *block, const float *x);
 
@@ -48,7 +57,10 @@ INLINE __m256 load_bf16(const uint8_t *p)
 
 INLINE void step_bf16(lanes *s, const uint8_t *p, const float *x)
 {
-    mac(s, load_bf16(p), load_bf16(p + 16), x);
+    mac(&s->a, load_bf16(p), x);
+    mac(&s->b, load_bf16(p + 16), x + 8);
+    mac(&s->c, load_bf16(p + 32), x + 16);
+    mac(&s->d, load_bf16(p + 48), x + 24);
 }
 
 INLINE __m256 load_f16(const uint8_t *p)
@@ -58,134 +70,152 @@ INLINE __m256 load_f16(const uint8_t *p)
 
 INLINE void step_f16(lanes *s, const uint8_t *p, const float *x)
 {
-    mac(s, load_f16(p), load_f16(p + 16), x);
+    mac(&s->a, load_f16(p), x);
+    mac(&s->b, load_f16(p + 16), x + 8);
+    mac(&s->c, load_f16(p + 32), x + 16);
+    mac(&s->d, load_f16(p + 48), x + 24);
 }
 
 INLINE void step_f32(lanes *s, const uint8_t *p, const float *x)
 {
-    mac(s, _mm256_loadu_ps((const float *)p), _mm256_loadu_ps((const float *)p + 8), x);
+    const float *w = (const float *)p;
+    mac(&s->a, _mm256_loadu_ps(w), x);
+    mac(&s->b, _mm256_loadu_ps(w + 8), x + 8);
+    mac(&s->c, _mm256_loadu_ps(w + 16), x + 16);
+    mac(&s->d, _mm256_loadu_ps(w + 24), x + 24);
 }
 
-INLINE float half_at(const uint8_t *p)
+/* The half at p in every lane. Eight bytes are read: blocks are longer. */
+INLINE __m256 half_at(const uint8_t *p)
 {
-    uint16_t h;
-    memcpy(&h, p, sizeof h);
-    return _cvtsh_ss(h);
+    return _mm256_broadcastss_ps(_mm_cvtph_ps(_mm_loadl_epi64((const __m128i *)p)));
 }
 
-/* Eight signed bytes to floats: the low half of q. */
+/* Eight bytes as 32-bit integers. */
+INLINE __m256i load_u8(const uint8_t *p)
+{
+    return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p));
+}
+
+/* Eight signed bytes: the low half of q. */
 INLINE __m256 floats_of(__m128i q)
 {
     return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(q));
 }
 
-INLINE __m128i high_half(__m128i q)
+INLINE __m256 load_i8(const uint8_t *p)
 {
-    return _mm_unpackhi_epi64(q, q);
-}
-
-/* 16 codes times d. */
-INLINE void mac_scaled(lanes *s, __m128i q, __m256 d, const float *x)
-{
-    mac(s, _mm256_mul_ps(floats_of(q), d), _mm256_mul_ps(floats_of(high_half(q)), d), x);
-}
-
-/* 16 codes times d plus m. */
-INLINE void mac_shifted(lanes *s, __m128i q, __m256 d, __m256 m, const float *x)
-{
-    __m256 w_a = _mm256_add_ps(_mm256_mul_ps(floats_of(q), d), m);
-    __m256 w_b = _mm256_add_ps(_mm256_mul_ps(floats_of(high_half(q)), d), m);
-    mac(s, w_a, w_b, x);
-}
-
-INLINE __m128i load_16(const uint8_t *p)
-{
-    return _mm_loadu_si128((const __m128i *)p);
+    return floats_of(_mm_loadl_epi64((const __m128i *)p));
 }
 
 INLINE void step_q8_0(lanes *s, const uint8_t *p, const float *x)
 {
-    __m256 d = _mm256_set1_ps(half_at(p + RS_Q8_0_D));
-    mac_scaled(s, load_16(p + RS_Q8_0_QS), d, x);
-    mac_scaled(s, load_16(p + RS_Q8_0_QS + 16), d, x + 16);
+    __m256 d = half_at(p + RS_Q8_0_D);
+    p += RS_Q8_0_QS;
+    mac(&s->a, _mm256_mul_ps(load_i8(p), d), x);
+    mac(&s->b, _mm256_mul_ps(load_i8(p + 8), d), x + 8);
+    mac(&s->c, _mm256_mul_ps(load_i8(p + 16), d), x + 16);
+    mac(&s->d, _mm256_mul_ps(load_i8(p + 24), d), x + 24);
 }
 
-INLINE __m128i low_nibbles(__m128i q)
+INLINE __m256i low_nibbles(__m256i bytes)
 {
-    return _mm_and_si128(q, _mm_set1_epi8(15));
+    return _mm256_and_si256(bytes, _mm256_set1_epi32(15));
 }
 
-INLINE __m128i high_nibbles(__m128i q)
+INLINE __m256i high_nibbles(__m256i bytes)
 {
-    return low_nibbles(_mm_srli_epi16(q, 4));
+    return _mm256_srli_epi32(bytes, 4);
+}
+
+/* code d + m */
+INLINE __m256 scaled(__m256i code, __m256 d, __m256 m)
+{
+    return _mm256_fmadd_ps(_mm256_cvtepi32_ps(code), d, m);
 }
 
 INLINE void step_q4_0(lanes *s, const uint8_t *p, const float *x)
 {
-    __m256 d = _mm256_set1_ps(half_at(p + RS_Q4_0_D));
-    __m128i q = load_16(p + RS_Q4_0_QS), eight = _mm_set1_epi8(8);
-    mac_scaled(s, _mm_sub_epi8(low_nibbles(q), eight), d, x);
-    mac_scaled(s, _mm_sub_epi8(high_nibbles(q), eight), d, x + 16);
+    __m256 d = half_at(p + RS_Q4_0_D), m = _mm256_mul_ps(d, _mm256_set1_ps(-8));
+    __m256i q0 = load_u8(p + RS_Q4_0_QS), q1 = load_u8(p + RS_Q4_0_QS + 8);
+    mac(&s->a, scaled(low_nibbles(q0), d, m), x);
+    mac(&s->b, scaled(low_nibbles(q1), d, m), x + 8);
+    mac(&s->c, scaled(high_nibbles(q0), d, m), x + 16);
+    mac(&s->d, scaled(high_nibbles(q1), d, m), x + 24);
 }
 
-/* Bits 0-15 of `bits` as 16 bytes, all ones where the bit is set. */
-INLINE __m128i bytes_of_bits(uint32_t bits)
+/* All ones in lane i where bit first + i of `bits` is clear. */
+INLINE __m256i clear_bits(__m256i bits, int first)
 {
-    __m128i pair = _mm_set1_epi16((short)bits);
-    __m128i spread = _mm_shuffle_epi8(pair, _mm_set_epi64x(0x0101010101010101, 0));
-    __m128i one_bit = _mm_set1_epi64x((long long)0x8040201008040201);
-    return _mm_cmpeq_epi8(_mm_and_si128(spread, one_bit), one_bit);
+    __m256i one = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+    __m256i set = _mm256_and_si256(bits, _mm256_slli_epi32(one, first));
+    return _mm256_cmpeq_epi32(set, _mm256_setzero_si256());
 }
 
-INLINE uint32_t u32_at(const uint8_t *p)
+/* code d + m where the lane of `where` is all ones, else code d */
+INLINE __m256 scaled_5(__m256i code, __m256 d, __m256 m, __m256i where)
 {
-    uint32_t v;
+    return scaled(code, d, _mm256_and_ps(m, _mm256_castsi256_ps(where)));
+}
+
+INLINE int32_t i32_at(const uint8_t *p)
+{
+    int32_t v;
     memcpy(&v, p, sizeof v);
     return v;
 }
 
-/* code - 16: where the fifth bit is clear, the high nibble is filled with ones. */
 INLINE void step_q5_0(lanes *s, const uint8_t *p, const float *x)
 {
-    __m256 d = _mm256_set1_ps(half_at(p + RS_Q5_0_D));
-    uint32_t high = u32_at(p + RS_Q5_0_QH);
-    __m128i q = load_16(p + RS_Q5_0_QS), fill = _mm_set1_epi8((char)0xf0);
-    __m128i first = _mm_andnot_si128(bytes_of_bits(high), fill);
-    __m128i second = _mm_andnot_si128(bytes_of_bits(high >> 16), fill);
-    mac_scaled(s, _mm_or_si128(low_nibbles(q), first), d, x);
-    mac_scaled(s, _mm_or_si128(high_nibbles(q), second), d, x + 16);
+    __m256 d = half_at(p + RS_Q5_0_D), m = _mm256_mul_ps(d, _mm256_set1_ps(-16));
+    __m256i high = _mm256_set1_epi32(i32_at(p + RS_Q5_0_QH));
+    __m256i q0 = load_u8(p + RS_Q5_0_QS), q1 = load_u8(p + RS_Q5_0_QS + 8);
+    mac(&s->a, scaled_5(low_nibbles(q0), d, m, clear_bits(high, 0)), x);
+    mac(&s->b, scaled_5(low_nibbles(q1), d, m, clear_bits(high, 8)), x + 8);
+    mac(&s->c, scaled_5(high_nibbles(q0), d, m, clear_bits(high, 16)), x + 16);
+    mac(&s->d, scaled_5(high_nibbles(q1), d, m, clear_bits(high, 24)), x + 24);
+}
+
+/* The code with 16 added, unless the lane of `where` is all ones. */
+INLINE __m256i with_fifth(__m256i code, __m256i where)
+{
+    return _mm256_or_si256(code, _mm256_andnot_si256(where, _mm256_set1_epi32(16)));
 }
 
 INLINE void step_q5_1(lanes *s, const uint8_t *p, const float *x)
 {
-    __m256 d = _mm256_set1_ps(half_at(p + RS_Q5_1_D));
-    __m256 m = _mm256_set1_ps(half_at(p + RS_Q5_1_M));
-    uint32_t high = u32_at(p + RS_Q5_1_QH);
-    __m128i q = load_16(p + RS_Q5_1_QS), bit = _mm_set1_epi8(16);
-    __m128i first = _mm_and_si128(bytes_of_bits(high), bit);
-    __m128i second = _mm_and_si128(bytes_of_bits(high >> 16), bit);
-    mac_shifted(s, _mm_or_si128(low_nibbles(q), first), d, m, x);
-    mac_shifted(s, _mm_or_si128(high_nibbles(q), second), d, m, x + 16);
+    __m256 d = half_at(p + RS_Q5_1_D), m = half_at(p + RS_Q5_1_M);
+    __m256i high = _mm256_set1_epi32(i32_at(p + RS_Q5_1_QH));
+    __m256i q0 = load_u8(p + RS_Q5_1_QS), q1 = load_u8(p + RS_Q5_1_QS + 8);
+    mac(&s->a, scaled(with_fifth(low_nibbles(q0), clear_bits(high, 0)), d, m), x);
+    mac(&s->b, scaled(with_fifth(low_nibbles(q1), clear_bits(high, 8)), d, m), x + 8);
+    mac(&s->c, scaled(with_fifth(high_nibbles(q0), clear_bits(high, 16)), d, m), x + 16);
+    mac(&s->d, scaled(with_fifth(high_nibbles(q1), clear_bits(high, 24)), d, m), x + 24);
 }
 
 /* Scales and minima of the eight groups of q4_k and q5_k, multiplied out: d sc and
- * -(dmin mn). Subtracting a product is adding its negative, bit for bit. */
+ * -(dmin mn). */
 typedef struct k_scales {
     float d[8], m[8];
 } k_scales;
 
+INLINE __m256 six_bits(uint32_t low, uint32_t high)
+{
+    __m128i bytes = _mm_set_epi32(0, 0, (int)high, (int)low);
+    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes));
+}
+
 INLINE void k_unpack(const uint8_t *p, k_scales *out)
 {
-    float d = half_at(p + RS_Q4_K_D), dmin = half_at(p + RS_Q4_K_DMIN);
-    uint32_t a = u32_at(p + RS_Q4_K_SCALES), b = u32_at(p + RS_Q4_K_SCALES + 4);
-    uint32_t c = u32_at(p + RS_Q4_K_SCALES + 8);
-    uint32_t sc_low = a & 0x3f3f3f3f, mn_low = b & 0x3f3f3f3f;
-    uint32_t sc_high = (c & 0x0f0f0f0f) | (a >> 2 & 0x30303030);
-    uint32_t mn_high = (c >> 4 & 0x0f0f0f0f) | (b >> 2 & 0x30303030);
-    __m128i sc = _mm_set_epi32(0, 0, (int)sc_high, (int)sc_low);
-    __m128i mn = _mm_set_epi32(0, 0, (int)mn_high, (int)mn_low);
-    _mm256_storeu_ps(out->d, _mm256_mul_ps(floats_of(sc), _mm256_set1_ps(d)));
-    _mm256_storeu_ps(out->m, _mm256_mul_ps(floats_of(mn), _mm256_set1_ps(-dmin)));
+    __m256 d = half_at(p + RS_Q4_K_D), dmin = half_at(p + RS_Q4_K_DMIN);
+    uint32_t a = (uint32_t)i32_at(p + RS_Q4_K_SCALES);
+    uint32_t b = (uint32_t)i32_at(p + RS_Q4_K_SCALES + 4);
+    uint32_t c = (uint32_t)i32_at(p + RS_Q4_K_SCALES + 8);
+    __m256 sc = six_bits(a & 0x3f3f3f3f, (c & 0x0f0f0f0f) | (a >> 2 & 0x30303030));
+    __m256 mn = six_bits(b & 0x3f3f3f3f, (c >> 4 & 0x0f0f0f0f) | (b >> 2 & 0x30303030));
+    __m256 minus = _mm256_xor_ps(dmin, _mm256_set1_ps(-0.0f));
+    _mm256_storeu_ps(out->d, _mm256_mul_ps(sc, d));
+    _mm256_storeu_ps(out->m, _mm256_mul_ps(mn, minus));
 }
 
 INLINE void step_q4_k(lanes *s, const uint8_t *p, const float *x)
@@ -194,22 +224,26 @@ INLINE void step_q4_k(lanes *s, const uint8_t *p, const float *x)
     k_unpack(p, &k);
     const uint8_t *qs = p + RS_Q4_K_QS;
     for (int g = 0; g < 8; g += 2, qs += 32, x += 64) {
-        __m128i q0 = load_16(qs), q1 = load_16(qs + 16);
         __m256 d = _mm256_broadcast_ss(k.d + g), m = _mm256_broadcast_ss(k.m + g);
-        mac_shifted(s, low_nibbles(q0), d, m, x);
-        mac_shifted(s, low_nibbles(q1), d, m, x + 16);
-        d = _mm256_broadcast_ss(k.d + g + 1), m = _mm256_broadcast_ss(k.m + g + 1);
-        mac_shifted(s, high_nibbles(q0), d, m, x + 32);
-        mac_shifted(s, high_nibbles(q1), d, m, x + 48);
+        __m256 e = _mm256_broadcast_ss(k.d + g + 1), n = _mm256_broadcast_ss(k.m + g + 1);
+        __m256i q0 = load_u8(qs), q1 = load_u8(qs + 8);
+        __m256i q2 = load_u8(qs + 16), q3 = load_u8(qs + 24);
+        mac(&s->a, scaled(low_nibbles(q0), d, m), x);
+        mac(&s->b, scaled(low_nibbles(q1), d, m), x + 8);
+        mac(&s->c, scaled(low_nibbles(q2), d, m), x + 16);
+        mac(&s->d, scaled(low_nibbles(q3), d, m), x + 24);
+        mac(&s->a, scaled(high_nibbles(q0), e, n), x + 32);
+        mac(&s->b, scaled(high_nibbles(q1), e, n), x + 40);
+        mac(&s->c, scaled(high_nibbles(q2), e, n), x + 48);
+        mac(&s->d, scaled(high_nibbles(q3), e, n), x + 56);
     }
 }
 
-/* Bit g of every byte of h as 16 or 0. */
-INLINE __m128i fifth_bit(__m128i h, int g)
+/* The code with bit g of h as its fifth. */
+INLINE __m256i with_bit(__m256i code, __m256i h, int g)
 {
-    __m128i bit = _mm_set1_epi8((char)(1 << g));
-    __m128i set = _mm_cmpeq_epi8(_mm_and_si128(h, bit), bit);
-    return _mm_and_si128(set, _mm_set1_epi8(16));
+    __m256i bit = _mm256_and_si256(_mm256_srli_epi32(h, g), _mm256_set1_epi32(1));
+    return _mm256_or_si256(code, _mm256_slli_epi32(bit, 4));
 }
 
 INLINE void step_q5_k(lanes *s, const uint8_t *p, const float *x)
@@ -217,59 +251,70 @@ INLINE void step_q5_k(lanes *s, const uint8_t *p, const float *x)
     k_scales k;
     k_unpack(p, &k);
     const uint8_t *qs = p + RS_Q5_K_QS;
-    __m128i h0 = load_16(p + RS_Q5_K_QH), h1 = load_16(p + RS_Q5_K_QH + 16);
+    __m256i h0 = load_u8(p + RS_Q5_K_QH), h1 = load_u8(p + RS_Q5_K_QH + 8);
+    __m256i h2 = load_u8(p + RS_Q5_K_QH + 16), h3 = load_u8(p + RS_Q5_K_QH + 24);
     for (int g = 0; g < 8; g += 2, qs += 32, x += 64) {
-        __m128i q0 = load_16(qs), q1 = load_16(qs + 16);
         __m256 d = _mm256_broadcast_ss(k.d + g), m = _mm256_broadcast_ss(k.m + g);
-        mac_shifted(s, _mm_or_si128(low_nibbles(q0), fifth_bit(h0, g)), d, m, x);
-        mac_shifted(s, _mm_or_si128(low_nibbles(q1), fifth_bit(h1, g)), d, m, x + 16);
-        d = _mm256_broadcast_ss(k.d + g + 1), m = _mm256_broadcast_ss(k.m + g + 1);
-        mac_shifted(s, _mm_or_si128(high_nibbles(q0), fifth_bit(h0, g + 1)), d, m, x + 32);
-        mac_shifted(s, _mm_or_si128(high_nibbles(q1), fifth_bit(h1, g + 1)), d, m, x + 48);
+        __m256 e = _mm256_broadcast_ss(k.d + g + 1), n = _mm256_broadcast_ss(k.m + g + 1);
+        __m256i q0 = load_u8(qs), q1 = load_u8(qs + 8);
+        __m256i q2 = load_u8(qs + 16), q3 = load_u8(qs + 24);
+        mac(&s->a, scaled(with_bit(low_nibbles(q0), h0, g), d, m), x);
+        mac(&s->b, scaled(with_bit(low_nibbles(q1), h1, g), d, m), x + 8);
+        mac(&s->c, scaled(with_bit(low_nibbles(q2), h2, g), d, m), x + 16);
+        mac(&s->d, scaled(with_bit(low_nibbles(q3), h3, g), d, m), x + 24);
+        mac(&s->a, scaled(with_bit(high_nibbles(q0), h0, g + 1), e, n), x + 32);
+        mac(&s->b, scaled(with_bit(high_nibbles(q1), h1, g + 1), e, n), x + 40);
+        mac(&s->c, scaled(with_bit(high_nibbles(q2), h2, g + 1), e, n), x + 48);
+        mac(&s->d, scaled(with_bit(high_nibbles(q3), h3, g + 1), e, n), x + 56);
     }
 }
 
-/* Bits 2 i, 2 i + 1 of every byte of h, moved to bits 4 and 5. */
-INLINE __m128i top_bits(__m128i h, int i)
+/* 32 signed bytes times two scales, 16 each. */
+INLINE void mac_i8(lanes *s, __m256i q, const float *d, const float *x)
 {
-    __m128i moved = i < 2    ? _mm_slli_epi16(h, 4 - 2 * i)
-                    : i == 2 ? h
-                             : _mm_srli_epi16(h, 2);
-    return _mm_and_si128(moved, _mm_set1_epi8(0x30));
+    __m256 d0 = _mm256_broadcast_ss(d), d1 = _mm256_broadcast_ss(d + 1);
+    __m128i low = _mm256_castsi256_si128(q), high = _mm256_extracti128_si256(q, 1);
+    mac(&s->a, _mm256_mul_ps(floats_of(low), d0), x);
+    mac(&s->b, _mm256_mul_ps(floats_of(_mm_unpackhi_epi64(low, low)), d0), x + 8);
+    mac(&s->c, _mm256_mul_ps(floats_of(high), d1), x + 16);
+    mac(&s->d, _mm256_mul_ps(floats_of(_mm_unpackhi_epi64(high, high)), d1), x + 24);
 }
 
-INLINE void mac_q6(lanes *s, __m128i low, __m128i top, float d, const float *x)
+/* Four bits of each byte of q, and above them the two of h that mask leaves; less 32. */
+INLINE __m256i six_bit_codes(__m256i q, __m256i h)
 {
-    __m128i q = _mm_sub_epi8(_mm_or_si128(low, top), _mm_set1_epi8(32));
-    mac_scaled(s, q, _mm256_set1_ps(d), x);
+    __m256i low = _mm256_and_si256(q, _mm256_set1_epi8(15));
+    __m256i high = _mm256_and_si256(h, _mm256_set1_epi8(0x30));
+    return _mm256_sub_epi8(_mm256_or_si256(low, high), _mm256_set1_epi8(32));
+}
+
+INLINE __m256i load_32(const uint8_t *p)
+{
+    return _mm256_loadu_si256((const __m256i *)p);
 }
 
 INLINE void step_q6_k(lanes *s, const uint8_t *p, const float *x)
 {
-    float scale[16];
-    __m256 d = _mm256_set1_ps(half_at(p + RS_Q6_K_D));
-    __m128i sc = load_16(p + RS_Q6_K_SCALES);
-    _mm256_storeu_ps(scale, _mm256_mul_ps(floats_of(sc), d));
-    _mm256_storeu_ps(scale + 8, _mm256_mul_ps(floats_of(high_half(sc)), d));
+    float d[16];
+    uint16_t last; /* d ends the block: half_at would read beyond */
+    memcpy(&last, p + RS_Q6_K_D, sizeof last);
+    __m256 unit = _mm256_set1_ps(_cvtsh_ss(last));
+    _mm256_storeu_ps(d, _mm256_mul_ps(load_i8(p + RS_Q6_K_SCALES), unit));
+    _mm256_storeu_ps(d + 8, _mm256_mul_ps(load_i8(p + RS_Q6_K_SCALES + 8), unit));
     const uint8_t *ql = p + RS_Q6_K_QL, *qh = p + RS_Q6_K_QH;
-    const float *e = scale;
-    for (int half = 0; half < 2; half++, ql += 64, qh += 32, e += 8, x += 128) {
-        __m128i l0 = load_16(ql), l1 = load_16(ql + 16), l2 = load_16(ql + 32);
-        __m128i l3 = load_16(ql + 48), h0 = load_16(qh), h1 = load_16(qh + 16);
-        mac_q6(s, low_nibbles(l0), top_bits(h0, 0), e[0], x);
-        mac_q6(s, low_nibbles(l1), top_bits(h1, 0), e[1], x + 16);
-        mac_q6(s, low_nibbles(l2), top_bits(h0, 1), e[2], x + 32);
-        mac_q6(s, low_nibbles(l3), top_bits(h1, 1), e[3], x + 48);
-        mac_q6(s, high_nibbles(l0), top_bits(h0, 2), e[4], x + 64);
-        mac_q6(s, high_nibbles(l1), top_bits(h1, 2), e[5], x + 80);
-        mac_q6(s, high_nibbles(l2), top_bits(h0, 3), e[6], x + 96);
-        mac_q6(s, high_nibbles(l3), top_bits(h1, 3), e[7], x + 112);
+    for (int at = 0; at < 16; at += 8, ql += 64, qh += 32, x += 128) {
+        __m256i q0 = load_32(ql), q1 = load_32(ql + 32), h = load_32(qh);
+        mac_i8(s, six_bit_codes(q0, _mm256_slli_epi16(h, 4)), d + at, x);
+        mac_i8(s, six_bit_codes(q1, _mm256_slli_epi16(h, 2)), d + at + 2, x + 32);
+        mac_i8(s, six_bit_codes(_mm256_srli_epi16(q0, 4), h), d + at + 4, x + 64);
+        mac_i8(s, six_bit_codes(_mm256_srli_epi16(q1, 4), _mm256_srli_epi16(h, 2)),
+               d + at + 6, x + 96);
     }
 }
 
 /* --- rows --- */
 
-/* The last n < 16 elements of a row of a plain type, filled up with zeros. */
+/* The last n < 32 elements of a row of a plain type, filled up with zeros. */
 INLINE void step_rest(step_fn step, int bytes, lanes *s, const uint8_t *p, const float *x,
                       int64_t n)
 {
@@ -280,42 +325,22 @@ INLINE void step_rest(step_fn step, int bytes, lanes *s, const uint8_t *p, const
     step(s, wide_w, wide_x);
 }
 
-INLINE float one_row(step_fn step, int elements, int bytes, const uint8_t *p, const float *x,
-                     int64_t n)
+/* elements, bytes: of one step. Blocks always fill their rows, plain types need not. */
+INLINE void rows(step_fn step, bool plain, int elements, int bytes, const uint8_t *w,
+                 int64_t row_bytes, int64_t n_rows, int64_t n_cols, const float *x, float *y)
 {
-    lanes s = lanes_zero();
-    int64_t k = 0;
-    for (; k + elements <= n; k += elements, p += bytes) step(&s, p, x + k);
-    if (elements == LANES && k < n) step_rest(step, bytes, &s, p, x + k, n - k);
-    return lanes_join(s);
-}
-
-/* elements, bytes: of one step. Unless elements is 16, n_cols is a multiple of it. */
-INLINE void rows(step_fn step, int elements, int bytes, const uint8_t *w, int64_t row_bytes,
-                 int64_t n_rows, int64_t n_cols, const float *x, float *y)
-{
-    int64_t r = 0, whole = n_cols / elements * elements;
-    for (; r + 4 <= n_rows; r += 4, w += 4 * row_bytes) {
+    for (int64_t r = 0; r < n_rows; r++, w += row_bytes) {
         const uint8_t *p = w;
-        lanes s0 = lanes_zero(), s1 = s0, s2 = s0, s3 = s0;
-        for (int64_t k = 0; k < whole; k += elements, p += bytes) {
-            step(&s0, p, x + k);
-            step(&s1, p + row_bytes, x + k);
-            step(&s2, p + 2 * row_bytes, x + k);
-            step(&s3, p + 3 * row_bytes, x + k);
+        lanes s = lanes_zero();
+        int64_t k = 0;
+        for (; k + elements <= n_cols; k += elements, p += bytes) {
+            for (int at = 0; at < bytes; at += 64)
+                _mm_prefetch((const char *)p + AHEAD + at, _MM_HINT_T0);
+            step(&s, p, x + k);
         }
-        if (elements == LANES && whole < n_cols) {
-            step_rest(step, bytes, &s0, p, x + whole, n_cols - whole);
-            step_rest(step, bytes, &s1, p + row_bytes, x + whole, n_cols - whole);
-            step_rest(step, bytes, &s2, p + 2 * row_bytes, x + whole, n_cols - whole);
-            step_rest(step, bytes, &s3, p + 3 * row_bytes, x + whole, n_cols - whole);
-        }
-        y[r] = lanes_join(s0);
-        y[r + 1] = lanes_join(s1);
-        y[r + 2] = lanes_join(s2);
-        y[r + 3] = lanes_join(s3);
+        if (plain && k < n_cols) step_rest(step, bytes, &s, p, x + k, n_cols - k);
+        y[r] = lanes_join(s);
     }
-    for (; r < n_rows; r++, w += row_bytes) y[r] = one_row(step, elements, bytes, w, x, n_cols);
 }
 
 static void matvec(rs_dtype d, const void *w, int64_t row_bytes, int64_t n_rows,
@@ -323,105 +348,117 @@ static void matvec(rs_dtype d, const void *w, int64_t row_bytes, int64_t n_rows,
 {
     switch (d) {
     case RS_DTYPE_BF16:
-        rows(step_bf16, 16, 32, w, row_bytes, n_rows, n_cols, x, y);
+        rows(step_bf16, true, 32, 64, w, row_bytes, n_rows, n_cols, x, y);
         break;
     case RS_DTYPE_F16:
-        rows(step_f16, 16, 32, w, row_bytes, n_rows, n_cols, x, y);
+        rows(step_f16, true, 32, 64, w, row_bytes, n_rows, n_cols, x, y);
         break;
     case RS_DTYPE_F32:
-        rows(step_f32, 16, 64, w, row_bytes, n_rows, n_cols, x, y);
+        rows(step_f32, true, 32, 128, w, row_bytes, n_rows, n_cols, x, y);
         break;
     case RS_DTYPE_Q8_0:
-        rows(step_q8_0, 32, 34, w, row_bytes, n_rows, n_cols, x, y);
+        rows(step_q8_0, false, 32, 34, w, row_bytes, n_rows, n_cols, x, y);
         break;
     case RS_DTYPE_Q4_0:
-        rows(step_q4_0, 32, 18, w, row_bytes, n_rows, n_cols, x, y);
+        rows(step_q4_0, false, 32, 18, w, row_bytes, n_rows, n_cols, x, y);
         break;
     case RS_DTYPE_Q5_0:
-        rows(step_q5_0, 32, 22, w, row_bytes, n_rows, n_cols, x, y);
+        rows(step_q5_0, false, 32, 22, w, row_bytes, n_rows, n_cols, x, y);
         break;
     case RS_DTYPE_Q5_1:
-        rows(step_q5_1, 32, 24, w, row_bytes, n_rows, n_cols, x, y);
+        rows(step_q5_1, false, 32, 24, w, row_bytes, n_rows, n_cols, x, y);
         break;
     case RS_DTYPE_Q4_K:
-        rows(step_q4_k, 256, 144, w, row_bytes, n_rows, n_cols, x, y);
+        rows(step_q4_k, false, 256, 144, w, row_bytes, n_rows, n_cols, x, y);
         break;
     case RS_DTYPE_Q5_K:
-        rows(step_q5_k, 256, 176, w, row_bytes, n_rows, n_cols, x, y);
+        rows(step_q5_k, false, 256, 176, w, row_bytes, n_rows, n_cols, x, y);
         break;
     case RS_DTYPE_Q6_K:
-        rows(step_q6_k, 256, 210, w, row_bytes, n_rows, n_cols, x, y);
+        rows(step_q6_k, false, 256, 210, w, row_bytes, n_rows, n_cols, x, y);
         break;
     default:
         break; /* rs_linear_takes refuses it */
     }
 }
 
-/* --- several rows times several vectors --- */
+/* --- float32 rows times several vectors --- */
 
-enum { TILE_W = 2, TILE_X = 3 };
+enum { TILE = 3 }; /* three dot products at once: their sums fill 12 registers */
 
-/* nw rows of w times nx rows of x: 2 x 3 fill the registers. */
-INLINE void tile(int nw, int nx, const float *w, int64_t ldw, const float *x, int64_t ldx,
-                 int64_t n_cols, float *y, int64_t ldy)
+/* w0, w1, w2 times x0, x1, x2 one by one, of which either all w or all x are the same. */
+INLINE void three_dots(const float *w, int64_t ldw, const float *x, int64_t ldx, int64_t n,
+                       float out[TILE])
 {
-    lanes s[TILE_W][TILE_X];
-    for (int i = 0; i < nw; i++)
-        for (int j = 0; j < nx; j++) s[i][j] = lanes_zero();
+    const float *w1 = w + ldw, *w2 = w1 + ldw, *x1 = x + ldx, *x2 = x1 + ldx;
+    lanes s0 = lanes_zero(), s1 = s0, s2 = s0;
     int64_t k = 0;
-    for (; k + LANES <= n_cols; k += LANES) {
-        __m256 a[TILE_W], b[TILE_W];
-        for (int i = 0; i < nw; i++) {
-            a[i] = _mm256_loadu_ps(w + i * ldw + k);
-            b[i] = _mm256_loadu_ps(w + i * ldw + k + 8);
-        }
-        for (int j = 0; j < nx; j++)
-            for (int i = 0; i < nw; i++) mac(&s[i][j], a[i], b[i], x + j * ldx + k);
+    for (; k + LANES <= n; k += LANES) {
+        step_f32(&s0, (const uint8_t *)(w + k), x + k);
+        step_f32(&s1, (const uint8_t *)(w1 + k), x1 + k);
+        step_f32(&s2, (const uint8_t *)(w2 + k), x2 + k);
     }
-    for (int i = 0; i < nw; i++)
-        for (int j = 0; j < nx; j++) {
-            if (k < n_cols)
-                step_rest(step_f32, 64, &s[i][j], (const uint8_t *)(w + i * ldw + k),
-                          x + j * ldx + k, n_cols - k);
-            y[j * ldy + i] = lanes_join(s[i][j]);
-        }
+    if (k < n) {
+        step_rest(step_f32, 4 * LANES, &s0, (const uint8_t *)(w + k), x + k, n - k);
+        step_rest(step_f32, 4 * LANES, &s1, (const uint8_t *)(w1 + k), x1 + k, n - k);
+        step_rest(step_f32, 4 * LANES, &s2, (const uint8_t *)(w2 + k), x2 + k, n - k);
+    }
+    out[0] = lanes_join(s0);
+    out[1] = lanes_join(s1);
+    out[2] = lanes_join(s2);
 }
 
-INLINE void tile_rows(int nx, const float *w, int64_t ldw, int64_t n_rows, int64_t n_cols,
-                      const float *x, int64_t ldx, float *y, int64_t ldy)
+/* One row of x: rows of w by threes. */
+static void one_x(const float *w, int64_t ldw, int64_t n_rows, int64_t n_cols, const float *x,
+                  float *y)
 {
     int64_t r = 0;
-    for (; r + TILE_W <= n_rows; r += TILE_W)
-        tile(TILE_W, nx, w + r * ldw, ldw, x, ldx, n_cols, y + r, ldy);
-    if (r < n_rows) tile(1, nx, w + r * ldw, ldw, x, ldx, n_cols, y + r, ldy);
+    for (; r + TILE <= n_rows; r += TILE)
+        three_dots(w + r * ldw, ldw, x, 0, n_cols, y + r);
+    for (; r < n_rows; r++)
+        rows(step_f32, true, LANES, 4 * LANES, (const uint8_t *)(w + r * ldw), 0, 1, n_cols, x,
+             y + r);
+}
+
+static void three_x(const float *w, int64_t ldw, int64_t n_rows, int64_t n_cols,
+                    const float *x, int64_t ldx, float *y, int64_t ldy)
+{
+    for (int64_t r = 0; r < n_rows; r++) {
+        float out[TILE];
+        three_dots(w + r * ldw, 0, x, ldx, n_cols, out);
+        for (int j = 0; j < TILE; j++) y[j * ldy + r] = out[j];
+    }
 }
 
 static void matmul(const float *w, int64_t ldw, int64_t n_rows, int64_t n_cols,
                    const float *x, int64_t ldx, int64_t n, float *y, int64_t ldy)
 {
-    for (; n >= 3; n -= 3, x += 3 * ldx, y += 3 * ldy)
-        tile_rows(3, w, ldw, n_rows, n_cols, x, ldx, y, ldy);
-    if (n == 2) tile_rows(2, w, ldw, n_rows, n_cols, x, ldx, y, ldy);
-    if (n == 1) tile_rows(1, w, ldw, n_rows, n_cols, x, ldx, y, ldy);
+    for (; n >= TILE; n -= TILE, x += TILE * ldx, y += TILE * ldy)
+        three_x(w, ldw, n_rows, n_cols, x, ldx, y, ldy);
+    for (; n > 0; n--, x += ldx, y += ldy) one_x(w, ldw, n_rows, n_cols, x, y);
 }
 
 /* --- weighted sums of rows --- */
+
+typedef struct half_lanes {
+    __m256 a, b;
+} half_lanes;
 
 /* 16 columns of nx sums. */
 INLINE void mix_columns(int nx, const float *v, int64_t ldv, int64_t n_rows, const float *a,
                         int64_t lda, float *y, int64_t ldy)
 {
-    lanes s[4];
-    for (int j = 0; j < nx; j++) s[j] = lanes_zero();
+    half_lanes s[4];
+    UNROLL for (int j = 0; j < nx; j++) s[j].a = s[j].b = _mm256_setzero_ps();
     for (int64_t t = 0; t < n_rows; t++) {
         __m256 v_a = _mm256_loadu_ps(v + t * ldv), v_b = _mm256_loadu_ps(v + t * ldv + 8);
-        for (int j = 0; j < nx; j++) {
+        UNROLL for (int j = 0; j < nx; j++) {
             __m256 by = _mm256_broadcast_ss(a + j * lda + t);
             s[j].a = _mm256_fmadd_ps(by, v_a, s[j].a);
             s[j].b = _mm256_fmadd_ps(by, v_b, s[j].b);
         }
     }
-    for (int j = 0; j < nx; j++) {
+    UNROLL for (int j = 0; j < nx; j++) {
         _mm256_storeu_ps(y + j * ldy, s[j].a);
         _mm256_storeu_ps(y + j * ldy + 8, s[j].b);
     }
@@ -431,7 +468,7 @@ INLINE void mix_some(int nx, const float *v, int64_t ldv, int64_t n_rows, int64_
                      const float *a, int64_t lda, float *y, int64_t ldy)
 {
     int64_t c = 0;
-    for (; c + LANES <= n_cols; c += LANES)
+    for (; c + 16 <= n_cols; c += 16)
         mix_columns(nx, v + c, ldv, n_rows, a, lda, y + c, ldy);
     for (; c < n_cols; c++)
         for (int j = 0; j < nx; j++) {

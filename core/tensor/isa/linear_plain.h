@@ -1,5 +1,5 @@
 /* linear_plain.h - the products of linear.h in plain C; part of isa/linear.c. What they do to
- * the 16 partial sums is the definition that faster forms follow. */
+ * the 32 partial sums is the definition that faster forms follow. */
 #ifndef RS_LINEAR_PLAIN_H
 #define RS_LINEAR_PLAIN_H
 

@@ -43,8 +43,9 @@ static inline vec plain(vec a, vec b, vec c) { return a * b + c; }
 static inline vec exact(vec a, vec b, vec c) { return a * b + c; }
 #endif
 
-/* Blocks of 4 rows by 2 vectors keep 8 sums in registers, so that each number of a is read
- * once for 4 rows. Edges go element by element with the same operations. */
+/* Blocks of 4 rows by 2 vectors, or 1 row by 8, keep 8 sums in registers: enough to hide the
+ * latency of a sum, and in the first each number of a is read once for 4 rows. Edges go by
+ * single vectors and elements with the same operations. */
 #define LOWRANK(NAME, MADD)                                                              \
     static void NAME##_block(const float *a, int64_t lda, const float *b, int64_t ldb,   \
                              int rank, float *out, int64_t ldo)                          \
@@ -65,6 +66,22 @@ static inline vec exact(vec a, vec b, vec c) { return a * b + c; }
         store(out + 2 * ldo, s20), store(out + 2 * ldo + WIDTH, s21);                    \
         store(out + 3 * ldo, s30), store(out + 3 * ldo + WIDTH, s31);                    \
     }                                                                                    \
+    static void NAME##_row(const float *a, int64_t lda, const float *b, int rank,        \
+                           float *out)                                                   \
+    {                                                                                    \
+        vec s0 = all(0), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;  \
+        for (int k = 0; k < rank; k++, a += lda) {                                       \
+            vec x = all(b[k]);                                                           \
+            s0 = MADD(x, load(a), s0), s1 = MADD(x, load(a + WIDTH), s1);                \
+            s2 = MADD(x, load(a + 2 * WIDTH), s2), s3 = MADD(x, load(a + 3 * WIDTH), s3);\
+            s4 = MADD(x, load(a + 4 * WIDTH), s4), s5 = MADD(x, load(a + 5 * WIDTH), s5);\
+            s6 = MADD(x, load(a + 6 * WIDTH), s6), s7 = MADD(x, load(a + 7 * WIDTH), s7);\
+        }                                                                                \
+        store(out, s0), store(out + WIDTH, s1);                                          \
+        store(out + 2 * WIDTH, s2), store(out + 3 * WIDTH, s3);                          \
+        store(out + 4 * WIDTH, s4), store(out + 5 * WIDTH, s5);                          \
+        store(out + 6 * WIDTH, s6), store(out + 7 * WIDTH, s7);                          \
+    }                                                                                    \
     static void NAME##_vector(const float *a, int64_t lda, const float *b, int rank,     \
                               float *out)                                                \
     {                                                                                    \
@@ -84,9 +101,13 @@ static inline vec exact(vec a, vec b, vec c) { return a * b + c; }
             for (int64_t r = i; r < i + 4 && j < n_vectors; r++)                         \
                 NAME##_vector(a + j, lda, b + r * ldb, rank, out + r * ldo + j);         \
         }                                                                                \
-        for (; i < rows; i++)                                                            \
-            for (int64_t j = 0; j < n_vectors; j += WIDTH)                               \
+        for (; i < rows; i++) {                                                          \
+            int64_t j = 0;                                                               \
+            for (; j + 8 * WIDTH <= n; j += 8 * WIDTH)                                   \
+                NAME##_row(a + j, lda, b + i * ldb, rank, out + i * ldo + j);            \
+            for (; j < n_vectors; j += WIDTH)                                            \
                 NAME##_vector(a + j, lda, b + i * ldb, rank, out + i * ldo + j);         \
+        }                                                                                \
         for (i = 0; i < rows; i++)                                                       \
             for (int64_t j = n_vectors; j < n; j++) {                                    \
                 float s = 0;                                                             \

@@ -1,0 +1,274 @@
+/* How fast text is read and written, as ratios against what this machine can do at best,
+ * measured in the same run:
+ *
+ *     bench_decode [MODEL.gguf or folder]     (or RS_GEMMA270 names it)
+ *
+ *   decode   weights read per second, against the bandwidth of a loop that only reads
+ *   prefill  multiplications per second, against OpenBLAS on one large product
+ *   stored   tokens/s with the weights as stored, against the same in bfloat16
+ *
+ * The bfloat16 model is made in memory from the given one. Others may use the processor, so
+ * each figure is the best of several short runs taken in turn. */
+#include "model/forward.h"
+#include "tensor/blas.h"
+#include "tensor/convert.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
+
+enum { ROUNDS = 5, DECODE_TOKENS = 40, PREFILL_TOKENS = 512, SIDE = 2048 };
+static const size_t buffer_bytes = (size_t)1 << 30;
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static void die(const rs_err *err)
+{
+    fprintf(stderr, "bench_decode: %s\n", err->msg);
+    exit(1);
+}
+
+static void *huge_pages(size_t bytes)
+{
+    size_t page = 2 << 20, room = (bytes + page) / page * page;
+    char *p = aligned_alloc(page, room);
+    if (!p) exit(1);
+#ifdef MADV_HUGEPAGE
+    madvise(p, room, MADV_HUGEPAGE);
+#endif
+    return p;
+}
+
+/* --- read bandwidth --- */
+
+typedef struct reading {
+    const char *buffer;
+    size_t each;
+    uint64_t sums[4096];
+} reading;
+
+#ifdef __x86_64__
+__attribute__((target("avx2"))) static uint64_t sum_of(const char *p, size_t n)
+{
+    __m256i a = _mm256_setzero_si256(), b = a, c = a, d = a;
+    for (size_t i = 0; i < n; i += 128) {
+        a = _mm256_add_epi64(a, _mm256_load_si256((const __m256i *)(p + i)));
+        b = _mm256_add_epi64(b, _mm256_load_si256((const __m256i *)(p + i + 32)));
+        c = _mm256_add_epi64(c, _mm256_load_si256((const __m256i *)(p + i + 64)));
+        d = _mm256_add_epi64(d, _mm256_load_si256((const __m256i *)(p + i + 96)));
+    }
+    a = _mm256_add_epi64(_mm256_add_epi64(a, b), _mm256_add_epi64(c, d));
+    return (uint64_t)_mm256_extract_epi64(a, 0) + (uint64_t)_mm256_extract_epi64(a, 2);
+}
+#else
+static uint64_t sum_of(const char *p, size_t n)
+{
+    uint64_t s[8] = {0}, all = 0;
+    for (size_t i = 0; i < n; i += sizeof s)
+        for (int j = 0; j < 8; j++) s[j] += ((const uint64_t *)(const void *)(p + i))[j];
+    for (int j = 0; j < 8; j++) all += s[j];
+    return all;
+}
+#endif
+
+static bool read_chunk(void *ctx, int64_t chunk, int worker)
+{
+    (void)worker;
+    reading *r = ctx;
+    r->sums[chunk] = sum_of(r->buffer + (size_t)chunk * r->each, r->each);
+    return true;
+}
+
+/* GB/s with all threads, over much more than any cache. */
+static double bandwidth(const rs_runtime *rt, const char *buffer)
+{
+    static reading r;
+    r.buffer = buffer;
+    r.each = buffer_bytes / 512;
+    double t = now();
+    rs_pool_run(rt->pool, 512, read_chunk, &r);
+    return (double)buffer_bytes / (now() - t) / 1e9;
+}
+
+/* --- sgemm --- */
+
+static double sgemm(const rs_runtime *rt, const float *a, const float *b, float *c)
+{
+    rs_blas_threads(rt->threads);
+    double t = now();
+    rs_blas_abt(SIDE, SIDE, SIDE, a, SIDE, b, SIDE, c, SIDE);
+    t = now() - t;
+    rs_blas_threads(1);
+    return 2.0 * SIDE * SIDE * SIDE / t / 1e9;
+}
+
+/* --- models --- */
+
+static double matrix_count(const rs_matrix *m, bool bytes)
+{
+    uint64_t n = 0;
+    if (!m->data) return 0;
+    if (!bytes) return (double)m->rows * (double)m->cols;
+    return rs_dtype_bytes(m->dtype, m->rows * m->cols, &n) ? (double)n : 0;
+}
+
+/* Weights of the layers (numbers or bytes), without the tables. */
+static double layer_weights(const rs_model *m, bool bytes)
+{
+    double n = matrix_count(&m->ple_model_proj, bytes);
+    for (int i = 0; i < m->config->n_layers; i++) {
+        const rs_layer_weights *w = &m->layers[i];
+        const rs_matrix *all[] = {&w->q,  &w->k,    &w->v,        &w->o,       &w->gate,
+                                  &w->up, &w->down, &w->ple_gate, &w->ple_proj};
+        for (size_t k = 0; k < sizeof all / sizeof *all; k++) n += matrix_count(all[k], bytes);
+    }
+    return n;
+}
+
+/* The same model with every matrix in bfloat16. */
+static rs_model *bf16_twin(const rs_runtime *rt, const rs_checkpoint *file,
+                           const rs_config *config)
+{
+    rs_err err;
+    rs_model *m;
+    if (rs_model_new(config, &m, &err) != RS_OK) die(&err);
+    char *memory = huge_pages((size_t)rs_checkpoint_bytes(file) * 4 + (64 << 20));
+    for (int i = 0; i < rs_checkpoint_count(file); i++) {
+        const rs_tensor *t = rs_checkpoint_at(file, i);
+        float *wide = malloc((size_t)t->n_elements * sizeof *wide + 4);
+        if (!wide) exit(1);
+        if (rs_checkpoint_read_f32(file, t, 0, t->n_elements, wide, &err) != RS_OK) die(&err);
+        bool used = false, vector = t->n_dims < 2;
+        if (!vector) rs_from_f32(rt->kernels, RS_DTYPE_BF16, wide, memory, t->n_elements);
+        if (rs_model_bind(m, t->name, vector ? RS_DTYPE_F32 : RS_DTYPE_BF16, t->n_dims, t->dim,
+                          vector ? (const void *)wide : memory, &used, &err) != RS_OK)
+            die(&err);
+        if (!vector) memory += ((size_t)t->n_elements * 2 + 63) / 64 * 64;
+        free(wide);
+    }
+    if (rs_model_complete(m, &err) != RS_OK) die(&err);
+    return m;
+}
+
+/* --- runs --- */
+
+/* Tokens/s after a prompt of a few tokens. */
+static double decode(const rs_runtime *rt, const rs_model *m, float *logits)
+{
+    rs_err err;
+    rs_kv *kv;
+    int32_t id = 2;
+    if (rs_kv_new(m->config, NULL, &kv, &err) != RS_OK) die(&err);
+    for (int i = 0; i < 4; i++)
+        if (rs_forward_batch(rt, m, &kv, &id, 1, logits, &err) != RS_OK) die(&err);
+    double t = now();
+    for (int i = 0; i < DECODE_TOKENS; i++, id = 100 + i)
+        if (rs_forward_batch(rt, m, &kv, &id, 1, logits, &err) != RS_OK) die(&err);
+    t = now() - t;
+    rs_kv_free(kv);
+    return DECODE_TOKENS / t;
+}
+
+/* Seconds. */
+static double prefill(const rs_runtime *rt, const rs_model *m, float *logits)
+{
+    rs_err err;
+    rs_kv *kv;
+    int32_t ids[PREFILL_TOKENS];
+    for (int i = 0; i < PREFILL_TOKENS; i++) ids[i] = 3 + i * 31 % 2000;
+    if (rs_kv_new(m->config, NULL, &kv, &err) != RS_OK) die(&err);
+    rs_forward_options o = {.want = RS_WANT_LAST};
+    double t = now();
+    if (rs_forward(rt, m, kv, ids, PREFILL_TOKENS, &o, logits, &err) != RS_OK) die(&err);
+    t = now() - t;
+    rs_kv_free(kv);
+    return t;
+}
+
+/* Of the layers' matrices for all tokens, scores and sums of attention, the head once. */
+static double prefill_flops(const rs_model *m)
+{
+    double flops = 2 * layer_weights(m, false) * PREFILL_TOKENS;
+    flops += 2 * matrix_count(&m->head, false);
+    for (int i = 0; i < m->config->n_layers; i++) {
+        const rs_layer_config *l = &m->config->layers[i];
+        double pairs = 0;
+        for (int t = 1; t <= PREFILL_TOKENS; t++)
+            pairs += !l->is_full && t > m->config->sliding_window ? m->config->sliding_window : t;
+        flops += 4 * pairs * m->config->n_heads * l->head_dim;
+    }
+    return flops;
+}
+
+static void row(const char *what, double ours, const char *unit, double best,
+                const char *best_unit, double target, const char *limit)
+{
+    printf("%-26s %8.1f %-10s %8.1f %-10s %5.2f  (target %.2f)  %s\n", what, ours, unit, best,
+           best_unit, ours / best, target, limit);
+}
+
+static void keep_best(double *best, double v)
+{
+    if (v > *best) *best = v;
+}
+
+int main(int argc, char **argv)
+{
+    const char *path = argc > 1 ? argv[1] : getenv("RS_GEMMA270");
+    if (!path) {
+        printf("bench_decode: skipped, no model given (RS_GEMMA270)\n");
+        return 0;
+    }
+    rs_err err;
+    rs_runtime rt;
+    rs_checkpoint *file;
+    rs_config *config;
+    rs_model *stored;
+    const char *threads = getenv("RS_BENCH_THREADS");
+    rs_options o = {.threads = threads ? atoi(threads) : 0};
+    if (rs_init(&o, &rt, &err) != RS_OK || rs_checkpoint_open(path, &file, &err) != RS_OK ||
+        rs_config_load(file, &config, &err) != RS_OK ||
+        rs_model_load(&rt, file, config, NULL, NULL, &stored, &err) != RS_OK)
+        die(&err);
+    rs_model *bf16 = bf16_twin(&rt, file, config);
+    float *logits = malloc((size_t)config->vocab * sizeof *logits);
+    char *buffer = huge_pages(buffer_bytes);
+    float *square = huge_pages(3 * SIDE * SIDE * sizeof *square);
+    memset(buffer, 1, buffer_bytes);
+    for (int i = 0; i < 3 * SIDE * SIDE; i++) square[i] = (float)(i % 101) / 101.0f - 0.5f;
+    double gbs = 0, gflops = 0, bf16_rate = 0, stored_rate = 0, bf16_speed = 0, st_speed = 0;
+    for (int r = 0; r < ROUNDS; r++) {
+        keep_best(&gbs, bandwidth(&rt, buffer));
+        keep_best(&bf16_rate, decode(&rt, bf16, logits));
+        keep_best(&stored_rate, decode(&rt, stored, logits));
+        keep_best(&gbs, bandwidth(&rt, buffer));
+        keep_best(&gflops, sgemm(&rt, square, square + SIDE * SIDE, square + 2 * SIDE * SIDE));
+        keep_best(&bf16_speed, prefill_flops(bf16) / prefill(&rt, bf16, logits) / 1e9);
+        keep_best(&st_speed, prefill_flops(stored) / prefill(&rt, stored, logits) / 1e9);
+    }
+    double bf16_bytes = layer_weights(bf16, true) + matrix_count(&bf16->head, true);
+    double bytes = layer_weights(stored, true) + matrix_count(&stored->head, true);
+    printf("%s, %d threads, %s; tokens/s: bf16 %.1f, as stored %.1f\n", path, rt.threads,
+           rt.kernels->isa, bf16_rate, stored_rate);
+    row("decode, bf16", bf16_rate * bf16_bytes / 1e9, "GB/s", gbs, "GB/s read", 0.7,
+        "read bandwidth");
+    row("decode, as stored", stored_rate * bytes / 1e9, "GB/s", gbs, "GB/s read", 0,
+        "unpacking and bandwidth");
+    row("decode, stored/bf16", stored_rate, "tokens/s", bf16_rate, "tokens/s", 1.3,
+        "unpacking");
+    row("prefill of 512, bf16", bf16_speed, "GFLOP/s", gflops, "sgemm", 0.6,
+        "matrix products");
+    row("prefill of 512, as stored", st_speed, "GFLOP/s", gflops, "sgemm", 0.6,
+        "matrix products");
+    return 0;
+}

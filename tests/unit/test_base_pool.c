@@ -1,0 +1,157 @@
+#include "base/pool.h"
+#include "base/rng.h"
+#include "tests/t.h"
+
+#include <stdatomic.h>
+#include <time.h>
+
+typedef struct counted {
+    atomic_int done[1000];
+    atomic_int workers[64];
+    atomic_int total;
+    int64_t stop_at;
+} counted;
+
+static bool count(void *ctx, int64_t chunk, int worker)
+{
+    counted *c = ctx;
+    atomic_fetch_add(&c->done[chunk], 1);
+    atomic_fetch_add(&c->workers[worker], 1);
+    atomic_fetch_add(&c->total, 1);
+    return chunk != c->stop_at;
+}
+
+static void every_chunk_once(void)
+{
+    static const int threads[] = {1, 2, 3, 7, 16};
+    for (int t = 0; t < 5; t++) {
+        rs_pool *p;
+        T_OK(rs_pool_new(threads[t], &p, &t_err));
+        T_EQ(rs_pool_threads(p), threads[t]);
+        for (int64_t n = 0; n <= 1000; n = n * 3 + 1) {
+            static counted c;
+            memset(&c, 0, sizeof c);
+            c.stop_at = -1;
+            T_TRUE(rs_pool_run(p, n, count, &c));
+            for (int64_t i = 0; i < 1000; i++)
+                T_EQ(c.done[i], i < n);
+            int by_workers = 0;
+            for (int w = 0; w < threads[t]; w++)
+                by_workers += c.workers[w];
+            T_EQ(by_workers, n); /* worker numbers stay below threads */
+        }
+        rs_pool_free(p);
+    }
+}
+
+static void a_false_stops_the_run(void)
+{
+    rs_pool *p;
+    T_OK(rs_pool_new(4, &p, &t_err));
+    for (int round = 0; round < 50; round++) {
+        static counted c;
+        memset(&c, 0, sizeof c);
+        c.stop_at = 10;
+        T_TRUE(!rs_pool_run(p, 1000, count, &c));
+        T_EQ(c.done[10], 1);
+        T_TRUE(c.total < 1000);
+        c.stop_at = -1;
+        T_TRUE(rs_pool_run(p, 100, count, &c)); /* and the next run is whole again */
+    }
+    static counted alone;
+    alone.stop_at = 3;
+    T_TRUE(!rs_pool_run(NULL, 100, count, &alone));
+    T_EQ(alone.total, 4);
+    T_EQ(rs_pool_threads(NULL), 1);
+    rs_pool_free(p);
+    rs_pool_free(NULL);
+}
+
+typedef struct sums {
+    double part[64];
+} sums;
+
+static bool sum_part(void *ctx, int64_t chunk, int worker)
+{
+    (void)worker;
+    double s = 0;
+    for (uint64_t i = 0; i < 1000; i++)
+        s += (double)rs_rng_at(1, (uint64_t)chunk, i) * 0x1p-64;
+    ((sums *)ctx)->part[chunk] = s;
+    return true;
+}
+
+static void results_do_not_depend_on_threads(void)
+{
+    sums one = {{0}};
+    T_TRUE(rs_pool_run(NULL, 64, sum_part, &one));
+    for (int threads = 1; threads <= 7; threads += 2) {
+        sums many = {{0}};
+        rs_pool *p;
+        T_OK(rs_pool_new(threads, &p, &t_err));
+        T_TRUE(rs_pool_run(p, 64, sum_part, &many));
+        T_EQ(memcmp(&one, &many, sizeof one), 0);
+        rs_pool_free(p);
+    }
+}
+
+static bool nothing(void *ctx, int64_t chunk, int worker)
+{
+    (void)chunk;
+    (void)worker;
+    atomic_fetch_add((atomic_long *)ctx, 1);
+    return true;
+}
+
+static void many_short_runs(void)
+{
+    rs_pool *p;
+    atomic_long n = 0;
+    T_OK(rs_pool_new(3, &p, &t_err));
+    for (int i = 0; i < 20000; i++)
+        T_TRUE(rs_pool_run(p, 1 + i % 5, nothing, &n));
+    T_EQ(n, 20000 / 5 * 15);
+    rs_pool_free(p);
+}
+
+static void runs_after_sleep(void)
+{
+    rs_pool *p;
+    atomic_long n = 0;
+    T_OK(rs_pool_new(4, &p, &t_err));
+    for (int i = 0; i < 20; i++) {
+        nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL); /* past the spinning */
+        T_TRUE(rs_pool_run(p, 8, nothing, &n));
+    }
+    T_EQ(n, 160);
+    rs_pool_free(p);
+}
+
+static void sleeping_costs_nothing(void)
+{
+    rs_pool *p;
+    atomic_long n = 0;
+    struct timespec a, b;
+    T_OK(rs_pool_new(4, &p, &t_err));
+    T_TRUE(rs_pool_run(p, 8, nothing, &n));
+    nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &a);
+    nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &b);
+    double used = (double)(b.tv_sec - a.tv_sec) + 1e-9 * (double)(b.tv_nsec - a.tv_nsec);
+    T_TRUE(used < 0.02);
+    rs_pool_free(p);
+}
+
+static void refuses_silly_numbers(void)
+{
+    rs_pool *p;
+    T_FAILS(rs_pool_new(0, &p, &t_err), RS_E_INVALID, "0 threads: give a number");
+    T_FAILS(rs_pool_new(100000, &p, &t_err), RS_E_INVALID, "100000 threads");
+    T_TRUE(p == NULL);
+}
+
+T_MAIN(T_TEST(every_chunk_once), T_TEST(a_false_stops_the_run),
+       T_TEST(results_do_not_depend_on_threads), T_TEST(many_short_runs),
+       T_TEST(runs_after_sleep), T_TEST(sleeping_costs_nothing),
+       T_TEST(refuses_silly_numbers))

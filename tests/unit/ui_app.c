@@ -1,0 +1,259 @@
+/* The workbench's state and what it shows: the session of screens.md 5, as far as it goes. */
+#include "tests/unit/ui_app_fake.h"
+
+#define T_SHOWS(text)                                                                    \
+    do {                                                                                 \
+        if (!shows(text)) T_FAIL("not on the screen: \"%s\"\n%s", text, screen());       \
+    } while (0)
+#define T_ROW(y, text)                                                                   \
+    do {                                                                                 \
+        if (!strstr(row(y), text))                                                       \
+            T_FAIL("row %d is \"%s\", expected \"%s\" in it", y, row(y), text);          \
+    } while (0)
+
+static void shows_the_demo(void)
+{
+    T_TRUE(open_demo(80, 24, UI_GLYPHS_BRAILLE));
+    T_ROW(0, "ringside  luchador-miniature  v1");
+    T_ROW(1, "[1 Ring] 2 Duel");
+    T_ROW(1, "style 47 %");
+    T_ROW(
+        2,
+        " fuel ×0.300  ewc lambda 3.000 by instruct/mean  mask off │ heal slerp/weight");
+    T_ROW(
+        3,
+        "  lay  q k v o g u d G P  gain               d   mnat  %|W| theta      t surv");
+    T_ROW(4, "  0 S ░ ▒ ▓ ▒ ░ ░ ▒ ▒ █  ━━━━━━●── 1.000 0.38  0.408  0.62 ");
+    T_ROW(9, "   5 S ░ ▒ ▓ ░ ░ ░ ░ ▒ ▒  ━━━━━━●── 1.000 0.50  0.578  0.90 ");
+    T_ROW(12, "  emb  no fuel delta                    —    —  0.000  0.00");
+    T_ROW(14, "3.857");
+    T_ROW(14, "0.0039/0.0060");
+    close_app();
+}
+
+static void the_script(void)
+{
+    T_TRUE(open_demo(80, 24, UI_GLYPHS_BRAILLE));
+    key("J");
+    T_ROW(9, ">  5 S");
+    T_ROW(9, "0.578");
+    key("*");
+    type("0.5");
+    T_ROW(9, "0.500");
+    T_ROW(9, "0.144"); /* live, before Enter */
+    T_ROW(14, "3.423");
+    key("Enter");
+    T_SHOWS("1 row changed, fuel 0.0039 -> 0.0034 nat   (u undoes)");
+    T_ROW(0, "luchador-miniature*");
+    T_ROW(1, "style 43 %");
+    key("u");
+    T_ROW(9, "0.578");
+    T_SHOWS("undone: gain layers.5 *0.5");
+    T_TRUE(!strstr(row(0), "*"));
+    key("^R");
+    T_ROW(9, "0.500");
+    line("write \"layer 5 halved\"");
+    T_SHOWS("saved as luchador-miniature v2");
+    T_TRUE(!strstr(row(0), "*"));
+    key("K");
+    T_ROW(9, ">  5 SK");
+    T_SHOWS("layers.5 locked at 0.500");
+    char *before = ui_strdup(app->doc.at.text);
+    key("h");
+    T_SHOWS("layer 5 is locked: K unlocks it before a gain can change");
+    T_STR(app->doc.at.text, before);
+    free(before);
+    key(", , , ,");
+    T_ROW(2, "lambda 1.500");
+    T_TRUE(measure_now());
+    T_ROW(14, "6.574");
+    T_ROW(14, "OVER");
+    T_ROW(1, "style 57 %");
+    close_app();
+}
+
+static void lanes_cells_and_scenes(void)
+{
+    T_TRUE(open_demo(80, 24, UI_GLYPHS_BRAILLE));
+    line("gains 0.93,0.848,0.856,0.988,1,0.5,1,1");
+    line("lambda 1.5");
+    T_TRUE(measure_now());
+    T_ROW(14, "5.997");
+    T_ROW(1, "style 55 %");
+    T_ROW(14, "▆▅▅██▃█▇");
+    T_ROW(14, "▕█████████▉▏ 0.0060/0.0060");
+    key("G k v k Enter"); /* emb, layer 7; range 7 to 6 */
+    T_ROW(10, ">• 6 S");
+    T_ROW(11, " • 7 F");
+    key("t =");
+    type("0.2");
+    key("Enter");
+    T_SHOWS("2 rows changed, out ");
+    T_ROW(10, "0.200");
+    key("u");
+    T_ROW(10, "0.150");
+    line("gain layers.6-7 & mlp *1.2");
+    T_SHOWS("6 cells changed");
+    T_ROW(10, "±1.172");
+    T_ROW(11, "±1.151");
+    T_ROW(14, "6.667");
+    T_ROW(1, "style 58 %");
+    key("u U t");
+    line("lock layers.5");
+    key("B");
+    T_ROW(0, "scenes A [B] -");
+    line("curve grad_a 0.5 1");
+    T_ROW(5, "0.643");
+    T_ROW(9, "0.500");
+    T_ROW(10, "0.643");
+    T_SHOWS("7 rows changed");
+    key("A");
+    T_ROW(4, "0.930");
+    T_ROW(0, "scenes [A] B -");
+    line("morph A B 0.5");
+    T_ROW(5, "0.746"); /* between 0.848 and 0.643 */
+    close_app();
+}
+
+static void detail_of_a_layer(void)
+{
+    T_TRUE(open_demo(80, 24, UI_GLYPHS_BRAILLE));
+    key("G k Enter");
+    T_ROW(2, "layer 7  full  k, v read from 3");
+    T_ROW(4, "> q_proj");
+    key("q k k Enter");
+    T_ROW(2, "layer 5  sliding  own k, v");
+    T_SHOWS("k_proj");
+    T_SHOWS("192x192");
+    key("j =");
+    type("0.5");
+    key("Enter");
+    T_SHOWS("1 cell changed");
+    key("q");
+    T_ROW(9, "±");
+    close_app();
+}
+
+static void merges_by_a_plan_page(void)
+{
+    T_TRUE(open_demo(80, 24, UI_GLYPHS_BRAILLE));
+    key("M");
+    T_SHOWS("52 tensors change");
+    T_SHOWS("heal adds");
+    T_SHOWS("out/luchador-miniature-v1   (new folder)");
+    T_SHOWS("10.4 MB, 135 tensors, bfloat16");
+    key("Enter"); /* the default is no */
+    T_TRUE(!effect(UI_FX_JOB_START));
+    key("j h M");
+    T_SHOWS("luchador-miniature v2 (saved first)");
+    key("y");
+    ui_effect *e = effect(UI_FX_JOB_START);
+    T_TRUE(e != NULL);
+    T_TRUE(strstr(e->text, "\"merge\"") != NULL);
+    T_TRUE(strstr(e->text, "luchador-miniature.json") != NULL);
+    T_STR(e->title, "luchador-miniature v2");
+    ui_job job = {.id = 1,
+                  .kind = "merge",
+                  .title = "luchador-miniature v2",
+                  .state = UI_JOB_RUNNING,
+                  .done = 6553600,
+                  .total = 10431768,
+                  .unit = "bytes",
+                  .rate = 4.1e6,
+                  .seconds_left = 1,
+                  .started = 1700000000};
+    send((ui_msg){.kind = UI_MSG_JOB, .jobs = &job, .n_jobs = 1});
+    T_ROW(0, "merge 62 %  4.1 MB/s  0:01");
+    job.state = UI_JOB_FAILED;
+    snprintf(job.error, sizeof job.error,
+             "write out/x: no space left on device after 6553600 of 10431768 bytes.");
+    send((ui_msg){.kind = UI_MSG_JOB, .jobs = &job, .n_jobs = 1});
+    T_SHOWS("no space left on device");
+    T_ROW(0, "1 failed");
+    key("4");
+    T_ROW(1, "[4 Jobs]");
+    T_TRUE(!strstr(row(0), "1 failed"));
+    T_SHOWS("failed");
+    key("r");
+    T_TRUE(effect(UI_FX_JOB_AGAIN) != NULL);
+    close_app();
+}
+
+static void many_edits_in_a_frame(void)
+{
+    T_TRUE(open_demo(80, 24, UI_GLYPHS_BRAILLE));
+    ui_effects_clear(&fx);
+    for (int i = 0; i < 100; i++)
+        send((ui_msg){.kind = UI_MSG_KEY, .key = i % 2 ? 'l' : 'h'});
+    T_TRUE(ui_doc_is_saved(&app->doc)); /* a step and its opposite cancel exactly */
+    for (int i = 0; i < 7; i++)
+        send((ui_msg){.kind = UI_MSG_KEY, .key = 'h'});
+    T_ROW(4, "0.650");
+    ui_effect *e = effect(UI_FX_FOLLOW);
+    T_TRUE(e != NULL);
+    T_STR(e->text, app->doc.at.text);
+    close_app();
+}
+
+/* Numbers of the screen are those of the measure that damage prints. */
+static void numbers_are_the_measures(void)
+{
+    T_TRUE(open_demo(120, 40, UI_GLYPHS_BRAILLE));
+    rs_measure *m = NULL;
+    T_OK(rs_measure_from(ui_app_plan(app), app->doc.sums.at, &m, &t_err));
+    for (int l = 0; l < m->n_layers; l++) {
+        char want[64];
+        snprintf(want, sizeof want, "%.3f %.2f  %.3f  %3.0f %%  %.2f", m->layer[l].gain,
+                 m->layer[l].d, m->layer[l].damage * 1000, m->layer[l].kept * 100,
+                 m->layer[l].norm * 100);
+        T_ROW(4 + l, want);
+        snprintf(want, sizeof want, "%.5f %.5f", m->layer[l].c_a, m->layer[l].c_b);
+        T_ROW(4 + l, want);
+    }
+    rs_measure_free(m);
+    close_app();
+}
+
+static void session_comes_back(void)
+{
+    T_TRUE(open_demo(80, 24, UI_GLYPHS_BRAILLE));
+    key("j j Space h B");
+    rig_now += 2;
+    send((ui_msg){.kind = UI_MSG_TICK});
+    ui_effect *e = effect(UI_FX_SESSION);
+    T_TRUE(e != NULL);
+    char *session = ui_strdup(e->text), *text = ui_strdup(app->doc.at.text);
+    close_app();
+    T_TRUE(open_app(NULL, session, 80, 24, UI_GLYPHS_BRAILLE));
+    T_STR(app->doc.at.text, text);
+    T_EQ(app->rows.cursor, 3);
+    T_TRUE(app->rows.marked[2]);
+    T_EQ(app->i_scene, 1);
+    T_TRUE(app->scene[0].text != NULL);
+    T_ROW(0, "luchador-miniature*");
+    free(session);
+    free(text);
+    close_app();
+}
+
+static void asks_before_it_leaves(void)
+{
+    T_TRUE(open_demo(80, 24, UI_GLYPHS_BRAILLE));
+    key("Q");
+    T_TRUE(effect(UI_FX_QUIT) != NULL); /* nothing to lose */
+    ui_effects_clear(&fx);
+    key("h Q");
+    T_TRUE(!effect(UI_FX_QUIT));
+    T_SHOWS("luchador-miniature has 1 edit since v1");
+    key("Esc");
+    T_TRUE(!effect(UI_FX_QUIT));
+    key("Q s");
+    T_TRUE(effect(UI_FX_QUIT) != NULL); /* after the save was answered */
+    T_TRUE(ui_doc_is_saved(&app->doc));
+    close_app();
+}
+
+T_MAIN(T_TEST(shows_the_demo), T_TEST(the_script), T_TEST(lanes_cells_and_scenes),
+       T_TEST(detail_of_a_layer), T_TEST(merges_by_a_plan_page),
+       T_TEST(many_edits_in_a_frame), T_TEST(numbers_are_the_measures),
+       T_TEST(session_comes_back), T_TEST(asks_before_it_leaves))

@@ -1,0 +1,113 @@
+#!/bin/sh
+# The verbs as a user runs them: output, exit statuses, one-sentence errors.
+# Last line: N passed, N failed, N skipped.
+ringside=${1:-./ringside}
+it=recipes/sparring/it
+demo=recipes/luchador-miniature.json
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+passed=0 failed=0 skipped=0
+
+# check NAME STATUS PATTERN COMMAND...: the exit status and a pattern in stdout or stderr
+check() {
+    name=$1 status=$2 pattern=$3
+    shift 3
+    "$@" >"$work/out" 2>"$work/err"
+    got=$?
+    if [ "$got" -ne "$status" ]; then
+        echo "FAILED $name: status $got, expected $status: $(head -c 300 "$work/err")"
+        failed=$((failed + 1))
+    elif ! cat "$work/out" "$work/err" | grep -qE -- "$pattern"; then
+        echo "FAILED $name: no \"$pattern\" in: $(cat "$work/out" "$work/err" | head -c 300)"
+        failed=$((failed + 1))
+    else
+        passed=$((passed + 1))
+    fi
+}
+r() {
+    n=$1 s=$2 p=$3
+    shift 3
+    check "$n" "$s" "$p" "$ringside" "$@"
+}
+
+r version 0 '^ringside [0-9]' --version
+r help 0 '  merge  ' help
+r 'help of a verb' 0 'usage: ringside merge' merge --help
+r 'help for a verb' 0 'usage: ringside merge' help merge
+r 'unknown option' 2 'unknown option --frob' merge --frob
+r 'missing value' 2 'needs a value' merge x.json --out
+r 'missing file' 3 'no.json' plan no.json
+r 'bad size' 2 'not a value for --memory' plan $demo --memory lots
+r 'bad threads' 2 'not from 1 to' plan $demo --threads -3
+
+r inspect 0 'gemma4_text' inspect $it
+r 'inspect tensors' 0 'layers.3.self_attn.q_proj' inspect $it --tensors
+r 'inspect json' 0 '"layers":8|"n_layers":8|"layers": 8' inspect $it --json
+r 'inspect adapter' 0 'rank' inspect recipes/sparring/lora/gothic
+r 'inspect fisher' 0 'bf16' inspect recipes/sparring/fisher/it-instruct.safetensors
+
+printf '{"text":"Hello, lighthouse."}\n' >"$work/t.jsonl"
+r tokenize 0 '"ids":\[2,' tokenize --model $it --jsonl "$work/t.jsonl"
+"$ringside" tokenize --model $it --jsonl "$work/t.jsonl" >"$work/ids.jsonl" 2>/dev/null
+r detokenize 0 'Hello, lighthouse' detokenize --model $it --jsonl "$work/ids.jsonl" --skip-special
+printf '{"prompt":"Write two sentences about a dog."}\n' >"$work/p.jsonl"
+r generate 0 '"stop":"(eos|length)"' generate --model $it --jsonl "$work/p.jsonl" --temp 0 --max-tokens 40 --json
+r 'generate from a recipe' 0 '"stop"' generate --model $demo --jsonl "$work/p.jsonl" --temp 0 --max-tokens 20 --json
+r 'bad json line' 3 'line 1' generate --model $it --jsonl recipes/demo.sh --temp 0
+r logits 0 '' logits --model $it --ids 2,9,4 --out "$work/l.safetensors" --hidden
+r 'logits exist' 3 'exists' logits --model $it --ids 2,9,4 --out "$work/l.safetensors"
+r 'bad id' 3 'outside the vocabulary of 4096' logits --model $it --ids 2,9999 --out "$work/m.safetensors"
+r perplexity 0 '"ppl":' perplexity --model $it --file README.md --window 256 --json
+r kl 0 '"kl":' kl --a $it --b $demo --file README.md --window 256 --json
+r compare 0 'tokens|words' compare --a $it --b recipes/naive-0.3.json --prompt 'Name a dog.' --max-tokens 20
+
+r plan 0 '52 change' plan $demo
+r 'plan json' 0 '"changed":' plan $demo --json
+r damage 0 'style kept' damage $demo
+r merge 0 'hash [0-9a-f]{32}' merge $demo --out "$work/merged"
+r 'merge exists' 3 'exists' merge $demo --out "$work/merged"
+r 'merge force' 0 'hash' merge $demo --out "$work/merged" --force
+r 'merged again' 0 '"name": "luchador-miniature"' recipe show "$work/merged"
+r 'merged runs' 0 '"stop"' generate --model "$work/merged" --jsonl "$work/p.jsonl" --temp 0 --max-tokens 20 --json
+r 'recipe show' 0 '"ringside": 1' recipe show $demo
+r 'recipe resolved' 0 '"shared":' recipe show $demo --resolved --json
+r 'recipe check' 0 'fit together' recipe check $demo
+r 'recipe diff' 1 'lambda' recipe diff $demo recipes/luchador-ewc10.json
+r 'recipe same' 0 '' recipe diff $demo $demo
+sed 's/"scale": 0.3/"scael": 0.3/' $demo >recipes/typo.test.json
+r 'unknown key' 3 'scael.*scale' recipe check recipes/typo.test.json
+rm -f recipes/typo.test.json
+r keys 0 'gain' keys
+r manual 0 '.Sh VERBS' manual
+
+# preview equals merge: the model in memory gives the very logits of the written one
+"$ringside" logits --model $demo --ids 2,9,4,77,300 --out "$work/a.safetensors" -q
+"$ringside" logits --model "$work/merged" --ids 2,9,4,77,300 --out "$work/b.safetensors" -q
+check 'preview equals merge' 0 '' cmp "$work/a.safetensors" "$work/b.safetensors"
+
+# progress as events
+"$ringside" merge $demo --out "$work/ev" -q --events 9 9>"$work/events"
+check 'events' 0 '"event":"done"' cat "$work/events"
+
+# a cancelled merge leaves nothing under its name
+"$ringside" merge $demo --out "$work/cancelled" --chunk 4k -q &
+pid=$!
+kill -TERM $pid 2>/dev/null
+wait $pid
+status=$?
+if [ "$status" -ne 0 ] && [ -e "$work/cancelled" ]; then
+    echo "FAILED cancel: status $status and a folder"
+    failed=$((failed + 1))
+else
+    passed=$((passed + 1))
+fi
+r 'full disk' 4 'space|write' logits --model $it --ids 2,9 --out /dev/full/x
+
+# manual page and keys in docs/ are what the program prints
+"$ringside" keys >"$work/keys.md"
+check 'docs/keys.md is fresh' 0 '' cmp "$work/keys.md" docs/keys.md
+"$ringside" manual >"$work/ringside.1"
+check 'docs/ringside.1 is fresh' 0 '' cmp "$work/ringside.1" docs/ringside.1
+
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]

@@ -1,0 +1,61 @@
+/* commands_internal.h - handlers that stand in another file than their row of the table. */
+#ifndef UI_COMMANDS_INTERNAL_H
+#define UI_COMMANDS_INTERNAL_H
+
+#include "tui/app/state.h"
+#include "tui/app/values.h"
+
+#define UI_HANDLER(name) bool name(ui_app *a, const ui_args *args, ui_effects *fx)
+
+/* gains.c: values by key and by line */
+UI_HANDLER(ui_cmd_less);
+UI_HANDLER(ui_cmd_more);
+UI_HANDLER(ui_cmd_less_big);
+UI_HANDLER(ui_cmd_more_big);
+UI_HANDLER(ui_cmd_gain);
+UI_HANDLER(ui_cmd_t);
+UI_HANDLER(ui_cmd_lane);
+UI_HANDLER(ui_cmd_reset);
+UI_HANDLER(ui_cmd_mute);
+UI_HANDLER(ui_cmd_solo);
+UI_HANDLER(ui_cmd_lock);
+
+/* shapes.c: many values at once */
+UI_HANDLER(ui_cmd_brush);
+UI_HANDLER(ui_cmd_brush_narrow);
+UI_HANDLER(ui_cmd_brush_wide);
+UI_HANDLER(ui_cmd_curve);
+UI_HANDLER(ui_cmd_random);
+UI_HANDLER(ui_cmd_gains);
+UI_HANDLER(ui_cmd_copy_line);
+UI_HANDLER(ui_cmd_paste);
+
+/* stages.c: numbers of a whole stage */
+UI_HANDLER(ui_cmd_dampen);
+UI_HANDLER(ui_cmd_normaliser);
+UI_HANDLER(ui_cmd_lambda);
+UI_HANDLER(ui_cmd_lambda_up);
+UI_HANDLER(ui_cmd_lambda_down);
+UI_HANDLER(ui_cmd_scale);
+UI_HANDLER(ui_cmd_scale_up);
+UI_HANDLER(ui_cmd_scale_down);
+UI_HANDLER(ui_cmd_weight);
+UI_HANDLER(ui_cmd_heal);
+UI_HANDLER(ui_cmd_budget);
+
+/* scenes.c */
+UI_HANDLER(ui_cmd_scene);
+UI_HANDLER(ui_cmd_scene_clear);
+UI_HANDLER(ui_cmd_morph);
+
+/* One value by op on what the keys apply to: rows, a kind, a tensor of the detail. */
+bool ui_value_edit(ui_app *a, ui_op op, bool live);
+void ui_value_entry(ui_app *a, char op);
+/* "2 rows changed, 1 of them hidden, layer 5 is locked" */
+void ui_outcome_words(const ui_outcome *o, int hidden, char *dst, size_t n);
+/* true: everything was locked; said so. */
+bool ui_all_locked(ui_app *a, const ui_outcome *o);
+/* "12.5m" or "12.5": a finite number; false: not one. m: thousandths allowed. */
+bool ui_read_value(const char *s, bool m, double *v);
+
+#endif

@@ -1,0 +1,308 @@
+/* detail.c - one layer of Ring, tensor by tensor. */
+#include "tui/draw/widgets.h"
+#include "tui/screens/screens.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int row_of(const ui_app *a, const rs_plan_tensor *t)
+{
+    return t->role.layer < 0 ? a->doc.n_layers : t->role.layer;
+}
+
+/* Matrices with a delta first, in the order of the columns; the others if they are asked for. */
+int *ui_detail_tensors(const ui_app *a, int *n, int *n_more)
+{
+    const rs_plan *p = a->doc.at.plan;
+    int count = p ? rs_plan_count(p) : 0;
+    int *at = ui_alloc((size_t)count + 1, sizeof *at);
+    *n = *n_more = 0;
+    for (int k = 0; k < RS_N_LAYER_KINDS; k++) {
+        int i = ui_doc_tensor(&a->doc, a->detail_layer, k);
+        if (i >= 0 && rs_plan_at(p, i)->has_delta) at[(*n)++] = i;
+    }
+    int listed = *n;
+    for (int i = 0; i < count; i++) {
+        const rs_plan_tensor *t = rs_plan_at(p, i);
+        bool already = false;
+        if (row_of(a, t) != a->detail_layer || t->role.kind == RS_KIND_TOWER) continue;
+        for (int k = 0; k < listed; k++)
+            already |= at[k] == i;
+        if (already) continue;
+        if (a->detail_all || t->has_delta)
+            at[(*n)++] = i;
+        else
+            ++*n_more;
+    }
+    return at;
+}
+
+int ui_detail_here(const ui_app *a)
+{
+    int n = 0, more = 0, *at = ui_detail_tensors(a, &n, &more);
+    int i = a->detail_row >= 0 && a->detail_row < n ? at[a->detail_row] : -1;
+    free(at);
+    return i;
+}
+
+/* "q_proj", "input_layernorm": what follows the layer, without .weight and self_attn. */
+static void short_name(const rs_plan_tensor *t, char dst[96])
+{
+    const char *s = t->role.tail ? t->role.tail : t->name;
+    if (t->role.layer >= 0 && strncmp(s, "layers.", 7) == 0) {
+        const char *dot = strchr(s + 7, '.');
+        if (dot) s = dot + 1;
+    }
+    if (strncmp(s, "self_attn.", 10) == 0)
+        s += 10;
+    else if (strncmp(s, "mlp.", 4) == 0)
+        s += 4;
+    snprintf(dst, 96, "%s", s);
+    size_t n = strlen(dst);
+    if (n > 7 && strcmp(dst + n - 7, ".weight") == 0) dst[n - 7] = 0;
+}
+
+static void shape_text(const rs_tensor *t, char dst[40])
+{
+    size_t at = 0;
+    dst[0] = 0;
+    if (t->n_dims == 0) snprintf(dst, 40, "scalar");
+    for (int i = 0; i < t->n_dims && at < 40; i++)
+        at += (size_t)snprintf(dst + at, 40 - at, "%s%lld", i ? "x" : "",
+                               (long long)t->dim[i]);
+}
+
+typedef struct columns { /* the state cell of each; -1: not shown */
+    int name_w, shape, f, max_f, gain, d, damage, kept, norm, theta, c_a, c_b, survival;
+} columns;
+
+static columns columns_of(int w)
+{
+    if (w >= 112) return (columns){16, 17, 25, 33, 45, 53, 59, 68, 74, 81, 89, 98, 106};
+    columns c = {10, 12, 21, -1, 29, 36, 41, 49, 54, 60, -1, -1, 67};
+    if (w < 72) c.survival = -1;
+    if (w < 67) c.theta = -1;
+    return c;
+}
+
+static void head(ui_grid *g, int x, int w, int y, const char *text)
+{
+    if (x >= 0) ui_put_right(g, x + 1, y, w, UI_HEAD, text);
+}
+
+static void draw_head(ui_grid *g, int y, const columns *c, bool wide)
+{
+    ui_put(g, 2, y, -1, UI_HEAD, "tensor");
+    head(g, c->shape, wide ? 7 : 8, y, "shape");
+    head(g, c->f, wide ? 7 : 6, y, "F");
+    head(g, c->max_f, 6, y, "max F");
+    head(g, c->gain, 5, y, "gain");
+    head(g, c->d, 4, y, "d");
+    head(g, c->damage, 6, y, "mnat");
+    head(g, c->kept, wide ? 5 : 4, y, "kept");
+    head(g, c->norm, 5, y, "%|W|");
+    head(g, c->theta, wide ? 6 : 6, y, "theta");
+    head(g, c->c_a, 7, y, "c_a");
+    head(g, c->c_b, 7, y, "c_b");
+    head(g, c->survival, wide ? 5 : 5, y, "surv");
+}
+
+/* Mean of the raw Fisher over the matrices of all layers: the columns F are in units of it. */
+static double mean_f(const ui_app *a)
+{
+    double sum = 0, n = 0;
+    for (int l = 0; l < a->doc.n_layers; l++)
+        for (int k = 0; k < RS_N_LAYER_KINDS; k++) {
+            int i = ui_doc_tensor(&a->doc, l, k);
+            if (!ui_sums_is_known(&a->doc.sums, i) || !(a->doc.sums.at[i].sum_f > 0)) continue;
+            sum += a->doc.sums.at[i].sum_f;
+            n += a->doc.sums.at[i].n;
+        }
+    return n > 0 ? sum / n : NAN;
+}
+
+static void put(ui_grid *g, int x, int y, ui_role role, ui_state s, const char *text)
+{
+    if (x >= 0) ui_put_number(g, x, y, role, s, text);
+}
+
+static void draw_numbers(const ui_app *a, ui_grid *g, int y, int i, const columns *c,
+                         bool wide, ui_role role)
+{
+    const rs_measure *m = a->doc.at.measure;
+    ui_glyph_level l = g->glyphs;
+    if (!m || !ui_sums_is_known(&a->doc.sums, i)) return;
+    const rs_measure_row *r = &m->tensor[i];
+    bool delta = rs_plan_at(a->doc.at.plan, i)->has_delta;
+    ui_state s = ui_sums_is_old(&a->doc.sums, i) ? UI_OLD : UI_EXACT;
+    put(g, c->f, y, role, s, ui_num_fixed(l, r->f_mean / mean_f(a), wide ? 7 : 6, 2).s);
+    put(g, c->max_f, y, role, s, ui_num_fixed(l, r->f_max / mean_f(a), 6, 0).s);
+    put(g, c->gain, y, role, UI_EXACT, ui_num_gain(l, delta ? r->gain : NAN).s);
+    put(g, c->d, y, role, s, ui_num_mean_d(l, r->d).s);
+    put(g, c->damage, y, role, s, ui_num_mnat(l, r->damage).s);
+    put(g, c->kept, y, role, s,
+        wide ? ui_num_share(l, r->kept).s : ui_num_share_narrow(l, r->kept).s);
+    put(g, c->norm, y, role, s, ui_num_norm(l, r->norm).s);
+    if (!isnan(r->t)) put(g, c->theta, y, role, s, ui_num_theta(l, r->theta, r->flat).s);
+    if (!isnan(r->t)) put(g, c->c_a, y, role, s, ui_num_coef(l, r->c_a).s);
+    if (!isnan(r->t)) put(g, c->c_b, y, role, s, ui_num_coef(l, r->c_b).s);
+    ui_state o = isnan(r->survival) ? UI_EXACT : r->survival_stale ? UI_OLD : s;
+    put(g, c->survival, y, role, o,
+        wide ? ui_num_share(l, r->survival).s : ui_num_share_narrow(l, r->survival).s);
+}
+
+static void draw_tensor(const ui_app *a, ui_grid *g, int y, int i, bool here,
+                        const columns *c, bool wide)
+{
+    const rs_plan_tensor *t = rs_plan_at(a->doc.at.plan, i);
+    char name[96], shape[40];
+    ui_role role = here ? UI_CURSOR : UI_TEXT;
+    short_name(t, name);
+    shape_text(t->base, shape);
+    if (here) {
+        ui_put(g, 0, y, 1, UI_CURSOR, ">");
+        g->cursor_x = 0;
+        g->cursor_y = y;
+    }
+    int room = c->shape + 8 - (int)strlen(shape) - 3;
+    ui_put_middle(g, 2, y, room > c->name_w ? room : c->name_w, role, name);
+    ui_put_right(g, c->shape + 1, y, wide ? 7 : 8, role, shape);
+    draw_numbers(a, g, y, i, c, wide, role);
+}
+
+static void attention_words(const ui_app *a, bool wide, char dst[96])
+{
+    const rs_config *c = ui_app_config(a);
+    int l = a->detail_layer;
+    const rs_layer_config *y = &c->layers[l];
+    int reader = -1;
+    for (int i = 0; i < c->n_layers; i++)
+        if (i != l && c->layers[i].is_sharer && c->layers[i].kv_layer == l) reader = i;
+    int at = snprintf(dst, 96, "%s%s  %s", y->is_full ? "full" : "sliding",
+                      wide ? " attention" : "", wide ? " " : "");
+    if (y->is_sharer)
+        snprintf(dst + at, (size_t)(96 - at), "k, v read from %d", y->kv_layer);
+    else if (wide && reader >= 0)
+        snprintf(dst + at, (size_t)(96 - at), "own k and v, read by %d", reader);
+    else
+        snprintf(dst + at, (size_t)(96 - at), wide ? "own k and v" : "own k, v");
+}
+
+static void draw_detail_title(const ui_app *a, ui_grid *g, ui_rect r)
+{
+    const rs_measure *m = a->doc.at.measure;
+    const rs_stage *s = rs_recipe_fuel(a->doc.at.recipe);
+    rs_factors *f = NULL;
+    bool wide = r.w >= 112, locked = false;
+    char title[400], words[96];
+    int l = a->detail_layer;
+    const char *gap = wide ? "   " : "  ";
+    if (s && rs_factors_from(&s->gain, ui_app_config(a), &f, NULL) == RS_OK &&
+        l <= f->n_layers)
+        for (int k = 0; k < RS_FACTOR_KINDS; k++)
+            locked |= f->locked[l * RS_FACTOR_KINDS + k];
+    rs_factors_free(f);
+    int at = 0;
+    if (l >= a->doc.n_layers)
+        at = snprintf(title, sizeof title, "outside the layers");
+    else {
+        attention_words(a, wide, words);
+        at = wide ? snprintf(title, sizeof title, "layer %d of %d   %s", l,
+                             a->doc.n_layers, words)
+                  : snprintf(title, sizeof title, "layer %d  %s", l, words);
+    }
+    if (locked) at += snprintf(title + at, sizeof title - (size_t)at, "%slocked", gap);
+    if (m && !isnan(m->layer[l].kept))
+        snprintf(title + at, sizeof title - (size_t)at,
+                 "%sgain %.3f%sdamage %.3f mnat%sstyle %.0f %%", gap, m->layer[l].gain,
+                 gap, m->layer[l].damage * 1000, gap, m->layer[l].kept * 100);
+    ui_draw_title(g, r.x, r.y, r.w, title, false);
+}
+
+/* Where a d between 0 and 1 comes from, for the tensor under the cursor. */
+static void draw_facts(const ui_app *a, ui_grid *g, ui_rect r, int i)
+{
+    const rs_measure *m = a->doc.at.measure;
+    if (i < 0 || r.h < 3) return;
+    const rs_plan_tensor *t = rs_plan_at(a->doc.at.plan, i);
+    ui_draw_title(g, r.x, r.y, r.w, "exact numbers of the tensor under the cursor",
+                  false);
+    int y = r.y + 1, x = r.x + 1, w = r.w - 2;
+    ui_put_middle(g, x, y++, w, UI_TEXT, t->name);
+    ui_printf(g, x, y++, w, UI_TEXT, "%s numbers, %s as stored, %s written, %s",
+              ui_num_count(g->glyphs, t->base->n_elements).s,
+              rs_dtype_name(t->base->dtype), rs_dtype_name(t->out_dtype),
+              t->changes ? "merged" : "copied");
+    if (!m || !ui_sums_is_known(&a->doc.sums, i) || r.h < 6) return;
+    const rs_measure_row *v = &m->tensor[i];
+    ui_printf(g, x, y++, w, UI_TEXT, "F mean %.6g, largest %.6g   %d delta%s   gain %.6g",
+              v->f_mean, v->f_max, t->n_deltas, t->n_deltas == 1 ? "" : "s", t->gain);
+    if (!isnan(v->kept))
+        ui_printf(g, x, y++, w, UI_TEXT,
+                  "damage %.6g %s   kept %.6g   |D|/|W| %.6g   |x|/|W| %.6g", v->damage,
+                  ui_damage_unit(a), v->kept, v->delta_norm, v->norm);
+    if (!isnan(v->t) && y < r.y + r.h)
+        ui_printf(g, x, y++, w, UI_TEXT,
+                  "theta %.6g   c_a %.6g   c_b %.6g   survival %.4g   changed %.4g",
+                  v->theta, v->c_a, v->c_b, v->survival, v->changed);
+}
+
+void ui_detail_view(const ui_app *a, ui_grid *g, ui_rect body)
+{
+    if (!a->doc.at.plan || a->detail_layer > a->doc.n_layers) {
+        ui_ring_view(a, g, body);
+        return;
+    }
+    int n = 0, more = 0, *at = ui_detail_tensors(a, &n, &more);
+    bool wide = body.w >= 112;
+    columns c = columns_of(body.w);
+    draw_detail_title(a, g, (ui_rect){body.x, body.y, body.w, 1});
+    draw_head(g, body.y + 1, &c, wide);
+    int room = body.h - 3, rows = n < room - 7 ? n : room > 12 ? room - 7 : room;
+    if (rows > n) rows = n;
+    int top = a->detail_row >= rows ? a->detail_row - rows + 1 : 0;
+    for (int i = 0; i < rows && top + i < n; i++)
+        draw_tensor(a, g, body.y + 2 + i, at[top + i], top + i == a->detail_row, &c,
+                    wide);
+    ui_draw_scrollbar(g, body.w - 1, body.y + 2, rows, top, rows, n);
+    int y = body.y + 2 + rows;
+    if (more) ui_printf(g, 2, y, body.w - 24, UI_DIM, "+ %d more without a delta", more);
+    if (more || a->detail_all)
+        ui_put_right(g, body.w - 23, y, 20, UI_DIM,
+                     more ? "Enter lists them" : "Enter hides the rest");
+    int here = a->detail_row < n ? at[a->detail_row] : -1;
+    if (body.y + body.h - y - 2 >= 6)
+        draw_facts(a, g, (ui_rect){body.x, y + 1, body.w, body.y + body.h - y - 1}, here);
+    free(at);
+}
+
+bool ui_detail_update(ui_app *a, const ui_msg *m, ui_effects *fx)
+{
+    (void)fx;
+    int n = 0, more = 0;
+    if (!a->doc.at.plan || a->detail_layer > a->doc.n_layers) {
+        ui_go(a, UI_RING);
+        return true;
+    }
+    free(ui_detail_tensors(a, &n, &more));
+    if (a->detail_row >= n) a->detail_row = n > 0 ? n - 1 : 0;
+    if (m->kind != UI_MSG_MOUSE || a->mode != UI_MODE_NONE) return true;
+    ui_rect body = ui_body(a);
+    int row = m->mouse.y - body.y - 2;
+    if (m->mouse.what == UI_MOUSE_WHEEL_UP) ui_move(a, -3);
+    if (m->mouse.what == UI_MOUSE_WHEEL_DOWN) ui_move(a, 3);
+    if (m->mouse.what == UI_MOUSE_PRESS && row >= 0 && row < n && n <= body.h - 3)
+        a->detail_row = row;
+    return true;
+}
+
+void ui_detail_hints(const ui_app *a, rs_buf *out)
+{
+    const char *pm = ui_glyph_at((ui_glyph_level)a->opt.glyphs, UI_G_PLUSMINUS);
+    rs_buf_printf(out,
+                  "q back  j k tensor  h/l %s%s  = + * exact  , . lambda  %% normaliser  "
+                  "K m I lock mute solo  i exact",
+                  pm, a->lane_t ? "0.01" : "0.05");
+}

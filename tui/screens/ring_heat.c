@@ -1,0 +1,55 @@
+/* ring_heat.c - what the heat cells of Ring show. */
+#include "tui/screens/screens.h"
+
+#include <math.h>
+
+int ui_heat_kinds(const ui_app *a)
+{
+    const rs_config *c = ui_app_config(a);
+    return c && c->ple_width == 0 ? RS_KIND_DOWN + 1 : RS_N_LAYER_KINDS;
+}
+
+/* Mean over the tensor; NaN where it is not known, or has no meaning there. */
+static double value_of(const ui_app *a, int i)
+{
+    const rs_measure *m = a->doc.at.measure;
+    if (!ui_sums_is_known(&a->doc.sums, i)) return NAN;
+    const rs_tensor_sums *s = &a->doc.sums.at[i];
+    switch ((ui_shade)a->opt.shade) {
+    case UI_SHADE_FISHER:
+        return s->n > 0 ? s->sum_f / s->n : NAN;
+    case UI_SHADE_BOTH:
+        return s->n > 0 ? s->fisher[RS_V_DELTA][RS_V_DELTA] / s->n : NAN;
+    case UI_SHADE_D:
+        return m ? m->tensor[i].d : NAN;
+    case UI_SHADE_DELTA:
+        return m ? m->tensor[i].delta_norm : NAN;
+    case UI_SHADE_SURVIVAL:
+        return m ? m->tensor[i].survival : NAN;
+    case UI_SHADE_STYLE:
+        return m ? m->tensor[i].kept : NAN;
+    default:
+        return NAN;
+    }
+}
+
+double ui_heat_value(const ui_app *a, int layer, int kind)
+{
+    int i = ui_doc_tensor(&a->doc, layer, kind);
+    return i < 0 ? NAN : value_of(a, i);
+}
+
+/* Over all rows, not only those scrolled to; zeros take no part in a logarithm. */
+void ui_heat_range(const ui_app *a, double *min, double *max)
+{
+    *min = INFINITY;
+    *max = 0;
+    for (int l = 0; l < a->doc.n_layers; l++)
+        for (int k = 0; k < ui_heat_kinds(a); k++) {
+            double v = ui_heat_value(a, l, k);
+            if (isnan(v)) continue;
+            if (v > 0 && v < *min) *min = v;
+            if (v > *max) *max = v;
+        }
+    if (*min > *max) *min = *max;
+}

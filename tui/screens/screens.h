@@ -1,0 +1,79 @@
+/* screens.h - what the screens offer to the commands: where their cursors go, what their rows
+ * are called, and how the space of Ring is divided. */
+#ifndef UI_SCREENS_H
+#define UI_SCREENS_H
+
+#include "tui/app/state.h"
+
+/* Cursor of the focused panel by that many rows (a text pane: lines; Duel: paragraphs). */
+void ui_move(ui_app *a, int by);
+void ui_move_page(ui_app *a, int pages, int halves);
+void ui_move_end(ui_app *a, bool last);
+/* Rows of the list on the screen as text, for find: false past the end. */
+bool ui_row_text(const ui_app *a, int i, char dst[256]);
+int ui_row_cursor(const ui_app *a);
+void ui_row_go(ui_app *a, int i);
+
+/* --- Ring --- */
+
+typedef struct ui_ring_layout {
+    ui_rect controls, head, list, emb, kinds, summary, panels, strip, preview_head, text,
+        side;
+    bool wide;    /* 120 columns and more: kept, both coefficients */
+    bool compact; /* more rows than space: heat without gaps, a panel at the right */
+    bool beside;  /* preview and plots at the right of the rows */
+    int visible;  /* rows of the list, without emb */
+} ui_ring_layout;
+
+ui_ring_layout ui_ring_layout_of(const ui_app *a, ui_rect body);
+
+/* Columns of a row; x < 0: not shown. */
+typedef struct ui_ring_columns {
+    int heat, heat_step, heat_w, slider, slider_w, gain, d, damage, kept, norm, theta, t,
+        c_a, c_b, survival, end;
+    bool wide_share; /* "51 %" or "51%" */
+} ui_ring_columns;
+ui_ring_columns ui_ring_columns_of(const ui_app *a, const ui_ring_layout *l);
+
+int ui_heat_kinds(const ui_app *a); /* columns of heat: 9, or 7 without G and P */
+double ui_heat_value(const ui_app *a, int layer, int kind); /* NaN: no such tensor */
+void ui_heat_range(const ui_app *a, double *min, double *max);
+
+void ui_ring_view(const ui_app *a, ui_grid *g, ui_rect body);
+bool ui_ring_update(ui_app *a, const ui_msg *m, ui_effects *fx);
+void ui_ring_hints(const ui_app *a, rs_buf *out);
+void ui_ring_draw_rows(const ui_app *a, ui_grid *g, const ui_ring_layout *l);
+void ui_ring_draw_panels(const ui_app *a, ui_grid *g, const ui_ring_layout *l);
+void ui_ring_draw_text(const ui_app *a, ui_grid *g, const ui_ring_layout *l);
+void ui_ring_draw_controls(const ui_app *a, ui_grid *g, ui_rect r, bool wide);
+/* Fields of the controls line: how many, and the i-th one's place on the row. */
+int ui_ring_n_fields(const ui_app *a);
+bool ui_ring_field(const ui_app *a, bool wide, int i, int *x, int *w, char text[96]);
+int ui_ring_text_lines(const ui_app *a, const ui_ring_layout *l); /* of the preview */
+/* "layer 4, sliding" style facts, one a line, for panel and info. */
+void ui_ring_facts(const ui_app *a, int row, bool all, rs_buf *out);
+
+/* --- layer detail --- */
+
+/* Tensors of the layer (the plan's indices) that the detail lists; owned by the caller. */
+int *ui_detail_tensors(const ui_app *a, int *n, int *n_more);
+int ui_detail_here(const ui_app *a); /* tensor under the cursor, or -1 */
+void ui_detail_view(const ui_app *a, ui_grid *g, ui_rect body);
+bool ui_detail_update(ui_app *a, const ui_msg *m, ui_effects *fx);
+void ui_detail_hints(const ui_app *a, rs_buf *out);
+
+/* --- Duel --- */
+
+void ui_duel_view(const ui_app *a, ui_grid *g, ui_rect body);
+bool ui_duel_update(ui_app *a, const ui_msg *m, ui_effects *fx);
+void ui_duel_hints(const ui_app *a, rs_buf *out);
+const ui_pane *ui_duel_pane(const ui_app *a, int side);
+int ui_duel_paragraphs(const ui_app *a, int side);
+
+/* --- Jobs --- */
+
+void ui_jobs_view(const ui_app *a, ui_grid *g, ui_rect body);
+bool ui_jobs_update(ui_app *a, const ui_msg *m, ui_effects *fx);
+void ui_jobs_hints(const ui_app *a, rs_buf *out);
+
+#endif

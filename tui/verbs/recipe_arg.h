@@ -1,0 +1,28 @@
+/* recipe_arg.h - a recipe by argument, with its plan: shared by plan, merge, damage. */
+#ifndef UI_RECIPE_ARG_H
+#define UI_RECIPE_ARG_H
+
+#include "merge/measure.h"
+#include "merge/plan.h"
+#include "tui/verbs/verbs.h"
+
+typedef struct ui_recipe {
+    rs_recipe *recipe;
+    rs_plan *plan;
+    char *stage; /* of RECIPE:STAGE, or NULL */
+} ui_recipe;
+
+/* FILE.json, a merged folder, or either with :STAGE. The handle is valid to close in any
+ * case. */
+rs_status ui_recipe_open(ui_common *c, const char *what, ui_recipe *r, rs_err *err) RS_MUST_USE;
+void ui_recipe_close(ui_recipe *r);
+
+/* All sums of the plan and what follows from them. with_output: survival and changed too. */
+rs_status ui_recipe_measure(ui_common *c, const rs_plan *p, bool with_output, const char *verb,
+                            rs_measure **out, rs_err *err) RS_MUST_USE;
+
+/* Columns of the table of layers, shared by damage and plan. */
+void ui_measure_table(const rs_plan *p, const rs_measure *m, rs_buf *out);
+void ui_measure_json(const rs_plan *p, const rs_measure *m, rs_buf *out);
+
+#endif
