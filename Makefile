@@ -18,7 +18,7 @@ FLAVOUR := $(BUILD)/$(notdir $(CC))$(if $(SAN),-$(subst $(comma),-,$(SAN)))
 PKGS := ncursesw openblas lapacke libcjson readline libutf8proc libpcre2-8 libxxhash libcrypto
 PACKAGES := build-essential pkg-config libncurses-dev libopenblas-dev liblapacke-dev \
   libcjson-dev libreadline-dev libutf8proc-dev libpcre2-dev libxxhash-dev libssl-dev
-TEST_PACKAGES := tmux clang libclang-rt-14-dev
+TEST_PACKAGES := tmux procps clang libclang-rt-14-dev
 
 # ncursesw's flags define _XOPEN_SOURCE=600: drop every -D, take -I as system folders.
 PKG_CFLAGS = $(patsubst -I%,-isystem %,$(filter-out -D%,$(shell pkg-config --cflags $(PKGS))))

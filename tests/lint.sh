@@ -33,17 +33,14 @@ done
 grep -rlE '^#include "(tui|eval)/' core && say "core includes a higher room"
 grep -rlE '^#include "tui/' eval 2>/dev/null && say "eval includes tui"
 
-one_door() { # header pattern, the only file or folder that may include it
+one_door() { # header pattern, the only file or folder that may
     for f in $(grep -rlE "^#include <($1)" core eval tui 2>/dev/null); do
-        case $f in
-        $2) ;;
-        *) say "$f includes <$1>: only $2 may" ;;
-        esac
+        [ "$f" = "$2" ] || [ "${f#"$2"/}" != "$f" ] || say "$f includes <$1>: only $2 may"
     done
 }
 one_door 'cjson/' 'core/base/json.c'
 one_door 'cblas|lapacke|openblas' 'core/tensor/blas.c'
-one_door 'n?curses' 'tui/term/*'
+one_door 'n?curses' 'tui/term'
 one_door 'readline/' 'tui/term/prompt.c'
 one_door 'utf8proc' 'tui/draw/width.c'
 one_door 'pcre2' 'core/base/regex.c'
@@ -60,8 +57,8 @@ if [ -n "$lib" ]; then
         sort -u | while read -r symbol; do echo "lint: libringside.a defines $symbol without rs_"; done
 fi
 
-# every header stands alone, and has its guard
-for h in $(git ls-files 'core/*.h' 'tui/*.h' 'eval/*.h'); do
+# every header stands alone, and has its guard (isa/ holds pieces of its one source)
+for h in $(git ls-files 'core/*.h' 'tui/*.h' 'eval/*.h' | grep -v '^core/tensor/isa/'); do
     grep -q '^#ifndef' "$h" || say "$h has no include guard"
     ${CC:-gcc} -std=c11 -D_XOPEN_SOURCE=700 -D_DEFAULT_SOURCE -Icore -I. -fsyntax-only -x c "$h" 2>/dev/null ||
         say "$h does not compile on its own"

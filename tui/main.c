@@ -1,4 +1,5 @@
 /* ringside: the program. Picks a verb; without one it opens the workbench. */
+#include "base/os.h"
 #include "tui/verbs/verbs.h"
 
 #include <locale.h>
@@ -46,7 +47,9 @@ int main(int argc, char **argv)
         return help(argc, argv);
     const ui_verb *v = ui_verb_named(word);
     if (v) return ui_verb_run(v, argc - 2, argv + 2);
-    v = ui_verb_named("workbench");
-    if (v) return ui_verb_run(v, argc - 1, argv + 1);
-    return ui_usage("", "unknown verb %s; 'ringside help' lists them", word);
+    bool is_path = strchr(word, '/') || rs_os_kind(word) != RS_PATH_NONE;
+    if (*word && *word != '-' && !is_path)
+        return ui_usage("", "%s is no verb, recipe or folder; 'ringside help' lists the verbs",
+                        word);
+    return ui_verb_run(ui_verb_named("workbench"), argc - 1, argv + 1);
 }

@@ -10,12 +10,12 @@
 
 typedef struct rs_arena {
     struct rs_arena_block *head;
-    size_t used, cap;    /* of the head block */
-    size_t total_bytes;  /* over all blocks */
+    size_t used, cap;   /* of the head block */
+    size_t total_bytes; /* over all blocks */
 } rs_arena;
 
 /* A zeroed rs_arena is a valid empty one. */
-void *rs_arena_alloc(rs_arena *a, size_t bytes);             /* 16-byte aligned, zeroed */
+void *rs_arena_alloc(rs_arena *a, size_t bytes); /* 16-byte aligned, zeroed */
 void *rs_arena_array(rs_arena *a, size_t count, size_t each); /* overflow-checked */
 char *rs_arena_strdup(rs_arena *a, const char *s);
 char *rs_arena_strndup(rs_arena *a, const char *s, size_t n);

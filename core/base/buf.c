@@ -18,7 +18,8 @@ static bool reserve(rs_buf *b, size_t more)
     size_t need = b->len + more + 1;
     if (need <= b->cap) return true;
     size_t cap = b->cap ? b->cap : 64;
-    while (cap < need) cap *= 2;
+    while (cap < need)
+        cap *= 2;
     char *p = realloc(b->data, cap);
     if (!p) return b->failed = true, false;
     b->data = p;
@@ -34,9 +35,15 @@ void rs_buf_add(rs_buf *b, const void *bytes, size_t n)
     b->data[b->len] = 0;
 }
 
-void rs_buf_puts(rs_buf *b, const char *s) { rs_buf_add(b, s, strlen(s)); }
+void rs_buf_puts(rs_buf *b, const char *s)
+{
+    rs_buf_add(b, s, strlen(s));
+}
 
-void rs_buf_putc(rs_buf *b, char c) { rs_buf_add(b, &c, 1); }
+void rs_buf_putc(rs_buf *b, char c)
+{
+    rs_buf_add(b, &c, 1);
+}
 
 void rs_buf_printf(rs_buf *b, const char *fmt, ...)
 {
@@ -98,7 +105,10 @@ void rs_buf_json_double(rs_buf *b, double v)
     rs_buf_puts(b, text);
 }
 
-const char *rs_buf_str(const rs_buf *b) { return b->data ? b->data : ""; }
+const char *rs_buf_str(const rs_buf *b)
+{
+    return b->data ? b->data : "";
+}
 
 void rs_buf_reset(rs_buf *b)
 {

@@ -27,7 +27,8 @@ static inline uint64_t rs_le64(const void *p)
 static inline void rs_put_le64(void *p, uint64_t v)
 {
     unsigned char *b = p;
-    for (int i = 0; i < 8; i++) b[i] = (unsigned char)(v >> (8 * i));
+    for (int i = 0; i < 8; i++)
+        b[i] = (unsigned char)(v >> (8 * i));
 }
 
 #endif

@@ -72,10 +72,12 @@ void rs_sha256_end(rs_sha256 *h, char hex[65])
     unsigned n = 0;
     (void)EVP_DigestFinal_ex((EVP_MD_CTX *)h, md, &n);
     EVP_MD_CTX_free((EVP_MD_CTX *)h);
-    for (unsigned i = 0; i < 32; i++) snprintf(hex + 2 * i, 3, "%02x", i < n ? md[i] : 0u);
+    for (unsigned i = 0; i < 32; i++)
+        snprintf(hex + 2 * i, 3, "%02x", i < n ? md[i] : 0u);
 }
 
-static rs_status hash_fd(int fd, const char *path, uint64_t size, rs_sha256 *h, rs_err *err)
+static rs_status hash_fd(int fd, const char *path, uint64_t size, rs_sha256 *h,
+                         rs_err *err)
 {
     char *chunk = malloc(HASH_CHUNK);
     if (!chunk) return rs_fail(err, RS_E_NOMEM, "no memory to hash %s", path);

@@ -10,8 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const cJSON *in(const rs_json *v) { return (const cJSON *)v; }
-static const rs_json *as_json(const cJSON *v) { return (const rs_json *)v; }
+static const cJSON *in(const rs_json *v)
+{
+    return (const cJSON *)v;
+}
+static const rs_json *as_json(const cJSON *v)
+{
+    return (const rs_json *)v;
+}
 
 static void place_of(const char *text, size_t at, int *line, int *column)
 {
@@ -27,7 +33,8 @@ static rs_status fail_at(rs_err *err, const char *what, const char *text, size_t
 {
     int line, column;
     place_of(text, at, &line, &column);
-    return rs_fail(err, RS_E_FORMAT, "%s, line %d, column %d: %s", what, line, column, why);
+    return rs_fail(err, RS_E_FORMAT, "%s, line %d, column %d: %s", what, line, column,
+                   why);
 }
 
 /* Nesting and string syntax, so that cJSON never recurses further than we allow. */
@@ -41,8 +48,10 @@ static rs_status check_text(const char *text, size_t n, const char *what, rs_err
         if (in_string) {
             if (n - i >= 6 && memcmp(text + i, "\\u0000", 6) == 0)
                 return fail_at(err, what, text, i, "a zero character in a string");
-            if (c == '\\' && i + 1 < n) i++;
-            else if (c == '"') in_string = false;
+            if (c == '\\' && i + 1 < n)
+                i++;
+            else if (c == '"')
+                in_string = false;
             else if ((unsigned char)c < 0x20)
                 return fail_at(err, what, text, i, "a control character in a string");
         } else if (c == '"') {
@@ -68,8 +77,8 @@ static rs_status check_keys_of(const cJSON *object, const char *what, rs_err *er
         if (!rs_map_put(&seen, m->string, strlen(m->string), 1, &was))
             s = rs_fail(err, RS_E_NOMEM, "no memory for %s", what);
         else if (was)
-            s = rs_fail(err, RS_E_FORMAT, "%s has the key \"%s\" twice in one object", what,
-                        m->string);
+            s = rs_fail(err, RS_E_FORMAT, "%s has the key \"%s\" twice in one object",
+                        what, m->string);
     }
     rs_map_free(&seen);
     return s;
@@ -95,15 +104,20 @@ rs_status rs_json_parse(const char *text, size_t n, const char *what, rs_json **
         return fail_at(err, what, text, at, "not JSON from here on");
     }
     size_t at = (size_t)(end - text);
-    while (at < n && strchr(" \t\r\n", text[at])) at++;
-    rs_status s = at < n ? fail_at(err, what, text, at, "text after the end of the document")
-                         : check_keys(v, what, err);
-    if (s != RS_OK) cJSON_Delete(v);
-    else *root = (rs_json *)v;
+    while (at < n && strchr(" \t\r\n", text[at]))
+        at++;
+    rs_status s = at < n
+                      ? fail_at(err, what, text, at, "text after the end of the document")
+                      : check_keys(v, what, err);
+    if (s != RS_OK)
+        cJSON_Delete(v);
+    else
+        *root = (rs_json *)v;
     return s;
 }
 
-rs_status rs_json_read_file(const char *path, size_t max_bytes, rs_json **root, rs_err *err)
+rs_status rs_json_read_file(const char *path, size_t max_bytes, rs_json **root,
+                            rs_err *err)
 {
     *root = NULL;
     rs_buf text = {0};
@@ -113,14 +127,35 @@ rs_status rs_json_read_file(const char *path, size_t max_bytes, rs_json **root, 
     return s;
 }
 
-void rs_json_free(rs_json *root) { cJSON_Delete((cJSON *)root); }
+void rs_json_free(rs_json *root)
+{
+    cJSON_Delete((cJSON *)root);
+}
 
-bool rs_json_is_object(const rs_json *v) { return cJSON_IsObject(in(v)); }
-bool rs_json_is_array(const rs_json *v) { return cJSON_IsArray(in(v)); }
-bool rs_json_is_string(const rs_json *v) { return cJSON_IsString(in(v)); }
-bool rs_json_is_number(const rs_json *v) { return cJSON_IsNumber(in(v)); }
-bool rs_json_is_bool(const rs_json *v) { return cJSON_IsBool(in(v)); }
-bool rs_json_is_null(const rs_json *v) { return !v || cJSON_IsNull(in(v)); }
+bool rs_json_is_object(const rs_json *v)
+{
+    return cJSON_IsObject(in(v));
+}
+bool rs_json_is_array(const rs_json *v)
+{
+    return cJSON_IsArray(in(v));
+}
+bool rs_json_is_string(const rs_json *v)
+{
+    return cJSON_IsString(in(v));
+}
+bool rs_json_is_number(const rs_json *v)
+{
+    return cJSON_IsNumber(in(v));
+}
+bool rs_json_is_bool(const rs_json *v)
+{
+    return cJSON_IsBool(in(v));
+}
+bool rs_json_is_null(const rs_json *v)
+{
+    return !v || cJSON_IsNull(in(v));
+}
 
 const rs_json *rs_json_get(const rs_json *object, const char *key)
 {
@@ -128,10 +163,22 @@ const rs_json *rs_json_get(const rs_json *object, const char *key)
     return as_json(cJSON_GetObjectItemCaseSensitive(in(object), key));
 }
 
-const rs_json *rs_json_first(const rs_json *v) { return v ? as_json(in(v)->child) : NULL; }
-const rs_json *rs_json_next(const rs_json *v) { return v ? as_json(in(v)->next) : NULL; }
-const char *rs_json_key(const rs_json *v) { return v ? in(v)->string : NULL; }
-int rs_json_count(const rs_json *v) { return v ? cJSON_GetArraySize(in(v)) : 0; }
+const rs_json *rs_json_first(const rs_json *v)
+{
+    return v ? as_json(in(v)->child) : NULL;
+}
+const rs_json *rs_json_next(const rs_json *v)
+{
+    return v ? as_json(in(v)->next) : NULL;
+}
+const char *rs_json_key(const rs_json *v)
+{
+    return v ? in(v)->string : NULL;
+}
+int rs_json_count(const rs_json *v)
+{
+    return v ? cJSON_GetArraySize(in(v)) : 0;
+}
 
 const char *rs_json_string(const rs_json *v)
 {
@@ -143,7 +190,10 @@ double rs_json_number(const rs_json *v)
     return rs_json_is_number(v) ? in(v)->valuedouble : 0;
 }
 
-bool rs_json_true(const rs_json *v) { return v && cJSON_IsTrue(in(v)); }
+bool rs_json_true(const rs_json *v)
+{
+    return v && cJSON_IsTrue(in(v));
+}
 
 rs_status rs_json_as_int(const rs_json *v, int64_t min, int64_t max, const char *where,
                          int64_t *out, rs_err *err)
@@ -152,9 +202,8 @@ rs_status rs_json_as_int(const rs_json *v, int64_t min, int64_t max, const char 
     if (!rs_json_is_number(v) || d != floor(d) || fabs(d) > 0x1p53)
         return rs_fail(err, RS_E_FORMAT, "%s is not a whole number", where);
     if (d < (double)min || d > (double)max)
-        return rs_fail(err, RS_E_FORMAT,
-                       "%s is %.0f, outside of %" PRId64 " to %" PRId64, where, d, min,
-                       max);
+        return rs_fail(err, RS_E_FORMAT, "%s is %.0f, outside of %" PRId64 " to %" PRId64,
+                       where, d, min, max);
     *out = (int64_t)d;
     return RS_OK;
 }
@@ -185,8 +234,8 @@ rs_status rs_json_opt_double(const rs_json *o, const char *key, const char *wher
     return RS_OK;
 }
 
-rs_status rs_json_opt_bool(const rs_json *o, const char *key, const char *where, bool *out,
-                           rs_err *err)
+rs_status rs_json_opt_bool(const rs_json *o, const char *key, const char *where,
+                           bool *out, rs_err *err)
 {
     const rs_json *v = rs_json_get(o, key);
     if (rs_json_is_null(v)) return RS_OK;

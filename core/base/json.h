@@ -48,8 +48,8 @@ rs_status rs_json_opt_int(const rs_json *o, const char *key, int64_t min, int64_
                           const char *where, int64_t *out, rs_err *err) RS_MUST_USE;
 rs_status rs_json_opt_double(const rs_json *o, const char *key, const char *where,
                              double *out, rs_err *err) RS_MUST_USE;
-rs_status rs_json_opt_bool(const rs_json *o, const char *key, const char *where, bool *out,
-                           rs_err *err) RS_MUST_USE;
+rs_status rs_json_opt_bool(const rs_json *o, const char *key, const char *where,
+                           bool *out, rs_err *err) RS_MUST_USE;
 rs_status rs_json_opt_string(const rs_json *o, const char *key, const char *where,
                              const char **out, rs_err *err) RS_MUST_USE;
 /* The value itself as an integer in [min, max]. */

@@ -28,26 +28,31 @@ rs_path_kind rs_os_kind(const char *path); /* follows symbolic links */
 rs_status rs_os_open(const char *path, int *fd, uint64_t *size, rs_err *err) RS_MUST_USE;
 rs_status rs_os_read(int fd, const char *path, uint64_t offset, void *dst, size_t n,
                      rs_err *err) RS_MUST_USE;
-rs_status rs_os_identity(int fd, const char *path, rs_file_id *id, rs_err *err) RS_MUST_USE;
+rs_status rs_os_identity(int fd, const char *path, rs_file_id *id,
+                         rs_err *err) RS_MUST_USE;
 void rs_os_readahead(int fd, uint64_t offset, uint64_t n); /* a hint, never fails */
 void rs_os_close(int fd);                                  /* ignores fd < 0 */
 /* A whole file of at most max bytes, appended to out. */
-rs_status rs_os_read_file(const char *path, size_t max, rs_buf *out, rs_err *err)
-    RS_MUST_USE;
+rs_status rs_os_read_file(const char *path, size_t max, rs_buf *out,
+                          rs_err *err) RS_MUST_USE;
 /* Names in a folder, sorted, without . and .., each followed by a 0 in out. */
-rs_status rs_os_list(const char *folder, rs_buf *out, int *count, rs_err *err) RS_MUST_USE;
+rs_status rs_os_list(const char *folder, rs_buf *out, int *count,
+                     rs_err *err) RS_MUST_USE;
 
 /* Write side: these are the calls that faults count. */
-rs_status rs_os_create(const char *path, int *fd, rs_err *err) RS_MUST_USE; /* truncates */
-rs_status rs_os_write(int fd, const char *path, uint64_t offset, const void *src, size_t n,
-                      rs_err *err) RS_MUST_USE;
+rs_status rs_os_create(const char *path, int *fd,
+                       rs_err *err) RS_MUST_USE; /* truncates */
+rs_status rs_os_write(int fd, const char *path, uint64_t offset, const void *src,
+                      size_t n, rs_err *err) RS_MUST_USE;
 rs_status rs_os_sync(int fd, const char *path, rs_err *err) RS_MUST_USE;
 rs_status rs_os_sync_folder(const char *folder, rs_err *err) RS_MUST_USE;
 rs_status rs_os_rename(const char *from, const char *to, rs_err *err) RS_MUST_USE;
 rs_status rs_os_mkdir(const char *path, rs_err *err) RS_MUST_USE; /* with its parents */
 rs_status rs_os_unlink(const char *path, rs_err *err) RS_MUST_USE;
-rs_status rs_os_remove_tree(const char *path, rs_err *err) RS_MUST_USE; /* links: not followed */
-rs_status rs_os_clear_folder(const char *path, rs_err *err) RS_MUST_USE; /* what is in it */
+rs_status rs_os_remove_tree(const char *path,
+                            rs_err *err) RS_MUST_USE; /* links: not followed */
+rs_status rs_os_clear_folder(const char *path,
+                             rs_err *err) RS_MUST_USE; /* what is in it */
 /* Swaps two names in one step where the file system can, in three renames where not. */
 rs_status rs_os_exchange(const char *a, const char *b, rs_err *err) RS_MUST_USE;
 /* Makes the folder and locks it against other processes until *fd is closed (the lock goes
@@ -56,8 +61,8 @@ rs_status rs_os_lock_folder(const char *path, int *fd, rs_err *err) RS_MUST_USE;
 rs_status rs_os_copy(const char *from, const char *to, rs_err *err) RS_MUST_USE;
 rs_status rs_os_free_bytes(const char *folder, uint64_t *bytes, rs_err *err) RS_MUST_USE;
 /* Writes beside path, syncs, renames: readers see the old or the new file, whole. */
-rs_status rs_os_write_file(const char *path, const void *data, size_t n, rs_err *err)
-    RS_MUST_USE;
+rs_status rs_os_write_file(const char *path, const void *data, size_t n,
+                           rs_err *err) RS_MUST_USE;
 
 /* Fault injection: the countdown-th call of the write side from now fails with errnum, or,
  * with kill, ends the process by SIGKILL before the call is made. 0 switches it off. */

@@ -21,7 +21,7 @@ typedef bool (*rs_chunk_fn)(void *ctx, int64_t chunk, int worker);
 
 /* threads counts the caller: 1 makes no thread at all. */
 rs_status rs_pool_new(int threads, rs_pool **out, rs_err *err) RS_MUST_USE;
-void rs_pool_free(rs_pool *p); /* NULL is fine */
+void rs_pool_free(rs_pool *p);         /* NULL is fine */
 int rs_pool_threads(const rs_pool *p); /* 1 for NULL */
 
 /* Returns true when every chunk was done with true. p may be NULL: all in the caller. */

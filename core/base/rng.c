@@ -25,12 +25,16 @@ uint64_t rs_rng_name(const char *name)
 rs_rng rs_rng_stream(uint64_t seed, uint64_t stream)
 {
     rs_rng r;
-    for (int i = 0; i < 4; i++) r.s[i] = rs_rng_at(seed, stream, (uint64_t)i);
+    for (int i = 0; i < 4; i++)
+        r.s[i] = rs_rng_at(seed, stream, (uint64_t)i);
     if ((r.s[0] | r.s[1] | r.s[2] | r.s[3]) == 0) r.s[0] = 1;
     return r;
 }
 
-static uint64_t rotl(uint64_t x, int k) { return x << k | x >> (64 - k); }
+static uint64_t rotl(uint64_t x, int k)
+{
+    return x << k | x >> (64 - k);
+}
 
 uint64_t rs_rng_next(rs_rng *r)
 {
@@ -44,4 +48,7 @@ uint64_t rs_rng_next(rs_rng *r)
     return result;
 }
 
-double rs_rng_uniform(rs_rng *r) { return (double)(rs_rng_next(r) >> 11) * 0x1p-53; }
+double rs_rng_uniform(rs_rng *r)
+{
+    return (double)(rs_rng_next(r) >> 11) * 0x1p-53;
+}

@@ -24,7 +24,8 @@ int rs_utf8_encode(uint32_t cp, char out[4])
 {
     if (cp < 0x80) return out[0] = (char)cp, 1;
     int len = cp < 0x800 ? 2 : cp < 0x10000 ? 3 : 4;
-    for (int i = len - 1; i > 0; i--, cp >>= 6) out[i] = (char)(0x80 | (cp & 0x3f));
+    for (int i = len - 1; i > 0; i--, cp >>= 6)
+        out[i] = (char)(0x80 | (cp & 0x3f));
     out[0] = (char)((0xf00u >> len & 0xff) | cp);
     return len;
 }

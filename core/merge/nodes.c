@@ -141,6 +141,7 @@ static uint64_t hash_node(const rs_plan *p, const rs_node *nd, int i, bool with_
     case RS_NODE_MODEL: return hash_leaf(nd->model, i);
     case RS_NODE_FOLDED: return rs_mix(hash_leaf(nd->model, i), hash_pair(nd->adapter, i));
     case RS_NODE_TASK: {
+        if (!rs_node_has_delta(p, nd, i)) return hash_node(p, nd->base, i, true);
         uint64_t h = hash_terms(p, nd, i);
         return with_numbers ? rs_mix_double(h, rs_node_gain(p, nd, i)) : h;
     }

@@ -30,8 +30,8 @@ rs_status rs_config_need(const config_reader *r, const char *key, int64_t max, i
     return RS_OK;
 }
 
-static rs_status opt_int(const config_reader *r, const char *key, int64_t min, int64_t max,
-                         int *out)
+static rs_status opt_int(const config_reader *r, const char *key, int64_t min,
+                         int64_t max, int *out)
 {
     int64_t v = *out;
     RS_TRY(rs_json_opt_int(r->text, key, min, max, r->where, &v, r->err));
@@ -57,10 +57,11 @@ static rs_status find_family(config_reader *r)
     if (!f) return unknown_type(r, type);
     r->text = wrapped ? rs_json_get(r->root, "text_config") : r->root;
     if (!rs_json_is_object(r->text))
-        return rs_fail(r->err, RS_E_FORMAT, "%s: model_type \"%s\" without a \"text_config\"",
-                       r->where, type);
+        return rs_fail(r->err, RS_E_FORMAT,
+                       "%s: model_type \"%s\" without a \"text_config\"", r->where, type);
     const char *inner = rs_json_string(rs_json_get(r->text, "model_type"));
-    if (wrapped && inner && strcmp(inner, f->model_type) != 0) return unknown_type(r, inner);
+    if (wrapped && inner && strcmp(inner, f->model_type) != 0)
+        return unknown_type(r, inner);
     r->c->family = f;
     snprintf(r->c->model_type, sizeof r->c->model_type, "%s", f->model_type);
     return RS_OK;
@@ -75,8 +76,8 @@ static rs_status check_off(const config_reader *r)
         if (rs_json_is_null(v)) continue;
         if (!rs_json_is_bool(v) || rs_json_true(v))
             return rs_fail(r->err, RS_E_UNSUPPORTED,
-                           "%s: \"%s\" is not supported for %s; it must be false", r->where,
-                           *key, r->c->model_type);
+                           "%s: \"%s\" is not supported for %s; it must be false",
+                           r->where, *key, r->c->model_type);
     }
     return RS_OK;
 }
@@ -100,8 +101,8 @@ static rs_status check_activation(const config_reader *r)
     RS_TRY(rs_json_opt_string(r->text, "hidden_activation", r->where, &act, r->err));
     if (!act || strcmp(act, r->c->family->activation) == 0) return RS_OK;
     return rs_fail(r->err, RS_E_UNSUPPORTED,
-                   "%s: the hidden_activation \"%s\" is not supported; %s is", r->where, act,
-                   r->c->family->activation);
+                   "%s: the hidden_activation \"%s\" is not supported; %s is", r->where,
+                   act, r->c->family->activation);
 }
 
 /* --- numbers --- */
@@ -131,8 +132,8 @@ static rs_status read_cap(const config_reader *r, const char *key, double *cap)
 {
     RS_TRY(rs_json_opt_double(r->text, key, r->where, cap, r->err));
     if (*cap >= 0) return RS_OK;
-    return rs_fail(r->err, RS_E_FORMAT, "%s: \"%s\" is %g, it cannot be negative", r->where,
-                   key, *cap);
+    return rs_fail(r->err, RS_E_FORMAT, "%s: \"%s\" is %g, it cannot be negative",
+                   r->where, key, *cap);
 }
 
 static rs_status read_scales(const config_reader *r)
@@ -148,10 +149,11 @@ static rs_status read_scales(const config_reader *r)
     c->attn_scale = 1;
     if (c->family->score != RS_SCORE_QUERY_SCALAR) return RS_OK;
     double scalar = 256;
-    RS_TRY(rs_json_opt_double(r->text, "query_pre_attn_scalar", r->where, &scalar, r->err));
+    RS_TRY(
+        rs_json_opt_double(r->text, "query_pre_attn_scalar", r->where, &scalar, r->err));
     if (scalar <= 0)
-        return rs_fail(r->err, RS_E_FORMAT, "%s: \"query_pre_attn_scalar\" is %g", r->where,
-                       scalar);
+        return rs_fail(r->err, RS_E_FORMAT, "%s: \"query_pre_attn_scalar\" is %g",
+                       r->where, scalar);
     c->attn_scale = 1 / sqrt(scalar);
     return RS_OK;
 }
@@ -176,7 +178,8 @@ static rs_status read_eos(rs_config *c, const rs_json *o, const char *where, rs_
     int64_t id = 0;
     if (rs_json_is_null(v)) return RS_OK;
     bool list = rs_json_is_array(v);
-    for (const rs_json *e = list ? rs_json_first(v) : v; e; e = list ? rs_json_next(e) : NULL) {
+    for (const rs_json *e = list ? rs_json_first(v) : v; e;
+         e = list ? rs_json_next(e) : NULL) {
         if (rs_json_as_int(e, 0, MAX_VOCAB, "eos_token_id", &id, err) != RS_OK)
             return rs_err_prefix(err, "%s", where);
         RS_TRY(add_eos(c, id, where, err));
@@ -271,7 +274,8 @@ static rs_status read_config(config_reader *r)
     return rs_config_read_layers(r);
 }
 
-static rs_status read_text(const char *where, const rs_buf *text, rs_config *c, rs_err *err)
+static rs_status read_text(const char *where, const rs_buf *text, rs_config *c,
+                           rs_err *err)
 {
     rs_json *root = NULL;
     RS_TRY(rs_json_parse(rs_buf_str(text), text->len, where, &root, err));
@@ -310,7 +314,8 @@ rs_status rs_config_load(const rs_checkpoint *file, rs_config **out, rs_err *err
     rs_config *c = calloc(1, sizeof *c);
     if (!c) return rs_fail(err, RS_E_NOMEM, "no memory for a config");
     c->temperature = c->top_p = 1;
-    rs_status s = rs_checkpoint_gguf(file) ? load_gguf(file, c, err) : load_folder(file, c, err);
+    rs_status s =
+        rs_checkpoint_gguf(file) ? load_gguf(file, c, err) : load_folder(file, c, err);
     if (s == RS_OK) s = check_tensors(c, file, err);
     if (s != RS_OK) {
         rs_config_free(c);

@@ -32,11 +32,12 @@ static rs_status read_types(const config_reader *r, const rs_json *list)
 static rs_status make_types(const config_reader *r)
 {
     int64_t every = r->c->family->full_every;
-    RS_TRY(rs_json_opt_int(r->text, "_sliding_window_pattern", 1, 1 << 20, r->where, &every,
-                           r->err));
-    RS_TRY(rs_json_opt_int(r->text, "sliding_window_pattern", 1, 1 << 20, r->where, &every,
-                           r->err));
-    for (int i = 0; i < r->c->n_layers; i++) r->c->layers[i].is_full = (i + 1) % every == 0;
+    RS_TRY(rs_json_opt_int(r->text, "_sliding_window_pattern", 1, 1 << 20, r->where,
+                           &every, r->err));
+    RS_TRY(rs_json_opt_int(r->text, "sliding_window_pattern", 1, 1 << 20, r->where,
+                           &every, r->err));
+    for (int i = 0; i < r->c->n_layers; i++)
+        r->c->layers[i].is_full = (i + 1) % every == 0;
     return RS_OK;
 }
 
@@ -74,7 +75,8 @@ static bool same_value(const rs_json *a, const rs_json *b)
         return rs_json_is_null(a) && rs_json_is_null(b);
     if (rs_json_is_number(a) && rs_json_is_number(b))
         return rs_json_number(a) == rs_json_number(b);
-    if (rs_json_is_bool(a) && rs_json_is_bool(b)) return rs_json_true(a) == rs_json_true(b);
+    if (rs_json_is_bool(a) && rs_json_is_bool(b))
+        return rs_json_true(a) == rs_json_true(b);
     if (rs_json_is_string(a) && rs_json_is_string(b))
         return strcmp(rs_json_string(a), rs_json_string(b)) == 0;
     return false;
@@ -88,9 +90,11 @@ static rs_status override_one(const config_reader *r, int layer, const rs_json *
     bool head = strcmp(key, "head_dim") == 0;
     int64_t n = 0;
     if (head || strcmp(key, "num_key_value_heads") == 0) {
-        rs_status s = rs_json_as_int(v, 1, head ? MAX_HEAD_DIM : MAX_KV_HEADS, key, &n, r->err);
+        rs_status s =
+            rs_json_as_int(v, 1, head ? MAX_HEAD_DIM : MAX_KV_HEADS, key, &n, r->err);
         if (s != RS_OK)
-            return rs_err_prefix(r->err, "%s: per_layer_config of layer %d", r->where, layer);
+            return rs_err_prefix(r->err, "%s: per_layer_config of layer %d", r->where,
+                                 layer);
         *(head ? &l->head_dim : &l->n_kv_heads) = (int)n;
         return RS_OK;
     }
@@ -110,12 +114,13 @@ static rs_status per_layer_config(const config_reader *r, const rs_json *map)
     for (const rs_json *m = rs_json_first(map); m && s == RS_OK; m = rs_json_next(m)) {
         int layer = parse_layer(rs_json_key(m), r->c->n_layers);
         if (layer < 0 || seen[layer] || !rs_json_is_object(m)) {
-            s = rs_fail(r->err, RS_E_FORMAT,
-                        "%s: per_layer_config \"%s\" is not the number of one of %d layers%s",
-                        r->where, rs_json_key(m), r->c->n_layers,
-                        layer < 0       ? ""
-                        : seen[layer] ? " (it is there twice)"
-                                      : " with an object");
+            s = rs_fail(
+                r->err, RS_E_FORMAT,
+                "%s: per_layer_config \"%s\" is not the number of one of %d layers%s",
+                r->where, rs_json_key(m), r->c->n_layers,
+                layer < 0     ? ""
+                : seen[layer] ? " (it is there twice)"
+                              : " with an object");
             break;
         }
         seen[layer] = 1;
@@ -139,7 +144,8 @@ static rs_status head_sizes(const config_reader *r)
     int n_kv;
     RS_TRY(rs_config_need(r, "num_key_value_heads", MAX_KV_HEADS, &n_kv));
     kv = n_kv;
-    RS_TRY(rs_json_opt_int(r->text, "head_dim", 1, MAX_HEAD_DIM, r->where, &head, r->err));
+    RS_TRY(
+        rs_json_opt_int(r->text, "head_dim", 1, MAX_HEAD_DIM, r->where, &head, r->err));
     for (int i = 0; i < c->n_layers; i++) {
         c->layers[i].head_dim = (int)head;
         c->layers[i].n_kv_heads = (int)kv;
@@ -166,11 +172,11 @@ static rs_status check_sizes(const config_reader *r)
         const rs_layer_config *l = &c->layers[i], **f = &first[l->is_full];
         if (!*f) *f = l;
         if (l->head_dim != (*f)->head_dim || l->n_kv_heads != (*f)->n_kv_heads)
-            return rs_fail(r->err, RS_E_FORMAT,
-                           "%s: layer %d has %d K/V heads of %d, other %s layers %d of %d",
-                           r->where, i, l->n_kv_heads, l->head_dim,
-                           l->is_full ? "full" : "sliding", (*f)->n_kv_heads,
-                           (*f)->head_dim);
+            return rs_fail(
+                r->err, RS_E_FORMAT,
+                "%s: layer %d has %d K/V heads of %d, other %s layers %d of %d", r->where,
+                i, l->n_kv_heads, l->head_dim, l->is_full ? "full" : "sliding",
+                (*f)->n_kv_heads, (*f)->head_dim);
         if (l->head_dim % 2 != 0)
             return rs_fail(r->err, RS_E_FORMAT, "%s: head_dim %d is odd", r->where,
                            l->head_dim);
@@ -203,10 +209,11 @@ static rs_status sharing(const config_reader *r)
         l->is_sharer = i >= first;
         l->kv_layer = l->is_sharer ? donor_of(c, first, i) : i;
         if (l->kv_layer < 0)
-            return rs_fail(r->err, RS_E_FORMAT,
-                           "%s: layer %d shares K/V, but none of the layers before %d is a "
-                           "%s one",
-                           r->where, i, first, l->is_full ? "full" : "sliding");
+            return rs_fail(
+                r->err, RS_E_FORMAT,
+                "%s: layer %d shares K/V, but none of the layers before %d is a "
+                "%s one",
+                r->where, i, first, l->is_full ? "full" : "sliding");
         if (l->is_sharer) c->layers[l->kv_layer].is_donor = true;
     }
     return RS_OK;
@@ -258,10 +265,11 @@ static rs_status read_rope(const config_reader *r, const rs_json *o, rope *p)
     RS_TRY(rs_json_opt_string(o, "type", r->where, &name, r->err));
     RS_TRY(rs_json_opt_string(o, "rope_type", r->where, &name, r->err));
     if (name && !rs_rope_type_from_name(name, &p->type))
-        return rs_fail(r->err, RS_E_UNSUPPORTED,
-                       "%s: rope_type \"%s\" is not supported; default, linear (Gemma 3) and "
-                       "proportional (Gemma 4) are",
-                       r->where, name);
+        return rs_fail(
+            r->err, RS_E_UNSUPPORTED,
+            "%s: rope_type \"%s\" is not supported; default, linear (Gemma 3) and "
+            "proportional (Gemma 4) are",
+            r->where, name);
     if (name && p->type != RS_ROPE_PROPORTIONAL) p->partial = 1;
     RS_TRY(rs_json_opt_double(o, "rope_theta", r->where, &p->theta, r->err));
     RS_TRY(rs_json_opt_double(o, "factor", r->where, &p->factor, r->err));
@@ -270,12 +278,14 @@ static rs_status read_rope(const config_reader *r, const rs_json *o, rope *p)
 
 static rs_status rope_of(const config_reader *r, bool full, rope *p)
 {
-    const rs_rope_default *d = full ? &r->c->family->full_rope : &r->c->family->sliding_rope;
+    const rs_rope_default *d =
+        full ? &r->c->family->full_rope : &r->c->family->sliding_rope;
     const char *key = full ? "full_attention" : "sliding_attention";
     const rs_json *all = rs_json_get(r->text, "rope_parameters");
     *p = (rope){d->type, d->theta, d->partial, 1};
     if (rs_json_is_null(all)) {
-        RS_TRY(rs_json_opt_double(r->text, d->old_theta_key, r->where, &p->theta, r->err));
+        RS_TRY(
+            rs_json_opt_double(r->text, d->old_theta_key, r->where, &p->theta, r->err));
         const rs_json *scaling = full ? rs_json_get(r->text, "rope_scaling") : NULL;
         if (!rs_json_is_null(scaling)) RS_TRY(read_rope(r, scaling, p));
     } else {

@@ -20,7 +20,10 @@
     {                                                                                    \
         tail, RS_FORM_SCALAR, RS_WHEN_##when, RS_SIZE_ONE, RS_SIZE_NONE, at              \
     }
-#define SLOTS_END {NULL, RS_FORM_MATRIX, RS_WHEN_ALWAYS, RS_SIZE_NONE, RS_SIZE_NONE, 0}
+#define SLOTS_END                                                                        \
+    {                                                                                    \
+        NULL, RS_FORM_MATRIX, RS_WHEN_ALWAYS, RS_SIZE_NONE, RS_SIZE_NONE, 0              \
+    }
 
 // clang-format off
 #define GEMMA_LAYER                                                                      \
@@ -111,9 +114,15 @@ const rs_family *rs_family_of_type(const char *model_type, bool *is_wrapper)
     return NULL;
 }
 
-const char *rs_family_names(void) { return "gemma4_text and gemma3_text"; }
+const char *rs_family_names(void)
+{
+    return "gemma4_text and gemma3_text";
+}
 
-const char *rs_rope_type_name(rs_rope_type t) { return rope_names[t]; }
+const char *rs_rope_type_name(rs_rope_type t)
+{
+    return rope_names[t];
+}
 
 bool rs_rope_type_from_name(const char *name, rs_rope_type *out)
 {
@@ -205,12 +214,14 @@ rs_status rs_slot_check(const rs_config *c, int layer, const rs_slot *s, const c
 {
     int64_t want[2] = {rs_slot_size(c, layer, s->rows), rs_slot_size(c, layer, s->cols)};
     int n_want = s->form == RS_FORM_MATRIX ? 2 : 1;
-    bool fits = n_dims == n_want && dim[0] == want[0] && (n_want < 2 || dim[1] == want[1]);
+    bool fits =
+        n_dims == n_want && dim[0] == want[0] && (n_want < 2 || dim[1] == want[1]);
     if (s->form == RS_FORM_SCALAR && n_dims == 0) fits = true;
     if (fits) return RS_OK;
     char have[128], need[64];
     describe(have, sizeof have, n_dims, dim);
     describe(need, sizeof need, n_want, want);
-    return rs_fail(err, RS_E_MISMATCH, "%s has the shape [%s], but the config asks for [%s]",
-                   name, have, need);
+    return rs_fail(err, RS_E_MISMATCH,
+                   "%s has the shape [%s], but the config asks for [%s]", name, have,
+                   need);
 }

@@ -46,17 +46,22 @@ typedef enum rs_size {
     RS_SIZE_NONE,
     RS_SIZE_ONE,
     RS_SIZE_HIDDEN,
-    RS_SIZE_HEAD,      /* head_dim of the layer */
-    RS_SIZE_QUERIES,   /* heads x head_dim */
-    RS_SIZE_KEYS,      /* K/V heads x head_dim */
-    RS_SIZE_MLP,       /* intermediate size of the layer */
-    RS_SIZE_PLE,       /* width of per-layer embeddings */
-    RS_SIZE_PLE_ALL,   /* layers x that */
+    RS_SIZE_HEAD,    /* head_dim of the layer */
+    RS_SIZE_QUERIES, /* heads x head_dim */
+    RS_SIZE_KEYS,    /* K/V heads x head_dim */
+    RS_SIZE_MLP,     /* intermediate size of the layer */
+    RS_SIZE_PLE,     /* width of per-layer embeddings */
+    RS_SIZE_PLE_ALL, /* layers x that */
     RS_SIZE_VOCAB,
     RS_SIZE_PLE_VOCAB,
 } rs_size;
 
-typedef enum rs_when { RS_WHEN_ALWAYS, RS_WHEN_OWN_KV, RS_WHEN_PLE, RS_WHEN_UNTIED } rs_when;
+typedef enum rs_when {
+    RS_WHEN_ALWAYS,
+    RS_WHEN_OWN_KV,
+    RS_WHEN_PLE,
+    RS_WHEN_UNTIED
+} rs_when;
 
 typedef struct rs_slot {
     const char *tail; /* after "layers.N." or, outside the layers, after the prefix */
@@ -76,18 +81,20 @@ struct rs_family {
     rs_score_scale score;
     bool scales_embedding; /* by sqrt(hidden) */
     bool v_norm;           /* RMS norm without weight on V */
-    int full_every;        /* without layer_types: layer i is full iff (i+1) % this == 0 */
+    int full_every; /* without layer_types: layer i is full iff (i+1) % this == 0 */
     bool last_is_full;
     int head_dim;        /* default */
     int global_head_dim; /* default of full layers; 0: there is one head size only */
     bool tied_head;      /* default */
     rs_rope_default full_rope, sliding_rope;
-    unsigned rope_types;            /* bits 1 << rs_rope_type that it may use */
-    const char *const *must_be_off; /* keys that must be absent, null or false; ends NULL */
+    unsigned rope_types; /* bits 1 << rs_rope_type that it may use */
+    const char *const
+        *must_be_off; /* keys that must be absent, null or false; ends NULL */
     const rs_slot *layer_slots, *model_slots; /* end with tail NULL */
 };
 
-const rs_family *rs_family_of_type(const char *model_type, bool *is_wrapper); /* or NULL */
+const rs_family *rs_family_of_type(const char *model_type,
+                                   bool *is_wrapper); /* or NULL */
 const char *rs_family_names(void); /* "gemma4_text and gemma3_text", for messages */
 const char *rs_rope_type_name(rs_rope_type t);
 bool rs_rope_type_from_name(const char *name, rs_rope_type *out);

@@ -57,12 +57,14 @@ static rs_status report(const trip *t, const rs_pass *p, int layer, rs_err *err)
 {
     if (!t->o->progress) return RS_OK;
     int64_t share = p->n * (layer + 1 - t->from) / (p->m->config->n_layers - t->from);
-    rs_progress g = {(uint64_t)(t->done + share), (uint64_t)t->n, "tokens", "forward pass"};
+    rs_progress g = {(uint64_t)(t->done + share), (uint64_t)t->n, "tokens",
+                     "forward pass"};
     if (t->o->progress(t->o->progress_ctx, &g)) return RS_OK;
     return rs_fail(err, RS_E_CANCELLED, "the forward pass was cancelled");
 }
 
-static void tell(const rs_pass *p, const rs_forward_options *o, int where, const float *rows)
+static void tell(const rs_pass *p, const rs_forward_options *o, int where,
+                 const float *rows)
 {
     if (o->trace) o->trace(o->trace_ctx, where, p->position[0], p->n, rows);
 }
@@ -133,8 +135,9 @@ static rs_status check_room(const rs_kv *kv, int64_t n, rs_err *err)
                    n, kv->length, kv->max_tokens);
 }
 
-rs_status rs_forward(const rs_runtime *rt, const rs_model *m, rs_kv *kv, const int32_t *ids,
-                     int64_t n, const rs_forward_options *o, float *logits, rs_err *err)
+rs_status rs_forward(const rs_runtime *rt, const rs_model *m, rs_kv *kv,
+                     const int32_t *ids, int64_t n, const rs_forward_options *o,
+                     float *logits, rs_err *err)
 {
     static const rs_forward_options nothing = {0};
     if (!o) o = &nothing;
@@ -143,14 +146,17 @@ rs_status rs_forward(const rs_runtime *rt, const rs_model *m, rs_kv *kv, const i
     RS_TRY(check_ids(m, ids, n, err));
     RS_TRY(check_room(kv, n, err));
     int64_t start = kv->length;
-    rs_pass p = {.rt = rt, .m = m, .mode = RS_LINEAR_FAST, .kv = &kv, .one_sequence = true};
+    rs_pass p = {
+        .rt = rt, .m = m, .mode = RS_LINEAR_FAST, .kv = &kv, .one_sequence = true};
     RS_TRY(rs_pass_new(&p, min64(n, CHUNK), start + n, err));
     trip t = {o, n, 0, 0, o->want == RS_WANT_NOTHING ? NULL : logits};
     rs_status s = rs_kv_mark(kv, n, err);
     if (s == RS_OK) {
         s = append(&p, kv, ids, &t, err);
-        if (s == RS_OK) rs_kv_settle(kv);
-        else rs_kv_undo(kv, start);
+        if (s == RS_OK)
+            rs_kv_settle(kv);
+        else
+            rs_kv_undo(kv, start);
     }
     rs_pass_free(&p);
     return s;
@@ -163,7 +169,8 @@ static rs_status check_batch(rs_kv *const *kv, int n_seq, rs_err *err)
         for (int k = 0; k < i; k++)
             if (kv[k] == kv[i])
                 return rs_fail(err, RS_E_INVALID,
-                               "sequences %d and %d of a batch have the same cache", k, i);
+                               "sequences %d and %d of a batch have the same cache", k,
+                               i);
     }
     return RS_OK;
 }
@@ -186,7 +193,8 @@ rs_status rs_forward_batch(const rs_runtime *rt, const rs_model *m, rs_kv *const
     rs_status s = rs_pass_start(&p, 0, err);
     if (s == RS_OK) s = layers(&p, 0, &t, err);
     if (s == RS_OK && logits) s = head(&p, 0, n_seq, logits, err);
-    for (int i = 0; i < n_seq && s == RS_OK; i++) kv[i]->length++;
+    for (int i = 0; i < n_seq && s == RS_OK; i++)
+        kv[i]->length++;
     rs_pass_free(&p);
     return s;
 }
@@ -237,7 +245,8 @@ static rs_status recompute(rs_pass *p, rs_kv *kv, trip *t, rs_err *err)
     if (first > kv->top && !kv->deep[kv->length - 1]) first = kv->top;
     t->from = first;
     if (only_last) {
-        memset(kv->deep, 0, (size_t)kv->length); /* above top the others are out of date */
+        memset(kv->deep, 0,
+               (size_t)kv->length); /* above top the others are out of date */
         if (!t->logits) return RS_OK;
         t->n = p->n = 1;
     }
@@ -250,16 +259,19 @@ rs_status rs_kv_recompute(const rs_runtime *rt, const rs_model *m, rs_kv *kv, in
 {
     int n_layers = kv->config->n_layers;
     if (!kv->keep_inputs && first > 0 && kv->stale_from > 0)
-        return rs_fail(err, RS_E_INVALID,
-                       "this cache does not keep the layers' inputs: it can be recomputed "
-                       "from the first layer only, not from layer %d",
-                       first);
+        return rs_fail(
+            err, RS_E_INVALID,
+            "this cache does not keep the layers' inputs: it can be recomputed "
+            "from the first layer only, not from layer %d",
+            first);
     if (first > n_layers - 1) first = n_layers - 1; /* the last norm or the head */
     join_stale(kv, first, first_changed_kv);
     rs_status s = RS_OK;
     if (kv->length > 0) {
-        rs_forward_options o = {.want = RS_WANT_LAST, .progress = progress, .progress_ctx = ctx};
-        rs_pass p = {.rt = rt, .m = m, .mode = RS_LINEAR_FAST, .kv = &kv, .one_sequence = true};
+        rs_forward_options o = {
+            .want = RS_WANT_LAST, .progress = progress, .progress_ctx = ctx};
+        rs_pass p = {
+            .rt = rt, .m = m, .mode = RS_LINEAR_FAST, .kv = &kv, .one_sequence = true};
         trip t = {&o, kv->length, 0, 0, logits};
         RS_TRY(rs_pass_new(&p, min64(kv->length, CHUNK), kv->length, err));
         s = recompute(&p, kv, &t, err);

@@ -8,7 +8,8 @@
 
 enum {
     FIRST_CAP = 64,
-    MARGIN = 256 /* tokens that a sliding layer keeps beyond its window, for rs_kv_truncate */
+    MARGIN =
+        256 /* tokens that a sliding layer keeps beyond its window, for rs_kv_truncate */
 };
 
 static int last_owner(const rs_config *c)
@@ -58,7 +59,10 @@ void rs_kv_free(rs_kv *kv)
     free(kv);
 }
 
-int64_t rs_kv_length(const rs_kv *kv) { return kv->length; }
+int64_t rs_kv_length(const rs_kv *kv)
+{
+    return kv->length;
+}
 
 static int64_t row_floats(const rs_kv *kv, int i)
 {
@@ -137,7 +141,8 @@ static bool reserve_layer(rs_kv *kv, int i, int64_t n)
     int64_t keep = kv->config->sliding_window - 1 + MARGIN;
     if (forgets(kv, i) && count > keep) drop = count - keep;
     int64_t need = count - drop + n, cap = own->cap ? own->cap : FIRST_CAP;
-    while (cap < need) cap += cap / 2;
+    while (cap < need)
+        cap += cap / 2;
     if (cap == own->cap) {
         move_rows(own->k, cap, own->k, cap, drop, count - drop, l);
         move_rows(own->v, cap, own->v, cap, drop, count - drop, l);
@@ -174,7 +179,8 @@ static bool reserve_tokens(rs_kv *kv, int64_t n)
 {
     if (kv->length + n <= kv->tokens_cap) return true;
     int64_t cap = kv->tokens_cap ? kv->tokens_cap : FIRST_CAP;
-    while (cap < kv->length + n) cap *= 2;
+    while (cap < kv->length + n)
+        cap *= 2;
     int32_t *ids = grow(kv->ids, cap, 1, sizeof *ids);
     if (!ids) return false;
     kv->ids = ids;
@@ -217,7 +223,8 @@ rs_status rs_kv_mark(rs_kv *kv, int64_t n, rs_err *err)
 {
     if (kv->length == 0 || n <= MARGIN) return RS_OK; /* nothing needed will be dropped */
     for (int i = 0; i < kv->config->n_layers; i++) {
-        if (kv->config->layers[i].is_sharer || !forgets(kv, i) || save_layer(kv, i)) continue;
+        if (kv->config->layers[i].is_sharer || !forgets(kv, i) || save_layer(kv, i))
+            continue;
         rs_kv_settle(kv);
         return rs_fail(err, RS_E_NOMEM, "no memory for a cache of %" PRId64 " tokens",
                        kv->length + n);
@@ -251,7 +258,8 @@ void rs_kv_settle(rs_kv *kv)
 
 void rs_kv_restart(rs_kv *kv)
 {
-    for (int i = 0; i < kv->config->n_layers; i++) kv->layers[i].first = 0;
+    for (int i = 0; i < kv->config->n_layers; i++)
+        kv->layers[i].first = 0;
     kv->length = 0;
 }
 
@@ -263,10 +271,11 @@ static rs_status check_window(const rs_kv *kv, int64_t n, rs_err *err)
     for (int i = 0; i < kv->config->n_layers; i++) {
         if (kv->config->layers[i].is_sharer || kv->config->layers[i].is_full) continue;
         if (kv->layers[i].first > (oldest > 0 ? oldest : 0))
-            return rs_fail(err, RS_E_INVALID,
-                           "the cache cannot go back from %" PRId64 " tokens to %" PRId64
-                           ": its sliding layers have forgotten what lies before %" PRId64,
-                           kv->length, n, kv->layers[i].first);
+            return rs_fail(
+                err, RS_E_INVALID,
+                "the cache cannot go back from %" PRId64 " tokens to %" PRId64
+                ": its sliding layers have forgotten what lies before %" PRId64,
+                kv->length, n, kv->layers[i].first);
     }
     return RS_OK;
 }
@@ -275,8 +284,8 @@ rs_status rs_kv_truncate(rs_kv *kv, int64_t n, rs_err *err)
 {
     if (n < 0 || n > kv->length)
         return rs_fail(err, RS_E_INVALID,
-                       "a cache of %" PRId64 " tokens cannot be cut to %" PRId64, kv->length,
-                       n);
+                       "a cache of %" PRId64 " tokens cannot be cut to %" PRId64,
+                       kv->length, n);
     if (n == 0) {
         rs_kv_restart(kv);
         kv->stale_from = kv->config->n_layers;

@@ -28,8 +28,8 @@ struct rs_kv {
     rs_kv_layer *layers;
     int32_t *ids; /* [tokens_cap] */
     /* with keep_inputs: */
-    float **inputs;      /* [n_layers][tokens_cap, hidden]; above top only of deep tokens */
-    float *ple;          /* [tokens_cap, n_layers x ple_width] */
+    float **inputs; /* [n_layers][tokens_cap, hidden]; above top only of deep tokens */
+    float *ple;     /* [tokens_cap, n_layers x ple_width] */
     unsigned char *deep; /* [tokens_cap] */
     int64_t tokens_cap;
     /* of an abandoned recomputation; stale_from is n_layers while all is well */

@@ -48,8 +48,9 @@ static const char *after_part(const char *name, const char *part)
 
 static bool is_tower(const char *name)
 {
-    static const char *const parts[] = {"vision_tower.", "audio_tower.",  "vision_model.",
-                                        "embed_vision.", "embed_audio.", "multi_modal_projector."};
+    static const char *const parts[] = {"vision_tower.", "audio_tower.",
+                                        "vision_model.", "embed_vision.",
+                                        "embed_audio.",  "multi_modal_projector."};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         if (after_part(name, parts[i])) return true;
     return false;
@@ -58,8 +59,8 @@ static bool is_tower(const char *name)
 /* What follows the prefix of the class that saved the file. */
 static const char *tail_of(const char *name)
 {
-    static const char *const prefixes[] = {"language_model.model.", "model.language_model.",
-                                           "model.", "language_model."};
+    static const char *const prefixes[] = {
+        "language_model.model.", "model.language_model.", "model.", "language_model."};
     if (starts(name, "base_model.model.")) name += strlen("base_model.model.");
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
         const char *tail = after_part(name, prefixes[i]);
@@ -74,7 +75,8 @@ static int layer_number(const char *s, const char **rest)
     if (!starts(s, "layers.")) return -1;
     s += strlen("layers.");
     int n = 0, digits = 0;
-    for (; *s >= '0' && *s <= '9' && digits < 6; s++, digits++) n = 10 * n + (*s - '0');
+    for (; *s >= '0' && *s <= '9' && digits < 6; s++, digits++)
+        n = 10 * n + (*s - '0');
     if (digits == 0 || *s != '.') return -1;
     *rest = s + 1;
     return n;
@@ -128,7 +130,8 @@ static bool has_part(const char *rest, const char *word)
 
 static bool is_own_kv(const char *rest)
 {
-    return has_part(rest, "k_proj") || has_part(rest, "v_proj") || has_part(rest, "k_norm");
+    return has_part(rest, "k_proj") || has_part(rest, "v_proj") ||
+           has_part(rest, "k_norm");
 }
 
 rs_role rs_role_of(const rs_config *config, const char *name)
@@ -143,13 +146,23 @@ rs_role rs_role_of(const rs_config *config, const char *name)
     if (layer >= 0 && config && layer >= config->n_layers) return role;
     role.layer = layer;
     role.kind = kind_of(rest, layer >= 0);
-    role.inert = config && layer >= 0 && config->layers[layer].is_sharer && is_own_kv(rest);
+    role.inert =
+        config && layer >= 0 && config->layers[layer].is_sharer && is_own_kv(rest);
     return role;
 }
 
-const char *rs_kind_name(rs_kind k) { return kinds[k].name; }
-char rs_kind_letter(rs_kind k) { return kinds[k].letter; }
-const char *rs_kind_short(rs_kind k) { return kinds[k].short_name; }
+const char *rs_kind_name(rs_kind k)
+{
+    return kinds[k].name;
+}
+char rs_kind_letter(rs_kind k)
+{
+    return kinds[k].letter;
+}
+const char *rs_kind_short(rs_kind k)
+{
+    return kinds[k].short_name;
+}
 
 bool rs_kind_from_name(const char *name, rs_kind *out)
 {
@@ -162,7 +175,8 @@ static bool slots_have(const rs_config *c, int layer, rs_kind kind)
 {
     const rs_slot *s = layer < 0 ? c->family->model_slots : c->family->layer_slots;
     for (; s->tail; s++)
-        if (kind_of(s->tail, layer >= 0) == kind && rs_slot_needed(c, layer, s)) return true;
+        if (kind_of(s->tail, layer >= 0) == kind && rs_slot_needed(c, layer, s))
+            return true;
     return false;
 }
 

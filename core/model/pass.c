@@ -6,8 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { QUERY_BLOCK = 16, ROWS_A_CHUNK = 4,
-    FEW_ROWS = 16, LINE_FLOATS = 16 };
+enum { QUERY_BLOCK = 16, ROWS_A_CHUNK = 4, FEW_ROWS = 16, LINE_FLOATS = 16 };
 
 /* --- memory --- */
 
@@ -127,7 +126,8 @@ void rs_pass_rows(const rs_pass *p, void (*fn)(const rs_pass *p, int64_t row, vo
                   void *ctx)
 {
     row_run r = {p, fn, ctx};
-    rs_pool *pool = p->n < FEW_ROWS ? NULL : p->rt->pool; /* waking costs more than a row */
+    rs_pool *pool =
+        p->n < FEW_ROWS ? NULL : p->rt->pool; /* waking costs more than a row */
     rs_pool_run(pool, (p->n + ROWS_A_CHUNK - 1) / ROWS_A_CHUNK, row_chunk, &r);
 }
 
@@ -210,8 +210,10 @@ static void restart_row(const rs_pass *p, int64_t row, void *ctx)
     const rs_config *c = p->m->config;
     const rs_kv *kv = rs_pass_kv(p, row);
     int64_t H = c->hidden, all = (int64_t)c->ple_width * c->n_layers;
-    memcpy(p->x + row * H, kv->inputs[first] + p->position[row] * H, (size_t)H * sizeof(float));
-    memcpy(p->ple + row * all, kv->ple + p->position[row] * all, (size_t)all * sizeof(float));
+    memcpy(p->x + row * H, kv->inputs[first] + p->position[row] * H,
+           (size_t)H * sizeof(float));
+    memcpy(p->ple + row * all, kv->ple + p->position[row] * all,
+           (size_t)all * sizeof(float));
     rope_row(p, row);
 }
 
@@ -413,7 +415,8 @@ static void keep_input_row(const rs_pass *p, int64_t row, void *ctx)
     rs_kv *kv = rs_pass_kv(p, row);
     int64_t H = p->m->config->hidden;
     if (!kv->keep_inputs) return;
-    memcpy(kv->inputs[layer] + p->position[row] * H, p->x + row * H, (size_t)H * sizeof(float));
+    memcpy(kv->inputs[layer] + p->position[row] * H, p->x + row * H,
+           (size_t)H * sizeof(float));
     kv->deep[p->position[row]] = layer == p->m->config->n_layers - 1;
 }
 

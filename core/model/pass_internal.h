@@ -20,7 +20,7 @@ typedef struct rs_pass {
     bool one_sequence;
     const int32_t *ids;     /* [n] */
     int64_t *position;      /* [n] */
-    int64_t row0;       /* of a view: its first row in the whole pass */
+    int64_t row0;           /* of a view: its first row in the whole pass */
     float *x, *h, *y;       /* [n, hidden] the stream, its norm, a branch's result */
     float *q, *att;         /* [n, widest heads x head_dim] */
     float *k, *v;           /* [n, widest K/V heads x head_dim] */

@@ -28,13 +28,15 @@ rs_status rs_rope_build(const rs_config *c, struct rs_model_store *s, rs_err *er
     size_t n = (size_t)c->n_layers;
     s->ropes = rs_arena_array(&s->arena, n, sizeof *s->ropes);
     s->layer_rope = rs_arena_array(&s->arena, n, sizeof *s->layer_rope);
-    if (!s->ropes || !s->layer_rope) return rs_fail(err, RS_E_NOMEM, "no memory for a model");
+    if (!s->ropes || !s->layer_rope)
+        return rs_fail(err, RS_E_NOMEM, "no memory for a model");
     for (int i = 0; i < c->n_layers; i++) {
         const rs_layer_config *l = &c->layers[i];
         s->layer_rope[i] = find(s, l);
         if (s->layer_rope[i] >= 0) continue;
         rs_rope *r = &s->ropes[s->n_ropes];
-        *r = (rs_rope){l->head_dim / 2, l->rope_pairs, l->rope_theta, l->rope_factor, NULL};
+        *r = (rs_rope){l->head_dim / 2, l->rope_pairs, l->rope_theta, l->rope_factor,
+                       NULL};
         r->freq = rs_arena_array(&s->arena, (size_t)r->n_pairs, sizeof *r->freq);
         if (!r->freq) return rs_fail(err, RS_E_NOMEM, "no memory for a model");
         fill(r);

@@ -8,18 +8,15 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum {
-    HUGE_PAGE = 2 << 20,
-    ALIGNMENT = 64,
-    READ_PIECE = 8 << 20
-};
+enum { HUGE_PAGE = 2 << 20, ALIGNMENT = 64, READ_PIECE = 8 << 20 };
 
 /* --- an empty model --- */
 
 static int count_slots(const rs_slot *s)
 {
     int n = 0;
-    while (s[n].tail) n++;
+    while (s[n].tail)
+        n++;
     return n;
 }
 
@@ -34,8 +31,10 @@ static rs_status make(const rs_config *c, rs_model *m, rs_err *err)
     m->layers = rs_arena_array(&m->store->arena, rows, sizeof *m->layers);
     m->store->bound = rs_arena_array(&m->store->arena, rows, RS_MAX_SLOTS);
     if (!m->layers || !m->store->bound)
-        return rs_fail(err, RS_E_NOMEM, "no memory for a model of %d layers", c->n_layers);
-    for (int i = 0; i < c->n_layers; i++) m->layers[i].layer_scalar = 1;
+        return rs_fail(err, RS_E_NOMEM, "no memory for a model of %d layers",
+                       c->n_layers);
+    for (int i = 0; i < c->n_layers; i++)
+        m->layers[i].layer_scalar = 1;
     RS_TRY(rs_kernels_pick(NULL, &m->store->kernels, err));
     return rs_rope_build(c, m->store, err);
 }
@@ -52,8 +51,10 @@ rs_status rs_model_new(const rs_config *config, rs_model **out, rs_err *err)
     }
     m->store = store;
     rs_status s = make(config, m, err);
-    if (s == RS_OK) *out = m;
-    else rs_model_free(m);
+    if (s == RS_OK)
+        *out = m;
+    else
+        rs_model_free(m);
     return s;
 }
 
@@ -87,11 +88,13 @@ static rs_status bind_matrix(rs_matrix *to, const char *name, rs_dtype dtype,
 {
     const rs_dtype_info *info = rs_dtype_of(dtype);
     if (!rs_linear_takes(dtype))
-        return rs_fail(err, RS_E_UNSUPPORTED, "%s is stored as %s, which cannot be multiplied",
-                       name, info->name);
+        return rs_fail(err, RS_E_UNSUPPORTED,
+                       "%s is stored as %s, which cannot be multiplied", name,
+                       info->name);
     if (dim[1] % info->block != 0)
-        return rs_fail(err, RS_E_FORMAT, "%s is %s with rows that are not whole blocks of %d",
-                       name, info->name, info->block);
+        return rs_fail(err, RS_E_FORMAT,
+                       "%s is %s with rows that are not whole blocks of %d", name,
+                       info->name, info->block);
     *to = (rs_matrix){dtype, dim[0], dim[1], data};
     return RS_OK;
 }
@@ -100,13 +103,15 @@ static rs_status bind_norm(rs_model *m, float **to, int64_t n, const char *name,
                            rs_dtype dtype, const void *data, rs_err *err)
 {
     if (!rs_dtype_is_numeric(dtype) || n % rs_dtype_of(dtype)->block != 0)
-        return rs_fail(err, RS_E_UNSUPPORTED, "%s is stored as %s, which is not a norm's type",
-                       name, rs_dtype_name(dtype));
+        return rs_fail(err, RS_E_UNSUPPORTED,
+                       "%s is stored as %s, which is not a norm's type", name,
+                       rs_dtype_name(dtype));
     if (!*to) *to = rs_arena_array(&m->store->arena, (size_t)n, sizeof **to);
     if (!*to) return rs_fail(err, RS_E_NOMEM, "no memory for %s", name);
     rs_to_f32(m->store->kernels, dtype, data, *to, n);
     if (m->config->family->norm == RS_NORM_ONE_PLUS_W)
-        for (int64_t i = 0; i < n; i++) (*to)[i] += 1.0f;
+        for (int64_t i = 0; i < n; i++)
+            (*to)[i] += 1.0f;
     return RS_OK;
 }
 
@@ -121,7 +126,8 @@ static rs_status bind_scalar(rs_model *m, float *to, const char *name, rs_dtype 
 }
 
 static rs_status bind_slot(rs_model *m, int layer, const rs_slot *s, const char *name,
-                           rs_dtype dtype, const int64_t *dim, const void *data, rs_err *err)
+                           rs_dtype dtype, const int64_t *dim, const void *data,
+                           rs_err *err)
 {
     void *to = place_of(m, layer, s);
     if (s->form == RS_FORM_SCALAR) return bind_scalar(m, to, name, dtype, data, err);
@@ -170,9 +176,9 @@ typedef struct load_item {
     const rs_tensor *tensor;
     const rs_slot *slot;
     int layer;
-    bool widen;       /* read as float32: norms, scalars, types that are not multiplied */
-    uint64_t bytes;   /* in memory */
-    uint64_t offset;  /* from the start of the model's memory */
+    bool widen;      /* read as float32: norms, scalars, types that are not multiplied */
+    uint64_t bytes;  /* in memory */
+    uint64_t offset; /* from the start of the model's memory */
     char *at;
     int64_t first_piece;
 } load_item;
@@ -192,7 +198,8 @@ static rs_status list_items(loading *l, const rs_config *config, rs_err *err)
 {
     int count = rs_checkpoint_count(l->file);
     l->items = calloc((size_t)count + 1, sizeof *l->items);
-    if (!l->items) return rs_fail(err, RS_E_NOMEM, "no memory for a list of %d tensors", count);
+    if (!l->items)
+        return rs_fail(err, RS_E_NOMEM, "no memory for a list of %d tensors", count);
     for (int i = 0; i < count; i++) {
         load_item it = {.tensor = rs_checkpoint_at(l->file, i)};
         it.slot = rs_slot_of(config, it.tensor->name, &it.layer);
@@ -215,7 +222,8 @@ static rs_status lay_out(loading *l, rs_err *err)
         it->offset = l->bytes;
         l->n_pieces += piece ? (int64_t)((it->bytes + piece - 1) / piece) : 0;
         uint64_t room = it->bytes + ALIGNMENT;
-        if (room < it->bytes || !rs_add_u64(l->bytes, room / ALIGNMENT * ALIGNMENT, &l->bytes) ||
+        if (room < it->bytes ||
+            !rs_add_u64(l->bytes, room / ALIGNMENT * ALIGNMENT, &l->bytes) ||
             l->bytes > SIZE_MAX / 2)
             return rs_fail(err, RS_E_FORMAT, "%s is too large", it->tensor->name);
     }
@@ -239,8 +247,10 @@ static const load_item *item_of_piece(const loading *l, int64_t piece)
     int low = 0, high = l->n_items - 1;
     while (low < high) {
         int middle = (low + high + 1) / 2;
-        if (l->items[middle].first_piece <= piece) low = middle;
-        else high = middle - 1;
+        if (l->items[middle].first_piece <= piece)
+            low = middle;
+        else
+            high = middle - 1;
     }
     return &l->items[low];
 }
@@ -253,7 +263,8 @@ static rs_status read_piece(const loading *l, int64_t piece, rs_err *err)
                                       (float *)(void *)it->at, err);
     uint64_t first = (uint64_t)(piece - it->first_piece) * READ_PIECE;
     uint64_t n = it->bytes - first < READ_PIECE ? it->bytes - first : READ_PIECE;
-    return rs_checkpoint_read_raw(l->file, it->tensor, first, (size_t)n, it->at + first, err);
+    return rs_checkpoint_read_raw(l->file, it->tensor, first, (size_t)n, it->at + first,
+                                  err);
 }
 
 /* Worker 0 is the coordinating thread: it alone reports, by the number of the piece that it
@@ -265,8 +276,8 @@ static bool load_chunk(void *ctx, int64_t piece, int worker)
     if (read_piece(l, piece, err) != RS_OK) return false;
     if (worker != 0 || !l->progress) return true;
     const load_item *it = item_of_piece(l, piece);
-    rs_progress p = {l->bytes / (uint64_t)l->n_pieces * (uint64_t)piece, l->bytes, "bytes",
-                     it->tensor->name};
+    rs_progress p = {l->bytes / (uint64_t)l->n_pieces * (uint64_t)piece, l->bytes,
+                     "bytes", it->tensor->name};
     if (l->progress(l->ctx, &p)) return true;
     rs_fail(err, RS_E_CANCELLED, "loading was cancelled");
     return false;
@@ -303,14 +314,16 @@ static rs_status load(const rs_runtime *rt, loading *l, rs_model *m, rs_err *err
         return rs_fail(err, RS_E_NOMEM, "no memory for the %.1f MB of weights of %s",
                        (double)l->bytes / 1e6, rs_checkpoint_path(l->file));
     m->store->memory = memory;
-    for (int i = 0; i < l->n_items; i++) l->items[i].at = memory + l->items[i].offset;
+    for (int i = 0; i < l->n_items; i++)
+        l->items[i].at = memory + l->items[i].offset;
     RS_TRY(read_all(rt, l, err));
     rs_status s = bind_all(l, m, err);
     return s == RS_OK ? s : rs_err_prefix(err, "%s", rs_checkpoint_path(l->file));
 }
 
-rs_status rs_model_load(const rs_runtime *rt, const rs_checkpoint *c, const rs_config *config,
-                        rs_progress_fn progress, void *ctx, rs_model **out, rs_err *err)
+rs_status rs_model_load(const rs_runtime *rt, const rs_checkpoint *c,
+                        const rs_config *config, rs_progress_fn progress, void *ctx,
+                        rs_model **out, rs_err *err)
 {
     *out = NULL;
     rs_model *m;
@@ -319,7 +332,9 @@ rs_status rs_model_load(const rs_runtime *rt, const rs_checkpoint *c, const rs_c
     rs_status s = load(rt, &l, m, err);
     free(l.items);
     free(l.errors);
-    if (s == RS_OK) *out = m;
-    else rs_model_free(m);
+    if (s == RS_OK)
+        *out = m;
+    else
+        rs_model_free(m);
     return s;
 }

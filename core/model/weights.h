@@ -14,11 +14,11 @@
 
 typedef struct rs_layer_weights {
     rs_matrix q, k, v, o, gate, up, down, ple_gate, ple_proj;
-    float *q_bias, *k_bias, *v_bias;                              /* or NULL */
+    float *q_bias, *k_bias, *v_bias;                                   /* or NULL */
     float *input_norm, *post_attn_norm, *pre_mlp_norm, *post_mlp_norm; /* [hidden] */
-    float *q_norm, *k_norm;                                       /* [head_dim] or NULL */
-    float *ple_norm;                                              /* [hidden] or NULL */
-    float layer_scalar;                                           /* 1 where there is none */
+    float *q_norm, *k_norm; /* [head_dim] or NULL */
+    float *ple_norm;        /* [hidden] or NULL */
+    float layer_scalar;     /* 1 where there is none */
 } rs_layer_weights;
 
 typedef struct rs_model {
@@ -34,15 +34,15 @@ rs_status rs_model_new(const rs_config *config, rs_model **out, rs_err *err) RS_
 /* Binds one tensor by its Hugging Face name (any prefix). Unknown and inert names and towers
  * are ignored (*used = false; used may be NULL); wrong shapes are RS_E_MISMATCH. */
 rs_status rs_model_bind(rs_model *m, const char *name, rs_dtype dtype, int n_dims,
-                        const int64_t *dim, const void *data, bool *used, rs_err *err)
-    RS_MUST_USE;
+                        const int64_t *dim, const void *data, bool *used,
+                        rs_err *err) RS_MUST_USE;
 /* RS_E_MISMATCH naming the first missing tensor unless everything is bound. */
 rs_status rs_model_complete(const rs_model *m, rs_err *err) RS_MUST_USE;
 /* Reads a whole checkpoint into memory that the model owns, binds and completes it.
  * progress may be NULL. */
-rs_status rs_model_load(const rs_runtime *rt, const rs_checkpoint *c, const rs_config *config,
-                        rs_progress_fn progress, void *ctx, rs_model **out, rs_err *err)
-    RS_MUST_USE;
+rs_status rs_model_load(const rs_runtime *rt, const rs_checkpoint *c,
+                        const rs_config *config, rs_progress_fn progress, void *ctx,
+                        rs_model **out, rs_err *err) RS_MUST_USE;
 void rs_model_free(rs_model *m); /* NULL is fine */
 
 #endif

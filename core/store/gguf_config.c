@@ -100,6 +100,10 @@ static void put_int(const build *b, const char *key, int64_t v)
 /* Keys hold float32 numbers: the shortest text that gives the same float32. */
 static void number_text(double v, char text[48])
 {
+    if (fabs(v) >= 1 && fabs(v) < 1e15 && v == floor(v)) {
+        snprintf(text, 48, "%.0f.0", v);
+        return;
+    }
     rs_buf exact = {0};
     if (!isfinite(v) || (double)(float)v != v) rs_buf_json_double(&exact, v);
     for (int digits = 1; exact.len == 0; digits++) {
@@ -108,8 +112,7 @@ static void number_text(double v, char text[48])
         if (digits == 9 || strtof(shorter, NULL) == (float)v)
             rs_buf_json_double(&exact, strtod(shorter, NULL));
     }
-    bool whole = strspn(rs_buf_str(&exact), "-0123456789") == exact.len;
-    snprintf(text, 48, "%s%s", rs_buf_str(&exact), whole ? ".0" : "");
+    snprintf(text, 48, "%s", rs_buf_str(&exact));
     rs_buf_free(&exact);
 }
 

@@ -15,6 +15,7 @@
 
 #include <stdint.h>
 
+// clang-format off
 enum {
     RS_Q8_0_D = 0, RS_Q8_0_QS = 2,
     RS_Q4_0_D = 0, RS_Q4_0_QS = 2,
@@ -24,6 +25,7 @@ enum {
     RS_Q5_K_D = 0, RS_Q5_K_DMIN = 2, RS_Q5_K_SCALES = 4, RS_Q5_K_QH = 16, RS_Q5_K_QS = 48,
     RS_Q6_K_QL = 0, RS_Q6_K_QH = 128, RS_Q6_K_SCALES = 192, RS_Q6_K_D = 208
 };
+// clang-format on
 
 /* Scale and minimum of group k (0-7) out of the 12 packed bytes of q4_k and q5_k. */
 static inline void rs_k_scale_min(const uint8_t *s, int k, int *sc, int *mn)

@@ -6,12 +6,12 @@
 #include <stdlib.h>
 
 enum {
-    MATVEC_BYTES = 96 << 10,   /* of weights that one chunk reads, at most */
-    CHUNKS_PER_THREAD = 4,     /* at least, where the rows suffice */
-    THIN_FLOATS = 16 << 10,    /* widened at a time where few tokens share a pass */
-    SMALL_WORK = 1 << 19,      /* multiplications done before another thread has woken */
-    FAST_ROWS = 192,           /* about, for BLAS */
-    FAST_TOKENS = 16,          /* from here on BLAS pays */
+    MATVEC_BYTES = 96 << 10, /* of weights that one chunk reads, at most */
+    CHUNKS_PER_THREAD = 4,   /* at least, where the rows suffice */
+    THIN_FLOATS = 16 << 10,  /* widened at a time where few tokens share a pass */
+    SMALL_WORK = 1 << 19,    /* multiplications done before another thread has woken */
+    FAST_ROWS = 192,         /* about, for BLAS */
+    FAST_TOKENS = 16,        /* from here on BLAS pays */
     CACHE_LINE = 64
 };
 
@@ -28,10 +28,10 @@ typedef struct run {
     int count;
     int64_t n;
     bool fast;
-    float *scratch;       /* `each` floats a worker */
-    int64_t each, total;  /* total: chunks */
-    int64_t matvec_rows;  /* rows of all products, to find the chunk's size */
-    int64_t work;         /* multiplications */
+    float *scratch;      /* `each` floats a worker */
+    int64_t each, total; /* total: chunks */
+    int64_t matvec_rows; /* rows of all products, to find the chunk's size */
+    int64_t work;        /* multiplications */
 } run;
 
 static int64_t row_bytes(const rs_matrix *m)
@@ -40,7 +40,10 @@ static int64_t row_bytes(const rs_matrix *m)
     return m->cols / info->block * info->block_bytes;
 }
 
-static int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+static int64_t round_up(int64_t n, int64_t to)
+{
+    return (n + to - 1) / to * to;
+}
 
 /* Only matvec's chunks depend on the number of threads: there each row stands alone. */
 static int64_t matvec_chunk(const run *u, const rs_matrix *m)
@@ -81,14 +84,15 @@ static const float *wide_rows(const run *u, const rs_matrix *m, int64_t r, int64
     return to;
 }
 
-static void multiply(const run *u, const rs_product *p, int64_t r, int64_t n_rows, int worker)
+static void multiply(const run *u, const rs_product *p, int64_t r, int64_t n_rows,
+                     int worker)
 {
     const rs_linear_kernels *k = u->rt->kernels->linear;
     const rs_matrix *m = p->w;
     float *y = p->y + r;
     if (u->n == 1) {
-        k->matvec(m->dtype, (const char *)m->data + r * row_bytes(m), row_bytes(m), n_rows,
-                  m->cols, p->x, y);
+        k->matvec(m->dtype, (const char *)m->data + r * row_bytes(m), row_bytes(m),
+                  n_rows, m->cols, p->x, y);
     } else {
         const float *w = wide_rows(u, m, r, n_rows, worker);
         if (u->fast)
@@ -97,7 +101,8 @@ static void multiply(const run *u, const rs_product *p, int64_t r, int64_t n_row
             k->matmul(w, m->cols, n_rows, m->cols, p->x, p->ldx, u->n, y, p->ldy);
     }
     if (p->cap > 0)
-        for (int64_t i = 0; i < u->n; i++) k->softcap(y + i * p->ldy, p->cap, n_rows);
+        for (int64_t i = 0; i < u->n; i++)
+            k->softcap(y + i * p->ldy, p->cap, n_rows);
 }
 
 static bool one_chunk(void *ctx, int64_t chunk, int worker)
@@ -119,7 +124,8 @@ static bool one_chunk(void *ctx, int64_t chunk, int worker)
 
 static void plan(run *u)
 {
-    for (int i = 0; i < u->count; i++) u->matvec_rows += u->products[i].w->rows;
+    for (int i = 0; i < u->count; i++)
+        u->matvec_rows += u->products[i].w->rows;
     for (int i = 0; i < u->count; i++) {
         const rs_matrix *m = u->products[i].w;
         int64_t rows = chunk_rows(u, m);

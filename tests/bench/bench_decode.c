@@ -22,8 +22,8 @@
 #include <immintrin.h>
 #endif
 
-enum { ROUNDS = 5, DECODE_TOKENS = 40, PREFILL_TOKENS = 512, SIDE = 2048 };
-static const size_t buffer_bytes = (size_t)1 << 30;
+enum { ROUNDS = 12, DECODE_TOKENS = 12, PREFILL_TOKENS = 512, SIDE = 2048, READS = 512 };
+static const size_t buffer_bytes = (size_t)512 << 20;
 
 static double now(void)
 {
@@ -32,7 +32,7 @@ static double now(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static void die(const rs_err *err)
+static _Noreturn void die(const rs_err *err)
 {
     fprintf(stderr, "bench_decode: %s\n", err->msg);
     exit(1);
@@ -54,7 +54,7 @@ static void *huge_pages(size_t bytes)
 typedef struct reading {
     const char *buffer;
     size_t each;
-    uint64_t sums[4096];
+    uint64_t sums[READS];
 } reading;
 
 #ifdef __x86_64__
@@ -75,8 +75,10 @@ static uint64_t sum_of(const char *p, size_t n)
 {
     uint64_t s[8] = {0}, all = 0;
     for (size_t i = 0; i < n; i += sizeof s)
-        for (int j = 0; j < 8; j++) s[j] += ((const uint64_t *)(const void *)(p + i))[j];
-    for (int j = 0; j < 8; j++) all += s[j];
+        for (int j = 0; j < 8; j++)
+            s[j] += ((const uint64_t *)(const void *)(p + i))[j];
+    for (int j = 0; j < 8; j++)
+        all += s[j];
     return all;
 }
 #endif
@@ -94,9 +96,9 @@ static double bandwidth(const rs_runtime *rt, const char *buffer)
 {
     static reading r;
     r.buffer = buffer;
-    r.each = buffer_bytes / 512;
+    r.each = buffer_bytes / READS;
     double t = now();
-    rs_pool_run(rt->pool, 512, read_chunk, &r);
+    rs_pool_run(rt->pool, READS, read_chunk, &r);
     return (double)buffer_bytes / (now() - t) / 1e9;
 }
 
@@ -122,16 +124,22 @@ static double matrix_count(const rs_matrix *m, bool bytes)
     return rs_dtype_bytes(m->dtype, m->rows * m->cols, &n) ? (double)n : 0;
 }
 
-/* Weights of the layers (numbers or bytes), without the tables. */
-static double layer_weights(const rs_model *m, bool bytes)
+static double layer_count(const rs_layer_weights *w, bool bytes)
 {
-    double n = matrix_count(&m->ple_model_proj, bytes);
-    for (int i = 0; i < m->config->n_layers; i++) {
-        const rs_layer_weights *w = &m->layers[i];
-        const rs_matrix *all[] = {&w->q,  &w->k,    &w->v,        &w->o,       &w->gate,
-                                  &w->up, &w->down, &w->ple_gate, &w->ple_proj};
-        for (size_t k = 0; k < sizeof all / sizeof *all; k++) n += matrix_count(all[k], bytes);
-    }
+    const rs_matrix *all[] = {&w->q,  &w->k,    &w->v,        &w->o,       &w->gate,
+                              &w->up, &w->down, &w->ple_gate, &w->ple_proj};
+    double n = 0;
+    for (size_t k = 0; k < sizeof all / sizeof *all; k++)
+        n += matrix_count(all[k], bytes);
+    return n;
+}
+
+/* Bytes that a token reads: all matrices but the embedding tables, of which it reads rows. */
+static double decode_bytes(const rs_model *m)
+{
+    double n = matrix_count(&m->ple_model_proj, true) + matrix_count(&m->head, true);
+    for (int i = 0; i < m->config->n_layers; i++)
+        n += layer_count(&m->layers[i], true);
     return n;
 }
 
@@ -147,11 +155,13 @@ static rs_model *bf16_twin(const rs_runtime *rt, const rs_checkpoint *file,
         const rs_tensor *t = rs_checkpoint_at(file, i);
         float *wide = malloc((size_t)t->n_elements * sizeof *wide + 4);
         if (!wide) exit(1);
-        if (rs_checkpoint_read_f32(file, t, 0, t->n_elements, wide, &err) != RS_OK) die(&err);
+        if (rs_checkpoint_read_f32(file, t, 0, t->n_elements, wide, &err) != RS_OK)
+            die(&err);
         bool used = false, vector = t->n_dims < 2;
         if (!vector) rs_from_f32(rt->kernels, RS_DTYPE_BF16, wide, memory, t->n_elements);
-        if (rs_model_bind(m, t->name, vector ? RS_DTYPE_F32 : RS_DTYPE_BF16, t->n_dims, t->dim,
-                          vector ? (const void *)wide : memory, &used, &err) != RS_OK)
+        if (rs_model_bind(m, t->name, vector ? RS_DTYPE_F32 : RS_DTYPE_BF16, t->n_dims,
+                          t->dim, vector ? (const void *)wide : memory, &used,
+                          &err) != RS_OK)
             die(&err);
         if (!vector) memory += ((size_t)t->n_elements * 2 + 63) / 64 * 64;
         free(wide);
@@ -185,7 +195,8 @@ static double prefill(const rs_runtime *rt, const rs_model *m, float *logits)
     rs_err err;
     rs_kv *kv;
     int32_t ids[PREFILL_TOKENS];
-    for (int i = 0; i < PREFILL_TOKENS; i++) ids[i] = 3 + i * 31 % 2000;
+    for (int i = 0; i < PREFILL_TOKENS; i++)
+        ids[i] = 3 + i * 31 % 2000;
     if (rs_kv_new(m->config, NULL, &kv, &err) != RS_OK) die(&err);
     rs_forward_options o = {.want = RS_WANT_LAST};
     double t = now();
@@ -195,17 +206,27 @@ static double prefill(const rs_runtime *rt, const rs_model *m, float *logits)
     return t;
 }
 
-/* Of the layers' matrices for all tokens, scores and sums of attention, the head once. */
+/* What a prefill for the last token's logits computes: up to the last layer that owns K/V
+ * everything for all tokens, beyond it only the last token, the head once; and attention's
+ * scores and sums. */
 static double prefill_flops(const rs_model *m)
 {
-    double flops = 2 * layer_weights(m, false) * PREFILL_TOKENS;
-    flops += 2 * matrix_count(&m->head, false);
-    for (int i = 0; i < m->config->n_layers; i++) {
-        const rs_layer_config *l = &m->config->layers[i];
-        double pairs = 0;
-        for (int t = 1; t <= PREFILL_TOKENS; t++)
-            pairs += !l->is_full && t > m->config->sliding_window ? m->config->sliding_window : t;
-        flops += 4 * pairs * m->config->n_heads * l->head_dim;
+    const rs_config *c = m->config;
+    int top = 0;
+    for (int i = 0; i < c->n_layers; i++)
+        if (!c->layers[i].is_sharer) top = i;
+    double flops = 2 * matrix_count(&m->head, false);
+    flops += 2 * matrix_count(&m->ple_model_proj, false) * PREFILL_TOKENS;
+    for (int i = 0; i < c->n_layers; i++) {
+        const rs_layer_config *l = &c->layers[i];
+        const rs_layer_weights *w = &m->layers[i];
+        double keys = matrix_count(&w->k, false) + matrix_count(&w->v, false), pairs = 0;
+        double all = layer_count(w, false);
+        flops += i < top ? 2 * all * PREFILL_TOKENS
+                         : 2 * (all - keys) + 2 * keys * PREFILL_TOKENS;
+        for (int t = i < top ? 1 : PREFILL_TOKENS; t <= PREFILL_TOKENS; t++)
+            pairs += !l->is_full && t > c->sliding_window ? c->sliding_window : t;
+        flops += 4 * pairs * c->n_heads * l->head_dim;
     }
     return flops;
 }
@@ -213,13 +234,62 @@ static double prefill_flops(const rs_model *m)
 static void row(const char *what, double ours, const char *unit, double best,
                 const char *best_unit, double target, const char *limit)
 {
-    printf("%-26s %8.1f %-10s %8.1f %-10s %5.2f  (target %.2f)  %s\n", what, ours, unit, best,
-           best_unit, ours / best, target, limit);
+    printf("%-26s %8.1f %-10s %8.1f %-10s %5.2f  (target %.2f)  %s\n", what, ours, unit,
+           best, best_unit, ours / best, target, limit);
 }
 
 static void keep_best(double *best, double v)
 {
     if (v > *best) *best = v;
+}
+
+typedef struct figures {
+    double read, sgemm;                  /* GB/s, GFLOP/s: what the machine can do */
+    double tokens_bf16, tokens_stored;   /* tokens/s */
+    double prefill_bf16, prefill_stored; /* GFLOP/s */
+} figures;
+
+static figures measure(const rs_runtime *rt, const rs_model *bf16, const rs_model *stored)
+{
+    figures f = {0};
+    float *logits = malloc((size_t)bf16->config->vocab * sizeof *logits);
+    char *buffer = huge_pages(buffer_bytes);
+    float *a = huge_pages(3 * SIDE * SIDE * sizeof *a), *b = a + SIDE * SIDE,
+          *c = b + SIDE * SIDE;
+    if (!logits) exit(1);
+    memset(buffer, 1, buffer_bytes);
+    for (int i = 0; i < 3 * SIDE * SIDE; i++)
+        a[i] = (float)(i % 101) / 101.0f - 0.5f;
+    for (int r = 0; r < ROUNDS; r++) {
+        keep_best(&f.read, bandwidth(rt, buffer));
+        keep_best(&f.tokens_bf16, decode(rt, bf16, logits));
+        keep_best(&f.read, bandwidth(rt, buffer));
+        keep_best(&f.tokens_stored, decode(rt, stored, logits));
+        keep_best(&f.sgemm, sgemm(rt, a, b, c));
+        if (r % 2 == 0) continue;
+        keep_best(&f.prefill_bf16, prefill_flops(bf16) / prefill(rt, bf16, logits) / 1e9);
+        keep_best(&f.sgemm, sgemm(rt, a, b, c));
+        keep_best(&f.prefill_stored,
+                  prefill_flops(stored) / prefill(rt, stored, logits) / 1e9);
+    }
+    free(logits);
+    free(buffer);
+    free(a);
+    return f;
+}
+
+static void report(const figures *f, const rs_model *bf16, const rs_model *stored)
+{
+    row("decode, bf16", f->tokens_bf16 * decode_bytes(bf16) / 1e9, "GB/s", f->read,
+        "GB/s read", 0.7, "read bandwidth");
+    row("decode, as stored", f->tokens_stored * decode_bytes(stored) / 1e9, "GB/s",
+        f->read, "GB/s read", 0, "unpacking");
+    row("decode, stored/bf16", f->tokens_stored, "tokens/s", f->tokens_bf16, "tokens/s",
+        1.3, "unpacking");
+    row("prefill of 512, bf16", f->prefill_bf16, "GFLOP/s", f->sgemm, "sgemm", 0.6,
+        "matrix products");
+    row("prefill of 512, as stored", f->prefill_stored, "GFLOP/s", f->sgemm, "sgemm", 0.6,
+        "matrix products");
 }
 
 int main(int argc, char **argv)
@@ -234,41 +304,18 @@ int main(int argc, char **argv)
     rs_checkpoint *file;
     rs_config *config;
     rs_model *stored;
-    const char *threads = getenv("RS_BENCH_THREADS");
-    rs_options o = {.threads = threads ? atoi(threads) : 0};
-    if (rs_init(&o, &rt, &err) != RS_OK || rs_checkpoint_open(path, &file, &err) != RS_OK ||
-        rs_config_load(file, &config, &err) != RS_OK ||
-        rs_model_load(&rt, file, config, NULL, NULL, &stored, &err) != RS_OK)
-        die(&err);
+    if (rs_init(NULL, &rt, &err) != RS_OK) die(&err);
+    if (rs_checkpoint_open(path, &file, &err) != RS_OK) die(&err);
+    if (rs_config_load(file, &config, &err) != RS_OK) die(&err);
+    if (rs_model_load(&rt, file, config, NULL, NULL, &stored, &err) != RS_OK) die(&err);
     rs_model *bf16 = bf16_twin(&rt, file, config);
-    float *logits = malloc((size_t)config->vocab * sizeof *logits);
-    char *buffer = huge_pages(buffer_bytes);
-    float *square = huge_pages(3 * SIDE * SIDE * sizeof *square);
-    memset(buffer, 1, buffer_bytes);
-    for (int i = 0; i < 3 * SIDE * SIDE; i++) square[i] = (float)(i % 101) / 101.0f - 0.5f;
-    double gbs = 0, gflops = 0, bf16_rate = 0, stored_rate = 0, bf16_speed = 0, st_speed = 0;
-    for (int r = 0; r < ROUNDS; r++) {
-        keep_best(&gbs, bandwidth(&rt, buffer));
-        keep_best(&bf16_rate, decode(&rt, bf16, logits));
-        keep_best(&stored_rate, decode(&rt, stored, logits));
-        keep_best(&gbs, bandwidth(&rt, buffer));
-        keep_best(&gflops, sgemm(&rt, square, square + SIDE * SIDE, square + 2 * SIDE * SIDE));
-        keep_best(&bf16_speed, prefill_flops(bf16) / prefill(&rt, bf16, logits) / 1e9);
-        keep_best(&st_speed, prefill_flops(stored) / prefill(&rt, stored, logits) / 1e9);
-    }
-    double bf16_bytes = layer_weights(bf16, true) + matrix_count(&bf16->head, true);
-    double bytes = layer_weights(stored, true) + matrix_count(&stored->head, true);
-    printf("%s, %d threads, %s; tokens/s: bf16 %.1f, as stored %.1f\n", path, rt.threads,
-           rt.kernels->isa, bf16_rate, stored_rate);
-    row("decode, bf16", bf16_rate * bf16_bytes / 1e9, "GB/s", gbs, "GB/s read", 0.7,
-        "read bandwidth");
-    row("decode, as stored", stored_rate * bytes / 1e9, "GB/s", gbs, "GB/s read", 0,
-        "unpacking and bandwidth");
-    row("decode, stored/bf16", stored_rate, "tokens/s", bf16_rate, "tokens/s", 1.3,
-        "unpacking");
-    row("prefill of 512, bf16", bf16_speed, "GFLOP/s", gflops, "sgemm", 0.6,
-        "matrix products");
-    row("prefill of 512, as stored", st_speed, "GFLOP/s", gflops, "sgemm", 0.6,
-        "matrix products");
+    printf("%s, %d threads, %s\n", path, rt.threads, rt.kernels->isa);
+    figures f = measure(&rt, bf16, stored);
+    report(&f, bf16, stored);
+    rs_model_free(bf16);
+    rs_model_free(stored);
+    rs_config_free(config);
+    rs_checkpoint_close(file);
+    rs_quit(&rt);
     return 0;
 }

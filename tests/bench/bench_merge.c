@@ -130,7 +130,7 @@ static void make_model(const char *folder)
                      layer_shapes[s].name);
             at = add_entry(&h, name, layer_shapes[s].rows, layer_shapes[s].cols, at);
         }
-    snprintf(path, sizeof path, "%s/model.safetensors", folder);
+    snprintf(path, sizeof path, "%.400s/model.safetensors", folder);
     write_file(path, &h, at);
 }
 
@@ -156,7 +156,7 @@ static void make_adapter(const char *folder)
             snprintf(name, sizeof name, "%s.%d.%s.lora_B.weight", stem, l, sh->name);
             at = add_entry(&h, name, sh->rows, RANK, at);
         }
-    snprintf(path, sizeof path, "%s/adapter_model.safetensors", folder);
+    snprintf(path, sizeof path, "%.400s/adapter_model.safetensors", folder);
     write_file(path, &h, at);
 }
 

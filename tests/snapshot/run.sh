@@ -2,8 +2,8 @@
 # Screens without a terminal: every NAME.keys is replayed at the sizes of its "# sizes" line and
 # what it prints is compared with NAME.SIZE.txt. GENERATE=1 writes those files instead: read
 # the difference like code. Last line: N passed, N failed, N skipped.
-program=${1:-./ringside}
-here=$(dirname "$0")
+program=$(realpath "${1:-./ringside}")
+here=$(realpath "$(dirname "$0")")
 passed=0 failed=0
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -13,9 +13,9 @@ unset NO_COLOR
 for script in "$here"/*.keys; do
     name=$(basename "$script" .keys)
     for size in $(sed -n 's/^# sizes://p' "$script"); do
-        rm -rf "$work/state" "$work/data"
+        rm -rf "$work/state" "$work/data" "$work/out"
         want="$here/$name.$size.txt" got="$work/$name.$size.txt"
-        timeout 120 "$program" replay "$script" --size "$size" >"$got" 2>"$work/err"
+        (cd "$work" && timeout 120 "$program" replay "$script" --size "$size") >"$got" 2>"$work/err"
         status=$?
         if [ "$status" -ne 0 ]; then
             echo "FAILED $name at $size: replay ended with $status"

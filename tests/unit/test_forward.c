@@ -406,42 +406,193 @@ static bool stop_at_once(void *ctx, const rs_progress *p)
     return false;
 }
 
-/* Changes one matrix of every layer in turn; the recomputed cache must equal a fresh run. */
-static void recompute_equals_fresh(void)
+typedef struct countdown {
+    int left;
+} countdown;
+
+static bool stop_after(void *ctx, const rs_progress *p)
+{
+    countdown *c = ctx;
+    return p->done <= p->total && c->left-- > 0;
+}
+
+/* A long addition is abandoned after its sliding layers have moved on: the cache must be as
+ * before, for every place to stop. */
+static void abandoned_leaves_no_trace(void)
 {
     subject s;
-    int32_t ids[MAX_IDS];
+    enum { BEFORE = 300, MORE = 900 };
+    static int32_t ids[BEFORE + MORE];
     T_OK(open_subject("recipes/sparring/it", 2, NULL, &s));
-    int64_t n = long_ids(&s, ids, 300), V = s.config->vocab;
+    long_ids(&s, ids, BEFORE + MORE);
+    int64_t V = s.config->vocab;
     float *a = malloc((size_t)V * sizeof *a), *b = malloc((size_t)V * sizeof *b);
-    rs_kv *kv;
-    rs_kv_options keep = {.keep_inputs = true};
-    rs_forward_options o = {.want = RS_WANT_LAST};
-    T_OK(rs_kv_new(s.config, &keep, &kv, &t_err));
-    T_OK(rs_forward(&s.rt, s.model, kv, ids, n, &o, b, &t_err));
-    for (int layer = s.config->n_layers - 1; layer >= 0; layer--) {
-        const rs_matrix *w =
-            layer % 2 ? &s.model->layers[layer].q : &s.model->layers[layer].up;
-        uint16_t *bits = (uint16_t *)(uintptr_t)w->data;
-        for (int64_t i = 0; i < w->rows * w->cols; i += 3)
-            bits[i] ^= 0x10;
-        if (layer == 4) {
-            T_FAILS(rs_kv_recompute(&s.rt, s.model, kv, layer, true, stop_at_once, NULL,
-                                    b, &t_err),
-                    RS_E_CANCELLED, "cancelled");
-            T_FAILS(rs_forward(&s.rt, s.model, kv, ids, 1, &o, b, &t_err), RS_E_INVALID,
-                    "stale");
-        }
-        T_OK(rs_kv_recompute(&s.rt, s.model, kv, layer == 4 ? 6 : layer, true, NULL, NULL,
-                             b, &t_err));
-        run_pieces(&s, ids, n, n, a);
-        double off = worst(a, b, V);
-        if (!(off <= 2e-4)) T_FAIL("layer %d: off by %.3g", layer, off);
+    run_pieces(&s, ids, BEFORE + 1, BEFORE, a);
+    for (int stop = 0; stop < 26; stop += 5) {
+        rs_kv *kv;
+        countdown left = {stop};
+        rs_forward_options o = {
+            .want = RS_WANT_LAST, .progress = stop_after, .progress_ctx = &left};
+        T_OK(rs_kv_new(s.config, NULL, &kv, &t_err));
+        T_OK(rs_forward(&s.rt, s.model, kv, ids, BEFORE, NULL, NULL, &t_err));
+        T_FAILS(rs_forward(&s.rt, s.model, kv, ids + BEFORE, MORE, &o, b, &t_err),
+                RS_E_CANCELLED, "cancelled");
+        T_EQ(rs_kv_length(kv), BEFORE);
+        o.progress = NULL;
+        T_OK(rs_forward(&s.rt, s.model, kv, ids + BEFORE, 1, &o, b, &t_err));
+        if (memcmp(a, b, (size_t)V * sizeof *a) != 0)
+            T_FAIL("differs, stopped after %d", stop);
+        rs_kv_free(kv);
     }
-    rs_kv_free(kv);
     free(a);
     free(b);
     close_subject(&s);
+}
+
+/* --- recomputation --- */
+
+/* Changes a matrix of a layer: one before its K/V, or one after. */
+static void change(const subject *s, int layer, bool before_kv)
+{
+    const rs_layer_weights *l = &s->model->layers[layer];
+    const rs_matrix *w = before_kv && l->k.data ? &l->k : layer % 2 ? &l->q : &l->up;
+    uint16_t *bits = (uint16_t *)(uintptr_t)w->data;
+    for (int64_t i = 0; i < w->rows * w->cols; i += 3)
+        bits[i] ^= 0x10;
+}
+
+typedef struct bench { /* a cache under test and a fresh run beside it */
+    subject s;
+    int32_t ids[MAX_IDS];
+    int64_t n, V;
+    float *fresh, *got;
+    rs_kv *kv;
+} bench;
+
+static rs_status begin(bench *b, const char *path, int64_t n, bool keep, rs_want want)
+{
+    RS_TRY(open_subject(path, 2, NULL, &b->s));
+    b->n = long_ids(&b->s, b->ids, n);
+    b->V = b->s.config->vocab;
+    b->fresh = malloc((size_t)b->V * sizeof *b->fresh);
+    b->got = malloc((size_t)b->V * sizeof *b->got);
+    rs_kv_options o = {.keep_inputs = keep};
+    rs_forward_options f = {.want = want};
+    RS_TRY(rs_kv_new(b->s.config, &o, &b->kv, &t_err));
+    return rs_forward(&b->s.rt, b->s.model, b->kv, b->ids, b->n, &f, b->got, &t_err);
+}
+
+static void end(bench *b)
+{
+    rs_kv_free(b->kv);
+    free(b->fresh);
+    free(b->got);
+    close_subject(&b->s);
+}
+
+static double off_from_fresh(bench *b)
+{
+    run_pieces(&b->s, b->ids, b->n, b->n, b->fresh);
+    return worst(b->fresh, b->got, b->V);
+}
+
+static rs_status recompute(bench *b, int first, bool kv_changed)
+{
+    return rs_kv_recompute(&b->s.rt, b->s.model, b->kv, first, kv_changed, NULL, NULL,
+                           b->got, &t_err);
+}
+
+/* One change in every layer, top to bottom and back; also the tokens that follow. */
+static void check_recompute(const char *path, rs_want want)
+{
+    bench b;
+    T_OK(begin(&b, path, 300, true, want));
+    int L = b.s.config->n_layers;
+    for (int step = 0; step < 4 * L; step++) {
+        int layer = step < L ? L - 1 - step : (step * 5) % L;
+        bool before_kv = step % 3 == 0;
+        change(&b.s, layer, before_kv);
+        T_OK(recompute(&b, layer, before_kv));
+        double off = off_from_fresh(&b);
+        if (!(off <= 2e-4))
+            T_FAIL("%s, step %d, layer %d: off by %.3g", path, step, layer, off);
+        if (step % 4 != 3) continue; /* one more token, by the batch's way */
+        b.ids[b.n++] = 40 + step;
+        T_OK(rs_forward_batch(&b.s.rt, b.s.model, &b.kv, b.ids + b.n - 1, 1, b.got,
+                              &t_err));
+        off = off_from_fresh(&b);
+        if (!(off <= 2e-4))
+            T_FAIL("%s, step %d, a token later: off by %.3g", path, step, off);
+    }
+    end(&b);
+}
+
+static void recompute_gemma4(void)
+{
+    check_recompute("recipes/sparring/it", RS_WANT_LAST);
+}
+static void recompute_gemma3(void)
+{
+    check_recompute("tests/golden/models/gemma3", RS_WANT_LAST);
+}
+static void recompute_shallow(void)
+{
+    check_recompute("recipes/sparring/it", RS_WANT_NOTHING);
+}
+
+/* Cut back to a token that was never carried to the top, then a change up there. */
+static void recompute_after_truncation(void)
+{
+    bench b;
+    T_OK(begin(&b, "recipes/sparring/it", 300, true, RS_WANT_LAST));
+    b.n = 120;
+    T_OK(rs_kv_truncate(b.kv, b.n, &t_err));
+    change(&b.s, 7, false);
+    T_OK(recompute(&b, 7, false));
+    T_TRUE(off_from_fresh(&b) <= 2e-4);
+    T_OK(recompute(&b, 100, false)); /* only the head: the same logits again */
+    T_TRUE(off_from_fresh(&b) <= 2e-4);
+    end(&b);
+}
+
+static void recompute_after_abandoning(void)
+{
+    bench b;
+    T_OK(begin(&b, "recipes/sparring/it", 300, true, RS_WANT_LAST));
+    change(&b.s, 3, true);
+    T_FAILS(rs_kv_recompute(&b.s.rt, b.s.model, b.kv, 3, true, stop_at_once, NULL, b.got,
+                            &t_err),
+            RS_E_CANCELLED, "cancelled");
+    T_FAILS(rs_forward(&b.s.rt, b.s.model, b.kv, b.ids, 1, NULL, NULL, &t_err),
+            RS_E_INVALID, "stale from layer 3");
+    change(&b.s, 6, false);
+    T_OK(recompute(&b, 6, false)); /* makes up for layer 3 */
+    T_TRUE(off_from_fresh(&b) <= 2e-4);
+    end(&b);
+}
+
+/* From the embeddings, with and without kept inputs, also after it was abandoned. */
+static void recompute_everything(void)
+{
+    for (int keep = 0; keep < 2; keep++) {
+        bench b;
+        countdown some = {9};
+        T_OK(begin(&b, "recipes/sparring/it", 300, keep, RS_WANT_LAST));
+        uint16_t *bits = (uint16_t *)(uintptr_t)b.s.model->embed.data;
+        for (int64_t i = 0; i < b.s.model->embed.rows * b.s.model->embed.cols; i += 5)
+            bits[i] ^= 0x8;
+        T_FAILS(rs_kv_recompute(&b.s.rt, b.s.model, b.kv, -1, false, stop_after, &some,
+                                b.got, &t_err),
+                RS_E_CANCELLED, "cancelled");
+        T_EQ(rs_kv_length(b.kv), b.n);
+        T_OK(recompute(&b, 5, false));
+        T_TRUE(off_from_fresh(&b) <= 2e-4);
+        b.ids[b.n++] = 77;
+        T_OK(rs_forward_batch(&b.s.rt, b.s.model, &b.kv, b.ids + b.n - 1, 1, b.got,
+                              &t_err));
+        T_TRUE(off_from_fresh(&b) <= 2e-4);
+        end(&b);
+    }
 }
 
 static void refusals(void)
@@ -459,7 +610,55 @@ static void refusals(void)
             "at most 4");
     T_FAILS(rs_kv_recompute(&s.rt, s.model, kv, 1, true, NULL, NULL, NULL, &t_err),
             RS_E_INVALID, "keep");
+    rs_kv *twice[] = {kv, kv};
+    T_FAILS(rs_forward_batch(&s.rt, s.model, twice, ids, 2, NULL, &t_err), RS_E_INVALID,
+            "same cache");
     rs_kv_free(kv);
+    close_subject(&s);
+}
+
+/* --- binding and loading --- */
+
+/* The multimodal folder's index holds the unused K/V of sharers: they are left alone, and so
+ * are towers. A missing tensor is named. */
+static void binding(void)
+{
+    subject s;
+    rs_checkpoint *inert;
+    rs_model *m;
+    T_OK(open_subject("tests/golden/models/gemma4_e4b_mm", 1, NULL, &s));
+    T_OK(rs_checkpoint_open("tests/golden/models/gemma4_e4b_mm/model-inert.safetensors",
+                            &inert, &t_err));
+    for (int i = 0; i < rs_checkpoint_count(inert); i++) {
+        const rs_tensor *t = rs_checkpoint_at(inert, i);
+        bool used = true;
+        T_OK(rs_model_bind(s.model, t->name, t->dtype, t->n_dims, t->dim, &s, &used,
+                           &t_err));
+        T_TRUE(!used);
+    }
+    T_OK(rs_model_new(s.config, &m, &t_err));
+    T_FAILS(rs_model_complete(m, &t_err), RS_E_MISMATCH, "embed_tokens.weight");
+    int64_t dim[] = {400, 31};
+    T_FAILS(rs_model_bind(m, "model.embed_tokens.weight", RS_DTYPE_BF16, 2, dim, &s, NULL,
+                          &t_err),
+            RS_E_MISMATCH, "[400, 31]");
+    dim[1] = 32;
+    T_FAILS(rs_model_bind(m, "model.embed_tokens.weight", RS_DTYPE_I8, 2, dim, &s, NULL,
+                          &t_err),
+            RS_E_UNSUPPORTED, "i8");
+    rs_model_free(m);
+    rs_checkpoint_close(inert);
+    close_subject(&s);
+}
+
+static void loading_can_be_cancelled(void)
+{
+    subject s;
+    rs_model *m;
+    T_OK(open_subject("recipes/sparring/it", 1, NULL, &s));
+    T_FAILS(rs_model_load(&s.rt, s.file, s.config, stop_at_once, NULL, &m, &t_err),
+            RS_E_CANCELLED, "cancelled");
+    T_TRUE(m == NULL);
     close_subject(&s);
 }
 
@@ -468,4 +667,8 @@ T_MAIN(T_TEST(gemma4_e4b), T_TEST(gemma4_e2b), T_TEST(gemma4_v64),
        T_TEST(sparring_pt), T_TEST(decode_equals_prefill), T_TEST(batch_after_prefill),
        T_TEST(batch_does_not_show), T_TEST(threads_do_not_show),
        T_TEST(instruction_sets_agree), T_TEST(truncated_goes_on),
-       T_TEST(recompute_equals_fresh), T_TEST(refusals))
+       T_TEST(abandoned_leaves_no_trace), T_TEST(recompute_gemma4),
+       T_TEST(recompute_gemma3), T_TEST(recompute_shallow),
+       T_TEST(recompute_after_truncation), T_TEST(recompute_after_abandoning),
+       T_TEST(recompute_everything), T_TEST(refusals), T_TEST(binding),
+       T_TEST(loading_can_be_cancelled))

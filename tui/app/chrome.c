@@ -105,8 +105,10 @@ static void draw_gauge(const ui_app *a, ui_grid *g)
     else
         snprintf(text, sizeof text, "out%s%s  style%s%s", state, out, state, style);
     int w = ui_text_width(text, strlen(text)), from = 0;
-    for (int i = 0; i < UI_N_TABS; i++)
-        from += (int)strlen(ui_tabs[i].label) + 2;
+    for (int i = 0, at = 0; i < UI_N_TABS; i++) {
+        at += (int)strlen(ui_tabs[i].label) + 2;
+        if (ui_screens[ui_tabs[i].screen]) from = at; /* blank tabs give way */
+    }
     double budget = a->doc.at.recipe->budget, used = ui_budget_used(a);
     ui_role role = budget > 0 && used > budget ? UI_ERROR
                    : m && m->outside           ? UI_WARN

@@ -57,7 +57,7 @@ static bool run_pin(ui_app *a, const ui_args *args, ui_effects *fx)
     for (int i = 0; i < a->library_prompts.n; i++) {
         const ui_prompt_item *p = &a->library_prompts.at[i];
         char text[90];
-        snprintf(text, sizeof text, "%s  %.70s", p->id, p->title);
+        snprintf(text, sizeof text, "%s  %.56s", p->id, p->title);
         ui_menu_add(&a->menu, text, p->raw ? "goes on" : "answer", i);
     }
     ui_menu_add(&a->menu, "type another", "", -1);

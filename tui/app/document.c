@@ -56,10 +56,10 @@ static void measure_shown(ui_document *d)
 }
 
 /* After `at` changed. */
-static void follow(ui_document *d, bool fresh)
+static void follow(ui_document *d)
 {
     d->serial++;
-    if (d->at.plan) ui_sums_follow(&d->sums, d->at.plan, fresh);
+    if (d->at.plan) ui_sums_follow(&d->sums, d->at.plan);
     measure_shown(d);
 }
 
@@ -73,7 +73,7 @@ void ui_doc_open(ui_document *d, rs_recipe *r, int file)
     if (rs_plan_build(d->rt, r, &d->options, &d->at.plan, &d->at.problem) != RS_OK)
         d->at.plan = NULL;
     index_cells(d);
-    follow(d, true);
+    follow(d);
 }
 
 int ui_doc_add_file(ui_document *d, const char *path, const char *folder,
@@ -132,20 +132,13 @@ static bool prepare(ui_document *d, rs_recipe *r, ui_shown *next, rs_err *err)
     return true;
 }
 
-static bool same_base(const rs_plan *a, const rs_plan *b)
-{
-    return a && b && rs_plan_count(a) == rs_plan_count(b) &&
-           strcmp(rs_plan_base_path(a), rs_plan_base_path(b)) == 0;
-}
-
 /* Old plans and recipes are freed only after the new ones stand: a rebuild shares. */
 static void show(ui_document *d, const ui_shown *next)
 {
     ui_shown was = d->at;
-    bool fresh = !same_base(was.plan, next->plan);
     d->at = *next;
-    if (fresh) index_cells(d);
-    follow(d, fresh);
+    index_cells(d);
+    follow(d);
     clear_shown(&was);
 }
 
@@ -160,7 +153,7 @@ bool ui_doc_try(ui_document *d, rs_recipe *r, rs_err *err)
     }
     ui_shown was = d->at;
     d->at = next;
-    follow(d, false);
+    follow(d);
     clear_shown(&was);
     return true;
 }
@@ -182,7 +175,7 @@ void ui_doc_drop(ui_document *d)
     ui_shown was = d->at;
     d->at = d->held;
     memset(&d->held, 0, sizeof d->held);
-    follow(d, false);
+    follow(d);
     clear_shown(&was);
 }
 

@@ -104,9 +104,10 @@ bool ui_cross_turn(ui_engine_server *e)
         ui_cross_stop(e);
         return true;
     }
+    bool told = model->needed;
     text->needed = false;
     model->needed = true;
-    if (!model->live || model->live_serial != model->serial) return false;
+    if (!model->live || model->live_serial != model->serial) return !told;
     rs_err err;
     rs_status s = RS_OK;
     if (!x->kv) s = begin_half(e, text, model, &err);

@@ -360,12 +360,12 @@ static void flag_words(const ui_app *a, const char *name, ui_flag flag, bool on,
         {"sounds again", "muted: gain counts as 0, the value is kept"},
         {"not solo any more", "solo: everything else counts as 0"},
         {"unlocked", "locked"}};
-    const rs_measure *m = a->doc.at.measure;
     int row = a->rows.cursor;
     char at[24] = "";
-    if (flag == UI_FLAG_LOCK && on && m && row < m->n_layers &&
+    bool mixed;
+    if (flag == UI_FLAG_LOCK && on && row < a->doc.n_layers &&
         strncmp(name, "layers.", 7) == 0 && !strpbrk(name, ",-& "))
-        snprintf(at, sizeof at, " at %.3f", m->layer[row].gain);
+        snprintf(at, sizeof at, " at %.3f", ui_doc_row_gain(&a->doc, row, &mixed));
     snprintf(dst, n, "%s %s%s", name, words[flag][on], at);
 }
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 bool ui_expand_home(const ui_app *a, const char *path, char dst[4096])
@@ -125,10 +126,12 @@ bool ui_open_path(ui_app *a, const char *path, rs_err *err)
 
 /* --- saving --- */
 
-static bool is_below(const char *path, const char *folder)
+/* The program's own recipes are never written to, wherever they lie. */
+static bool same_folder(const char *a, const char *b)
 {
-    size_t n = folder ? strlen(folder) : 0;
-    return n && strncmp(path, folder, n) == 0 && (path[n] == '/' || !path[n]);
+    struct stat x, y;
+    return a && b && stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev &&
+           x.st_ino == y.st_ino;
 }
 
 /* Where NAME of this file is saved. */
@@ -136,7 +139,7 @@ static bool save_path(const ui_app *a, const ui_file *f, const char *name, char 
                       rs_err *err)
 {
     bool own = f && f->folder && access(f->folder, W_OK) == 0 &&
-               !(a->library_installed && is_below(f->folder, a->library));
+               !(a->data && same_folder(f->folder, a->library));
     int n = own       ? snprintf(dst, 4096, "%s/%s.json", f->folder, name)
             : a->data ? snprintf(dst, 4096, "%s/recipes/%s.json", a->data, name)
                       : snprintf(dst, 4096, "%s/%s.json", a->cwd, name);
@@ -172,22 +175,39 @@ static void add_save(ui_effects *fx, const char *path, const char *text)
     e->text = ui_strdup(text);
 }
 
-/* The version that is replaced goes to its versions folder first. */
+/* What stands at path: the open file's newest version, or, where the recipe moves to another
+ * folder, what was saved there before. NULL: nothing; owned by the caller. */
+static rs_recipe *standing_at(const ui_file *f, const char *path, int *version,
+                              rs_err *err)
+{
+    rs_recipe *r = NULL;
+    bool own = f && f->path && strcmp(f->path, path) == 0;
+    if (!own && rs_os_kind(path) == RS_PATH_FILE)
+        return ui_file_read(path, &r, version, err) == RS_OK ? r : NULL;
+    *version = f && f->saved ? f->version : 0;
+    if (*version < 1) return NULL;
+    if (rs_recipe_parse(f->saved, strlen(f->saved), f->folder, "the saved version", &r,
+                        err) != RS_OK)
+        return NULL;
+    return r;
+}
+
+/* The version that is replaced goes to its versions folder first. Sets the new one's number. */
 static bool save_older(ui_app *a, const ui_file *f, const char *path, ui_effects *fx,
                        rs_err *err)
 {
     char older[4096], folder[4096];
-    rs_recipe *r = NULL;
-    if (!f || !f->saved || f->version < 1) return true;
-    if (!ui_version_path(path, f->version, older, sizeof older)) return true;
-    if (rs_recipe_parse(f->saved, strlen(f->saved), f->folder, "the saved version", &r,
-                        err) != RS_OK)
-        return false;
-    folder_of(older, folder);
-    char *text = text_for(r, folder);
-    add_save(fx, older, text);
-    a->saving.answers++;
-    free(text);
+    int version = 0;
+    rs_recipe *r = standing_at(f, path, &version, err);
+    a->saving.version = version + 1;
+    if (!r) return err->code == RS_OK;
+    if (ui_version_path(path, version, older, sizeof older)) {
+        folder_of(older, folder);
+        char *text = text_for(r, folder);
+        add_save(fx, older, text);
+        a->saving.answers++;
+        free(text);
+    }
     rs_recipe_free(r);
     return true;
 }
@@ -240,6 +260,7 @@ bool ui_save(ui_app *a, const char *name, const char *note, ui_effects *fx)
                 r->name ? r->name : "");
     good = good && save_path(a, f, r->name, path, &err);
     clear_saving(&a->saving);
+    a->saving.version = 1;
     bool versions = good && !other && f && f->path;
     good = good && (!versions || save_older(a, f, path, fx, &err));
     if (good) {
@@ -247,7 +268,6 @@ bool ui_save(ui_app *a, const char *name, const char *note, ui_effects *fx)
         a->saving.answers++;
         a->saving.file = a->doc.file;
         a->saving.other = other;
-        a->saving.version = versions ? f->version + 1 : 1;
         a->saving.path = ui_strdup(path);
         a->saving.folder = ui_strdup(folder);
         a->saving.text = text_for(r, folder);

@@ -58,10 +58,10 @@ static void keep(ui_sums *s, const rs_tensor_sums *t)
     s->kept[place] = *t;
 }
 
-void ui_sums_follow(ui_sums *s, const rs_plan *p, bool fresh)
+void ui_sums_follow(ui_sums *s, const rs_plan *p)
 {
     int n = rs_plan_count(p);
-    if (fresh || n != s->n) {
+    if (n != s->n) {
         forget(s);
         make_room(s, n);
     }

@@ -17,9 +17,9 @@ typedef struct ui_sums {
     int cap;              /* a power of two, or 0 */
 } ui_sums;
 
-/* Another plan is shown now. Where it has another number of tensors, all is forgotten;
- * `fresh`: forget in any case (another base model). */
-void ui_sums_follow(ui_sums *s, const rs_plan *p, bool fresh);
+/* Another plan is shown now. Only where it has another number of tensors is all forgotten:
+ * the engine does not send again what it knows to be unchanged. */
+void ui_sums_follow(ui_sums *s, const rs_plan *p);
 /* New sums from the engine; those that do not belong to the plan are kept for later or
  * dropped. Returns how many changed what is known of the shown plan. */
 int ui_sums_put(ui_sums *s, const rs_tensor_sums *sums, int n);

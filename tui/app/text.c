@@ -147,7 +147,7 @@ static bool duel_open(ui_app *a, rs_recipe *r, int version, ui_effects *fx, rs_e
     d->text = ui_recipe_text(r);
     d->folder = ui_strdup(r->folder);
     d->serial++;
-    ui_sums_follow(&d->sums, p, true);
+    ui_sums_follow(&d->sums, p);
     if (ui_doc_base(&a->doc)->plan && a->doc.sums.n == d->sums.n)
         ui_sums_put(&d->sums, a->doc.sums.at, a->doc.sums.n);
     duel_measure(d);

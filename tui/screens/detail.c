@@ -116,7 +116,8 @@ static double mean_f(const ui_app *a)
     for (int l = 0; l < a->doc.n_layers; l++)
         for (int k = 0; k < RS_N_LAYER_KINDS; k++) {
             int i = ui_doc_tensor(&a->doc, l, k);
-            if (!ui_sums_is_known(&a->doc.sums, i) || !(a->doc.sums.at[i].sum_f > 0)) continue;
+            if (!ui_sums_is_known(&a->doc.sums, i) || !(a->doc.sums.at[i].sum_f > 0))
+                continue;
             sum += a->doc.sums.at[i].sum_f;
             n += a->doc.sums.at[i].n;
         }

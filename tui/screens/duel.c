@@ -127,7 +127,9 @@ static void draw_name(const ui_app *a, ui_grid *g, ui_rect r, int side)
     int room = r.w - ui_text_width(tail, strlen(tail)) - 2;
     int x = r.x + ui_put_end(g, r.x, r.y, room, focus ? UI_FOCUS : UI_TEXT, name);
     x += ui_put(g, x, r.y, r.x + r.w - x, UI_TEXT, tail);
-    if (stale) ui_put(g, x, r.y, r.x + r.w - x, UI_STALE, r.w >= 55 ? " ~ edited since: r" : " ~");
+    if (stale)
+        ui_put(g, x, r.y, r.x + r.w - x, UI_STALE,
+               r.w >= 55 ? " ~ edited since: r" : " ~");
 }
 
 static void draw_counts(const ui_app *a, ui_grid *g, ui_rect r, int side)

@@ -28,7 +28,8 @@ static columns columns_of(int w)
                          94 + w - 120,
                          107 + w - 120};
     int more = w - 80;
-    columns c = {2, 5, 13, 23 + more, 36 + more, -1, 0, 46 + more, 53 + more, 62 + more, 72 + more};
+    columns c = {2, 5,         13,        23 + more, 36 + more, -1,
+                 0, 46 + more, 53 + more, 62 + more, 72 + more};
     if (w < 80)
         c.started = -1, c.title_w = 21 + more + 8, c.state += 8, c.done += 8, c.rate += 8,
         c.left += 8;

@@ -124,8 +124,8 @@ static void factor_facts(const ui_app *a, int row, bool all, rs_buf *b)
         if (v < lo) lo = v;
         if (v > hi) hi = v;
     }
-    rs_buf_printf(b, "gain   %.3f   %.3g x %.3g x kinds ", isnan(gain) ? 1 : gain, f->master,
-                  f->layer[row]);
+    rs_buf_printf(b, "gain   %.3f   %.3g x %.3g x kinds ", isnan(gain) ? 1 : gain,
+                  f->master, f->layer[row]);
     if (lo == hi)
         rs_buf_printf(b, "%.3g\n", lo);
     else

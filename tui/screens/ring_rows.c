@@ -231,6 +231,7 @@ static void draw_kinds(const ui_app *a, ui_grid *g, const ui_ring_layout *l,
 {
     int n = ui_heat_kinds(a), y = l->kinds.y;
     int x = l->wide ? 9 : 6;
+    bool tight = l->kinds.w < 79;
     ui_put(g, l->wide ? 2 : 1, y, 4, a->focus == UI_FOCUS_KINDS ? UI_FOCUS : UI_HEAD,
            "kind");
     for (int k = 0; f && k <= n; k++) {
@@ -239,11 +240,13 @@ static void draw_kinds(const ui_app *a, ui_grid *g, const ui_ring_layout *l,
         const char *name = k == n ? "all" : l->wide ? rs_kind_short((rs_kind)k) : letter;
         double v = kind_factor(f, k, n);
         char text[64];
-        if (k == n)
+        if (tight)
+            snprintf(text, sizeof text, k == n ? "%s %.2f" : "%s%.1f", name, v);
+        else if (k == n)
             snprintf(text, sizeof text, "%s %s", name, ui_num_gain(g->glyphs, v).s);
         else
             snprintf(text, sizeof text, "%s %.2f", name, v);
-        if (k == n && !l->wide) x++;
+        if (k == n && !l->wide && !tight) x++;
         if (here) {
             ui_put(g, x - 1, y, 1, UI_CURSOR, ">");
             g->cursor_x = x - 1;

@@ -72,7 +72,7 @@ static void draw_summary(const ui_app *a, ui_grid *g, ui_rect r)
     ui_num sum = ui_num_mnat(g->glyphs, m ? m->all.damage : NAN);
     x += ui_printf(g, x, r.y, -1, UI_TEXT, " %s  style%s", sum.s, state);
     x += ui_draw_spark(g, x, r.y, w, kept, n, 1, UI_BAR);
-    draw_budget(a, g, x + 2, r.y, 12, state);
+    draw_budget(a, g, x + 2, r.y, r.w < 72 ? 6 : 12, state);
     free(damage);
     free(kept);
 }

@@ -24,25 +24,32 @@ static void rms_norm(const float *x, const float *w, double eps, float *y, int64
     double s[8] = {0}, sum = 0;
     int64_t k = 0;
     for (; k + 8 <= n; k += 8)
-        for (int i = 0; i < 8; i++) s[i] += (double)x[k + i] * (double)x[k + i];
-    for (; k < n; k++) s[0] += (double)x[k] * (double)x[k];
-    for (int i = 0; i < 8; i++) sum += s[i];
+        for (int i = 0; i < 8; i++)
+            s[i] += (double)x[k + i] * (double)x[k + i];
+    for (; k < n; k++)
+        s[0] += (double)x[k] * (double)x[k];
+    for (int i = 0; i < 8; i++)
+        sum += s[i];
     float by = (float)(1 / sqrt(sum / (double)n + eps));
     if (w)
-        for (int64_t i = 0; i < n; i++) y[i] = x[i] * by * w[i];
+        for (int64_t i = 0; i < n; i++)
+            y[i] = x[i] * by * w[i];
     else
-        for (int64_t i = 0; i < n; i++) y[i] = x[i] * by;
+        for (int64_t i = 0; i < n; i++)
+            y[i] = x[i] * by;
 }
 
 /* exp by 2^n times a Taylor polynomial on [-ln 2 / 2, ln 2 / 2] (its error 5e-9), with ln 2 in
- * two parts so that the rest is exact. Arguments are held to [-88, 88], where the ends give 0
- * and 1.7e38; by integer steps, since a comparison of floats would keep compilers from making
- * this a vector loop. NaN stays NaN by the last sum. */
+ * two parts so that the rest is exact. Arguments are held to [-88, 89], whose ends give 0 and
+ * infinity, and NaN is put back, by integer steps: comparisons of floats would keep compilers
+ * from making this a vector loop. */
 static inline float exp_of(float v)
 {
-    uint32_t bits = rs_bits_of(v), mag = bits & 0x7fffffffu;
-    mag = mag < 0x42b00000u ? mag : 0x42b00000u;
-    float x = rs_float_of(mag | (bits & 0x80000000u));
+    uint32_t bits = rs_bits_of(v), sign = bits & 0x80000000u;
+    int32_t mag = (int32_t)(bits & 0x7fffffffu);
+    int32_t limit = 0x42b20000 - (int32_t)(sign >> 14); /* 89, or 88 below zero */
+    uint32_t nan = mag > 0x7f800000 ? 0x7fc00000u : 0u;
+    float x = rs_float_of((uint32_t)(mag < limit ? mag : limit) | sign);
     float shifted = x * 1.44269504f + 12582912.0f; /* 1.5 * 2^23: rounds to an integer */
     float n = shifted - 12582912.0f;
     float f = x - n * 0.693359375f;
@@ -55,8 +62,8 @@ static inline float exp_of(float v)
     p = p * f + 0.5f;
     p = p * f + 1.0f;
     p = p * f + 1.0f;
-    uint32_t power = (rs_bits_of(shifted) + 127u) << 23;
-    return p * rs_float_of(power) + 0.0f * v;
+    float power = rs_float_of((rs_bits_of(shifted) + 127u) << 23);
+    return rs_float_of(rs_bits_of(p * power) | nan);
 }
 
 /* gelu_tanh(z) = z / (1 + exp(-2 u)), u = sqrt(2 / pi) (z + 0.044715 z^3) */
@@ -82,35 +89,45 @@ static void softcap(float *x, float cap, int64_t n)
 static float max_of(const float *x, int64_t n)
 {
     float m[8], best = -INFINITY;
-    for (int i = 0; i < 8; i++) m[i] = -INFINITY;
+    for (int i = 0; i < 8; i++)
+        m[i] = -INFINITY;
     int64_t k = 0;
     for (; k + 8 <= n; k += 8)
-        for (int i = 0; i < 8; i++) m[i] = x[k + i] > m[i] ? x[k + i] : m[i];
-    for (; k < n; k++) m[0] = x[k] > m[0] ? x[k] : m[0];
-    for (int i = 0; i < 8; i++) best = m[i] > best ? m[i] : best;
+        for (int i = 0; i < 8; i++)
+            m[i] = x[k + i] > m[i] ? x[k + i] : m[i];
+    for (; k < n; k++)
+        m[0] = x[k] > m[0] ? x[k] : m[0];
+    for (int i = 0; i < 8; i++)
+        best = m[i] > best ? m[i] : best;
     return best;
 }
 
 static double exp_sum(float *x, float top, int64_t n)
 {
     double s[8] = {0}, sum = 0;
-    for (int64_t i = 0; i < n; i++) x[i] = exp_of(x[i] - top);
+    for (int64_t i = 0; i < n; i++)
+        x[i] = exp_of(x[i] - top);
     int64_t k = 0;
     for (; k + 8 <= n; k += 8)
-        for (int i = 0; i < 8; i++) s[i] += (double)x[k + i];
-    for (; k < n; k++) s[0] += (double)x[k];
-    for (int i = 0; i < 8; i++) sum += s[i];
+        for (int i = 0; i < 8; i++)
+            s[i] += (double)x[k + i];
+    for (; k < n; k++)
+        s[0] += (double)x[k];
+    for (int i = 0; i < 8; i++)
+        sum += s[i];
     return sum;
 }
 
 static void scale(float *x, float by, int64_t n)
 {
-    for (int64_t i = 0; i < n; i++) x[i] *= by;
+    for (int64_t i = 0; i < n; i++)
+        x[i] *= by;
 }
 
 static void add(float *x, const float *y, int64_t n)
 {
-    for (int64_t i = 0; i < n; i++) x[i] += y[i];
+    for (int64_t i = 0; i < n; i++)
+        x[i] += y[i];
 }
 
 const rs_linear_kernels RS_ISA_TABLE(rs_linear_kernels) = {

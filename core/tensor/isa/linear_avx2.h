@@ -35,7 +35,8 @@ INLINE void mac(__m256 *s, __m256 w, const float *x)
 INLINE float join_16(__m256 a, __m256 b)
 {
     __m256 eight = _mm256_add_ps(a, b);
-    __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    __m128 four =
+        _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
     __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
 }
@@ -327,7 +328,8 @@ INLINE void step_rest(step_fn step, int bytes, lanes *s, const uint8_t *p, const
 
 /* elements, bytes: of one step. Blocks always fill their rows, plain types need not. */
 INLINE void rows(step_fn step, bool plain, int elements, int bytes, const uint8_t *w,
-                 int64_t row_bytes, int64_t n_rows, int64_t n_cols, const float *x, float *y)
+                 int64_t row_bytes, int64_t n_rows, int64_t n_cols, const float *x,
+                 float *y)
 {
     for (int64_t r = 0; r < n_rows; r++, w += row_bytes) {
         const uint8_t *p = w;
@@ -387,8 +389,8 @@ static void matvec(rs_dtype d, const void *w, int64_t row_bytes, int64_t n_rows,
 enum { TILE = 3 }; /* three dot products at once: their sums fill 12 registers */
 
 /* w0, w1, w2 times x0, x1, x2 one by one, of which either all w or all x are the same. */
-INLINE void three_dots(const float *w, int64_t ldw, const float *x, int64_t ldx, int64_t n,
-                       float out[TILE])
+INLINE void three_dots(const float *w, int64_t ldw, const float *x, int64_t ldx,
+                       int64_t n, float out[TILE])
 {
     const float *w1 = w + ldw, *w2 = w1 + ldw, *x1 = x + ldx, *x2 = x1 + ldx;
     lanes s0 = lanes_zero(), s1 = s0, s2 = s0;
@@ -409,15 +411,15 @@ INLINE void three_dots(const float *w, int64_t ldw, const float *x, int64_t ldx,
 }
 
 /* One row of x: rows of w by threes. */
-static void one_x(const float *w, int64_t ldw, int64_t n_rows, int64_t n_cols, const float *x,
-                  float *y)
+static void one_x(const float *w, int64_t ldw, int64_t n_rows, int64_t n_cols,
+                  const float *x, float *y)
 {
     int64_t r = 0;
     for (; r + TILE <= n_rows; r += TILE)
         three_dots(w + r * ldw, ldw, x, 0, n_cols, y + r);
     for (; r < n_rows; r++)
-        rows(step_f32, true, LANES, 4 * LANES, (const uint8_t *)(w + r * ldw), 0, 1, n_cols, x,
-             y + r);
+        rows(step_f32, true, LANES, 4 * LANES, (const uint8_t *)(w + r * ldw), 0, 1,
+             n_cols, x, y + r);
 }
 
 static void three_x(const float *w, int64_t ldw, int64_t n_rows, int64_t n_cols,
@@ -426,7 +428,8 @@ static void three_x(const float *w, int64_t ldw, int64_t n_rows, int64_t n_cols,
     for (int64_t r = 0; r < n_rows; r++) {
         float out[TILE];
         three_dots(w + r * ldw, 0, x, ldx, n_cols, out);
-        for (int j = 0; j < TILE; j++) y[j * ldy + r] = out[j];
+        for (int j = 0; j < TILE; j++)
+            y[j * ldy + r] = out[j];
     }
 }
 
@@ -435,7 +438,8 @@ static void matmul(const float *w, int64_t ldw, int64_t n_rows, int64_t n_cols,
 {
     for (; n >= TILE; n -= TILE, x += TILE * ldx, y += TILE * ldy)
         three_x(w, ldw, n_rows, n_cols, x, ldx, y, ldy);
-    for (; n > 0; n--, x += ldx, y += ldy) one_x(w, ldw, n_rows, n_cols, x, y);
+    for (; n > 0; n--, x += ldx, y += ldy)
+        one_x(w, ldw, n_rows, n_cols, x, y);
 }
 
 /* --- weighted sums of rows --- */
@@ -445,20 +449,22 @@ typedef struct half_lanes {
 } half_lanes;
 
 /* 16 columns of nx sums. */
-INLINE void mix_columns(int nx, const float *v, int64_t ldv, int64_t n_rows, const float *a,
-                        int64_t lda, float *y, int64_t ldy)
+INLINE void mix_columns(int nx, const float *v, int64_t ldv, int64_t n_rows,
+                        const float *a, int64_t lda, float *y, int64_t ldy)
 {
     half_lanes s[4];
     UNROLL for (int j = 0; j < nx; j++) s[j].a = s[j].b = _mm256_setzero_ps();
     for (int64_t t = 0; t < n_rows; t++) {
         __m256 v_a = _mm256_loadu_ps(v + t * ldv), v_b = _mm256_loadu_ps(v + t * ldv + 8);
-        UNROLL for (int j = 0; j < nx; j++) {
+        UNROLL for (int j = 0; j < nx; j++)
+        {
             __m256 by = _mm256_broadcast_ss(a + j * lda + t);
             s[j].a = _mm256_fmadd_ps(by, v_a, s[j].a);
             s[j].b = _mm256_fmadd_ps(by, v_b, s[j].b);
         }
     }
-    UNROLL for (int j = 0; j < nx; j++) {
+    UNROLL for (int j = 0; j < nx; j++)
+    {
         _mm256_storeu_ps(y + j * ldy, s[j].a);
         _mm256_storeu_ps(y + j * ldy + 8, s[j].b);
     }

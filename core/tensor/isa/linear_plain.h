@@ -12,7 +12,8 @@ typedef struct partial {
 static inline float join(partial *s)
 {
     for (int width = LANES / 2; width > 0; width /= 2)
-        for (int i = 0; i < width; i++) s->at[i] += s->at[i + width];
+        for (int i = 0; i < width; i++)
+            s->at[i] += s->at[i + width];
     return s->at[0];
 }
 
@@ -20,8 +21,10 @@ static void dot_step(partial *s, const float *w, const float *x, int64_t n)
 {
     int64_t k = 0;
     for (; k + LANES <= n; k += LANES)
-        for (int i = 0; i < LANES; i++) s->at[i] += w[k + i] * x[k + i];
-    for (; k < n; k++) s->at[k % LANES] += w[k] * x[k];
+        for (int i = 0; i < LANES; i++)
+            s->at[i] += w[k + i] * x[k + i];
+    for (; k < n; k++)
+        s->at[k % LANES] += w[k] * x[k];
 }
 
 static void matmul(const float *w, int64_t ldw, int64_t n_rows, int64_t n_cols,
@@ -39,9 +42,12 @@ static void matmul(const float *w, int64_t ldw, int64_t n_rows, int64_t n_cols,
 static void widen(rs_dtype d, const void *src, float *dst, int64_t n)
 {
     const rs_convert_kernels *c = &RS_ISA_TABLE(rs_convert_kernels);
-    if (d == RS_DTYPE_BF16) c->bf16_to_f32(src, dst, n);
-    else if (d == RS_DTYPE_F16) c->f16_to_f32(src, dst, n);
-    else c->dequantise[d](src, dst, n / rs_dtype_of(d)->block);
+    if (d == RS_DTYPE_BF16)
+        c->bf16_to_f32(src, dst, n);
+    else if (d == RS_DTYPE_F16)
+        c->f16_to_f32(src, dst, n);
+    else
+        c->dequantise[d](src, dst, n / rs_dtype_of(d)->block);
 }
 
 static float dot_stored(rs_dtype d, const char *row, int64_t n_cols, const float *x)
@@ -61,7 +67,8 @@ static void matvec(rs_dtype d, const void *w, int64_t row_bytes, int64_t n_rows,
                    int64_t n_cols, const float *x, float *y)
 {
     if (d == RS_DTYPE_F32) {
-        matmul(w, row_bytes / (int64_t)sizeof(float), n_rows, n_cols, x, n_cols, 1, y, n_rows);
+        matmul(w, row_bytes / (int64_t)sizeof(float), n_rows, n_cols, x, n_cols, 1, y,
+               n_rows);
         return;
     }
     for (int64_t r = 0; r < n_rows; r++)
@@ -75,7 +82,8 @@ static void mix_rows(const float *v, int64_t ldv, int64_t n_rows, int64_t n_cols
         float *out = y + i * ldy;
         memset(out, 0, (size_t)n_cols * sizeof *out);
         for (int64_t t = 0; t < n_rows; t++)
-            for (int64_t j = 0; j < n_cols; j++) out[j] += a[i * lda + t] * v[t * ldv + j];
+            for (int64_t j = 0; j < n_cols; j++)
+                out[j] += a[i * lda + t] * v[t * ldv + j];
     }
 }
 
