@@ -247,9 +247,12 @@ rs_status rs_os_clear_folder(const char *path, rs_err *err)
     rs_buf names = {0};
     int count = 0;
     rs_status s = rs_os_list(path, &names, &count, err);
-    const char *name = rs_buf_str(&names);
-    for (int i = 0; i < count && s == RS_OK; i++, name += strlen(name) + 1) {
+    const char *end = rs_buf_str(&names) + names.len;
+    for (int i = 0; i < count && s == RS_OK; i++) {
         char child[PATH_LIMIT];
+        const char *name = end - 1;
+        while (name > names.data && name[-1] != 0) name--;
+        end = name;
         if (!rs_path_join(child, sizeof child, path, name))
             s = rs_fail(err, RS_E_INVALID, "path under %s is too long", path);
         else
@@ -411,4 +414,14 @@ bool rs_path_is_confined(const char *name)
         part = end ? end + 1 : NULL;
     }
     return true;
+}
+
+bool rs_os_is_within(const char *path, const char *folder)
+{
+    char *p = realpath(path, NULL), *f = realpath(folder, NULL);
+    size_t n = f ? strlen(f) : 0;
+    bool within = p && f && strncmp(p, f, n) == 0 && (p[n] == 0 || p[n] == '/');
+    free(p);
+    free(f);
+    return within;
 }

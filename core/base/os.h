@@ -51,6 +51,7 @@ rs_status rs_os_mkdir(const char *path, rs_err *err) RS_MUST_USE; /* with its pa
 rs_status rs_os_unlink(const char *path, rs_err *err) RS_MUST_USE;
 rs_status rs_os_remove_tree(const char *path,
                             rs_err *err) RS_MUST_USE; /* links: not followed */
+/* Last name first. */
 rs_status rs_os_clear_folder(const char *path,
                              rs_err *err) RS_MUST_USE; /* what is in it */
 /* Swaps two names in one step where the file system can, in three renames where not. */
@@ -73,6 +74,8 @@ long rs_os_write_calls(void); /* calls of the write side so far */
 bool rs_path_join(char *dst, size_t n, const char *folder, const char *name);
 bool rs_path_dirname(char *dst, size_t n, const char *path);
 const char *rs_path_basename(const char *path);
+/* path is folder or lies in it, links resolved; false where either does not exist. */
+bool rs_os_is_within(const char *path, const char *folder);
 /* Stays inside its folder: relative, no "..", no empty or absolute part. */
 bool rs_path_is_confined(const char *name);
 

@@ -24,8 +24,9 @@ rs_status rs_regex_new(const char *pattern, size_t n, rs_regex **out, rs_err *er
     int code = 0;
     PCRE2_SIZE at = 0;
     r->limits = pcre2_match_context_create(NULL);
-    r->code = pcre2_compile((PCRE2_SPTR)pattern, n, PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C,
-                            &code, &at, NULL);
+    r->code =
+        pcre2_compile((PCRE2_SPTR)pattern, n,
+                      PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &code, &at, NULL);
     if (!r->code || !r->limits) {
         PCRE2_UCHAR why[128] = "no memory";
         if (!r->code) pcre2_get_error_message(code, why, sizeof why);
@@ -49,7 +50,8 @@ void rs_regex_free(rs_regex *r)
 }
 
 static rs_status match(const rs_regex *r, const char *s, size_t n, size_t from,
-                       uint32_t options, bool *found, size_t *start, size_t *end, rs_err *err)
+                       uint32_t options, bool *found, size_t *start, size_t *end,
+                       rs_err *err)
 {
     *found = false;
     pcre2_match_data *m = pcre2_match_data_create(1, NULL);
@@ -66,14 +68,16 @@ static rs_status match(const rs_regex *r, const char *s, size_t n, size_t from,
                    (int)(n < 200 ? n : 200), s, (const char *)why);
 }
 
-rs_status rs_regex_find(const rs_regex *r, const char *s, size_t n, size_t from, bool *found,
-                        size_t *start, size_t *end, rs_err *err)
+rs_status rs_regex_find(const rs_regex *r, const char *s, size_t n, size_t from,
+                        bool *found, size_t *start, size_t *end, rs_err *err)
 {
     return match(r, s, n, from, 0, found, start, end, err);
 }
 
-rs_status rs_regex_whole(const rs_regex *r, const char *s, size_t n, bool *matches, rs_err *err)
+rs_status rs_regex_whole(const rs_regex *r, const char *s, size_t n, bool *matches,
+                         rs_err *err)
 {
     size_t start, end;
-    return match(r, s, n, 0, PCRE2_ANCHORED | PCRE2_ENDANCHORED, matches, &start, &end, err);
+    return match(r, s, n, 0, PCRE2_ANCHORED | PCRE2_ENDANCHORED, matches, &start, &end,
+                 err);
 }

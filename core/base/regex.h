@@ -14,12 +14,13 @@
 typedef struct rs_regex rs_regex;
 
 /* RS_E_FORMAT with the position of the mistake. */
-rs_status rs_regex_new(const char *pattern, size_t n, rs_regex **out, rs_err *err) RS_MUST_USE;
+rs_status rs_regex_new(const char *pattern, size_t n, rs_regex **out,
+                       rs_err *err) RS_MUST_USE;
 void rs_regex_free(rs_regex *r); /* NULL is fine */
 
 /* The first match at or after byte `from`: [*start, *end) and *found. */
-rs_status rs_regex_find(const rs_regex *r, const char *s, size_t n, size_t from, bool *found,
-                        size_t *start, size_t *end, rs_err *err) RS_MUST_USE;
+rs_status rs_regex_find(const rs_regex *r, const char *s, size_t n, size_t from,
+                        bool *found, size_t *start, size_t *end, rs_err *err) RS_MUST_USE;
 /* Does the whole of s match? */
 rs_status rs_regex_whole(const rs_regex *r, const char *s, size_t n, bool *matches,
                          rs_err *err) RS_MUST_USE;

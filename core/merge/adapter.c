@@ -34,20 +34,21 @@ typedef struct config {
 
 static void free_patterns(patterns *p)
 {
-    for (int i = 0; i < p->n; i++) rs_regex_free(p->at[i].regex);
+    for (int i = 0; i < p->n; i++)
+        rs_regex_free(p->at[i].regex);
     free(p->at);
     *p = (patterns){0};
 }
 
 /* PEFT's rule: re.match(r"(.*\.)?(KEY)$", module). */
-static rs_status add_pattern(patterns *p, const char *where, const char *key, double value,
-                             rs_err *err)
+static rs_status add_pattern(patterns *p, const char *where, const char *key,
+                             double value, rs_err *err)
 {
     rs_buf text = {0};
     rs_buf_printf(&text, "(.*\\.)?(%s)$", key);
-    rs_status s = text.failed
-                      ? rs_fail(err, RS_E_NOMEM, "no memory for the patterns of %s", where)
-                      : rs_regex_new(rs_buf_str(&text), text.len, &p->at[p->n].regex, err);
+    rs_status s =
+        text.failed ? rs_fail(err, RS_E_NOMEM, "no memory for the patterns of %s", where)
+                    : rs_regex_new(rs_buf_str(&text), text.len, &p->at[p->n].regex, err);
     rs_buf_free(&text);
     if (s != RS_OK) return rs_err_prefix(err, "%s", where);
     p->at[p->n++].value = value;
@@ -61,10 +62,12 @@ static rs_status read_patterns(const rs_json *root, const char *key, const char 
     int n = rs_json_count(o);
     if (rs_json_is_null(o) || (rs_json_is_object(o) && n == 0)) return RS_OK;
     if (!rs_json_is_object(o) || n > MAX_PATTERNS)
-        return rs_fail(err, RS_E_FORMAT, "%s: \"%s\" must be an object of at most %d numbers",
-                       where, key, (int)MAX_PATTERNS);
+        return rs_fail(err, RS_E_FORMAT,
+                       "%s: \"%s\" must be an object of at most %d numbers", where, key,
+                       (int)MAX_PATTERNS);
     out->at = calloc((size_t)n, sizeof *out->at);
-    if (!out->at) return rs_fail(err, RS_E_NOMEM, "no memory for the patterns of %s", where);
+    if (!out->at)
+        return rs_fail(err, RS_E_NOMEM, "no memory for the patterns of %s", where);
     for (const rs_json *m = rs_json_first(o); m; m = rs_json_next(m)) {
         if (!rs_json_is_number(m) || !isfinite(rs_json_number(m)))
             return rs_fail(err, RS_E_FORMAT, "%s: %s \"%s\" is no number", where, key,
@@ -86,7 +89,8 @@ static bool is_set(const rs_json *v)
 
 static rs_status refuse(const char *where, const char *what, rs_err *err)
 {
-    return rs_fail(err, RS_E_UNSUPPORTED, "%s: %s is not merged by this version", where, what);
+    return rs_fail(err, RS_E_UNSUPPORTED, "%s: %s is not merged by this version", where,
+                   what);
 }
 
 static rs_status refuse_what_differs(const rs_json *root, const char *where, rs_err *err)
@@ -98,7 +102,8 @@ static rs_status refuse_what_differs(const rs_json *root, const char *where, rs_
         {"bias", "a trained bias (bias)"},
         {"lora_bias", "a bias in lora_B (lora_bias)"},
         {"modules_to_save", "a whole saved module (modules_to_save)"},
-        {"trainable_token_indices", "training of single tokens (trainable_token_indices)"},
+        {"trainable_token_indices",
+         "training of single tokens (trainable_token_indices)"},
         {"layer_replication", "replication of layers (layer_replication)"},
         {"target_parameters", "LoRA on bare parameters (target_parameters)"},
         {"use_qalora", "QA-LoRA (use_qalora)"},
@@ -110,26 +115,31 @@ static rs_status refuse_what_differs(const rs_json *root, const char *where, rs_
         {"velora_config", "VeLoRA (velora_config)"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (is_set(rs_json_get(root, rows[i].key))) return refuse(where, rows[i].what, err);
+        if (is_set(rs_json_get(root, rows[i].key)))
+            return refuse(where, rows[i].what, err);
     const char *type = rs_json_string(rs_json_get(root, "peft_type"));
     if (!type || strcmp(type, "LORA") != 0)
-        return rs_fail(err, RS_E_UNSUPPORTED, "%s: peft_type is \"%s\", only LORA is merged",
-                       where, type ? type : "missing");
+        return rs_fail(err, RS_E_UNSUPPORTED,
+                       "%s: peft_type is \"%s\", only LORA is merged", where,
+                       type ? type : "missing");
     return RS_OK;
 }
 
 /* These start from factors of the base itself and change it: adding B A to the published
  * weights would count that part twice. */
-static rs_status refuse_initialisation(const rs_json *root, const char *where, rs_err *err)
+static rs_status refuse_initialisation(const rs_json *root, const char *where,
+                                       rs_err *err)
 {
-    static const char *const rows[] = {"pissa", "olora", "loftq", "corda", "lora_ga", "milora"};
+    static const char *const rows[] = {"pissa", "olora",   "loftq",
+                                       "corda", "lora_ga", "milora"};
     const char *init = rs_json_string(rs_json_get(root, "init_lora_weights"));
     for (size_t i = 0; init && i < sizeof rows / sizeof *rows; i++)
         if (strncmp(init, rows[i], strlen(rows[i])) == 0)
-            return rs_fail(err, RS_E_UNSUPPORTED,
-                           "%s: init_lora_weights \"%s\" changed the base model while training; "
-                           "convert the adapter to an ordinary LoRA first",
-                           where, init);
+            return rs_fail(
+                err, RS_E_UNSUPPORTED,
+                "%s: init_lora_weights \"%s\" changed the base model while training; "
+                "convert the adapter to an ordinary LoRA first",
+                where, init);
     return RS_OK;
 }
 
@@ -156,7 +166,8 @@ static rs_status read_config(rs_adapter *ad, const rs_json *root, config *c, rs_
     return ad->base_name ? RS_OK : rs_fail(err, RS_E_NOMEM, "no memory for %s", c->where);
 }
 
-static rs_status first_match(const patterns *p, const char *module, double *value, rs_err *err)
+static rs_status first_match(const patterns *p, const char *module, double *value,
+                             rs_err *err)
 {
     for (int i = 0; i < p->n; i++) {
         bool found;
@@ -184,13 +195,13 @@ static bool split_name(const char *name, size_t *module_len, char *which)
 
 static rs_status refuse_tensor(const rs_adapter *ad, const char *name, rs_err *err)
 {
-    const char *what = strstr(name, "lora_embedding_")        ? "LoRA on an embedding"
+    const char *what = strstr(name, "lora_embedding_")         ? "LoRA on an embedding"
                        : strstr(name, "lora_magnitude_vector") ? "DoRA"
                        : strstr(name, "lora_B.bias")           ? "a bias in lora_B"
                                                                : "a whole saved tensor";
     return rs_fail(err, RS_E_UNSUPPORTED,
-                   "adapter %s: tensor %s is %s, which is not merged by this version", ad->path,
-                   name, what);
+                   "adapter %s: tensor %s is %s, which is not merged by this version",
+                   ad->path, name, what);
 }
 
 static const char *module_of(rs_adapter *ad, const char *name, size_t n)
@@ -203,7 +214,8 @@ static const char *module_of(rs_adapter *ad, const char *name, size_t n)
     return rs_arena_strndup(&ad->arena, name, n);
 }
 
-static rs_status add_factor(rs_adapter *ad, rs_map *by_module, const rs_tensor *t, rs_err *err)
+static rs_status add_factor(rs_adapter *ad, rs_map *by_module, const rs_tensor *t,
+                            rs_err *err)
 {
     size_t n = 0;
     char which = 0;
@@ -211,17 +223,19 @@ static rs_status add_factor(rs_adapter *ad, rs_map *by_module, const rs_tensor *
     if (t->n_dims != 2 || !rs_dtype_of(t->dtype)->is_float) {
         char shape[256];
         rs_tensor_shape(t, shape, sizeof shape);
-        return rs_fail(err, RS_E_MISMATCH, "adapter %s: %s is no matrix of floats", ad->path,
-                       shape);
+        return rs_fail(err, RS_E_MISMATCH, "adapter %s: %s is no matrix of floats",
+                       ad->path, shape);
     }
     const char *module = module_of(ad, t->name, n);
-    if (!module) return rs_fail(err, RS_E_NOMEM, "no memory for the adapter %s", ad->path);
+    if (!module)
+        return rs_fail(err, RS_E_NOMEM, "no memory for the adapter %s", ad->path);
     int64_t i = rs_map_find(by_module, module);
     if (i < 0) {
         i = ad->n_pairs++;
         ad->pairs[i].module = module;
         ad->pairs[i].weight = rs_arena_printf(&ad->arena, "%s.weight", module);
-        if (!ad->pairs[i].weight || !rs_map_put(by_module, module, strlen(module), i, NULL))
+        if (!ad->pairs[i].weight ||
+            !rs_map_put(by_module, module, strlen(module), i, NULL))
             return rs_fail(err, RS_E_NOMEM, "no memory for the adapter %s", ad->path);
     }
     const rs_tensor **slot = which == 'A' ? &ad->pairs[i].a : &ad->pairs[i].b;
@@ -232,7 +246,8 @@ static rs_status add_factor(rs_adapter *ad, rs_map *by_module, const rs_tensor *
     return RS_OK;
 }
 
-static rs_status finish_pair(rs_adapter *ad, rs_adapter_pair *p, const config *c, rs_err *err)
+static rs_status finish_pair(rs_adapter *ad, rs_adapter_pair *p, const config *c,
+                             rs_err *err)
 {
     if (!p->a || !p->b)
         return rs_fail(err, RS_E_MISMATCH, "adapter %s has lora_%c but no lora_%c of %s",
@@ -250,8 +265,8 @@ static rs_status finish_pair(rs_adapter *ad, rs_adapter_pair *p, const config *c
     RS_TRY(first_match(&c->ranks, p->module, &r, err));
     if (r != p->rank)
         return rs_fail(err, RS_E_MISMATCH,
-                       "adapter %s: the config gives %s rank %g, its tensors have %d", ad->path,
-                       p->module, r, p->rank);
+                       "adapter %s: the config gives %s rank %g, its tensors have %d",
+                       ad->path, p->module, r, p->rank);
     p->scale = alpha / (c->rslora ? sqrt((double)p->rank) : (double)p->rank);
     return RS_OK;
 }
@@ -261,15 +276,17 @@ static rs_status read_pairs(rs_adapter *ad, const config *c, rs_err *err)
     rs_map by_module = {0};
     int n = rs_checkpoint_count(ad->file);
     ad->pairs = rs_arena_array(&ad->arena, (size_t)n + 1, sizeof *ad->pairs);
-    rs_status s = ad->pairs ? RS_OK
-                            : rs_fail(err, RS_E_NOMEM, "no memory for the adapter %s", ad->path);
+    rs_status s =
+        ad->pairs ? RS_OK
+                  : rs_fail(err, RS_E_NOMEM, "no memory for the adapter %s", ad->path);
     for (int i = 0; i < n && s == RS_OK; i++)
         s = add_factor(ad, &by_module, rs_checkpoint_at(ad->file, i), err);
     for (int i = 0; i < ad->n_pairs && s == RS_OK; i++)
         s = finish_pair(ad, &ad->pairs[i], c, err);
     rs_map_free(&by_module);
     if (s == RS_OK && ad->n_pairs == 0)
-        s = rs_fail(err, RS_E_MISMATCH, "adapter %s holds no lora_A and lora_B", ad->path);
+        s = rs_fail(err, RS_E_MISMATCH, "adapter %s holds no lora_A and lora_B",
+                    ad->path);
     return s;
 }
 
@@ -286,8 +303,9 @@ static rs_status open_parts(rs_adapter *ad, const char *path, rs_err *err)
     ad->path = rs_arena_strdup(&ad->arena, path);
     config c = {.where = file};
     rs_json *root = NULL;
-    rs_status s = ad->path ? rs_json_read_file(file, CONFIG_BYTES, &root, err)
-                           : rs_fail(err, RS_E_NOMEM, "no memory for the adapter %s", path);
+    rs_status s = ad->path
+                      ? rs_json_read_file(file, CONFIG_BYTES, &root, err)
+                      : rs_fail(err, RS_E_NOMEM, "no memory for the adapter %s", path);
     if (s == RS_OK) s = read_config(ad, root, &c, err);
     if (s == RS_OK) s = rs_checkpoint_open(path, &ad->file, err);
     if (s == RS_OK) s = read_pairs(ad, &c, err);
@@ -303,8 +321,10 @@ rs_status rs_adapter_open(const char *path, rs_adapter **out, rs_err *err)
     rs_adapter *ad = calloc(1, sizeof *ad);
     if (!ad) return rs_fail(err, RS_E_NOMEM, "no memory for the adapter %s", path);
     rs_status s = open_parts(ad, path, err);
-    if (s == RS_OK) *out = ad;
-    else rs_adapter_close(ad);
+    if (s == RS_OK)
+        *out = ad;
+    else
+        rs_adapter_close(ad);
     return s;
 }
 
@@ -353,8 +373,8 @@ static span span_of(const float *x, int64_t n)
  * factors have exponent 0 and fall out by the sum. */
 static bool products_are_exact(const span *a, const span *b)
 {
-    return a->bf16 && b->bf16 && a->least + b->least >= 128 && a->least > 0 && b->least > 0 &&
-           a->most + b->most <= 380;
+    return a->bf16 && b->bf16 && a->least + b->least >= 128 && a->least > 0 &&
+           b->least > 0 && a->most + b->most <= 380;
 }
 
 static rs_status read_factor(const rs_adapter *ad, const rs_tensor *t, bool transpose,
@@ -367,18 +387,21 @@ static rs_status read_factor(const rs_adapter *ad, const rs_tensor *t, bool tran
     rs_status s = rs_checkpoint_read_f32(ad->file, t, 0, t->n_elements, plain, err);
     for (int64_t i = 0; s == RS_OK && i < t->n_elements; i++)
         if (!isfinite(plain[i]))
-            s = rs_fail(err, RS_E_INVALID, "adapter %s: %s[%" PRId64 ", %" PRId64 "] is %s",
-                        ad->path, t->name, i / cols, i % cols, isnan(plain[i]) ? "NaN" : "infinite");
+            s = rs_fail(err, RS_E_INVALID,
+                        "adapter %s: %s[%" PRId64 ", %" PRId64 "] is %s", ad->path,
+                        t->name, i / cols, i % cols,
+                        isnan(plain[i]) ? "NaN" : "infinite");
     if (transpose) {
         for (int64_t i = 0; s == RS_OK && i < rows; i++)
-            for (int64_t j = 0; j < cols; j++) dst[j * rows + i] = plain[i * cols + j];
+            for (int64_t j = 0; j < cols; j++)
+                dst[j * rows + i] = plain[i * cols + j];
         free(plain);
     }
     return s;
 }
 
-rs_status rs_adapter_read(const rs_adapter *ad, const rs_adapter_pair *p, float *a, float *b,
-                          bool *exact, rs_err *err)
+rs_status rs_adapter_read(const rs_adapter *ad, const rs_adapter_pair *p, float *a,
+                          float *b, bool *exact, rs_err *err)
 {
     /* (B A)^T = A^T B^T: a transposed adapter swaps its factors. */
     RS_TRY(read_factor(ad, ad->transposed ? p->b : p->a, ad->transposed, a, err));

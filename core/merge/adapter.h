@@ -27,10 +27,10 @@ typedef struct rs_adapter_pair {
 typedef struct rs_adapter {
     rs_arena arena;
     rs_checkpoint *file;
-    const char *path;      /* of the folder */
-    const char *base_name; /* base_model_name_or_path, "" if absent */
-    int rank;              /* the largest */
-    double alpha;          /* lora_alpha of the config */
+    const char *path;        /* of the folder */
+    const char *base_name;   /* base_model_name_or_path, "" if absent */
+    int rank;                /* the largest */
+    double alpha;            /* lora_alpha of the config */
     bool rslora, transposed; /* transposed: fan_in_fan_out */
     rs_adapter_pair *pairs;
     int n_pairs;
@@ -47,7 +47,7 @@ int64_t rs_adapter_cols(const rs_adapter *a, const rs_adapter_pair *p);
 /* The factors as float32: b [rows, rank], a [rank, cols], so that the delta is scale * b a
  * in either orientation. *exact: all products of them are exact in float32. NaN and infinity
  * are RS_E_INVALID with tensor and index. */
-rs_status rs_adapter_read(const rs_adapter *ad, const rs_adapter_pair *p, float *a, float *b,
-                          bool *exact, rs_err *err) RS_MUST_USE;
+rs_status rs_adapter_read(const rs_adapter *ad, const rs_adapter_pair *p, float *a,
+                          float *b, bool *exact, rs_err *err) RS_MUST_USE;
 
 #endif

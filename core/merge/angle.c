@@ -30,7 +30,8 @@ double rs_sin(double x)
 /* atan z = 2 atan(z/(1 + sqrt(1 + z^2))), three times, then the series. */
 static double arc_tangent(double z)
 {
-    for (int i = 0; i < 3; i++) z = z / (1.0 + sqrt(1.0 + z * z));
+    for (int i = 0; i < 3; i++)
+        z = z / (1.0 + sqrt(1.0 + z * z));
     double q = z * z, s = 1.0 / 21.0;
     s = 1.0 / 19.0 - s * q;
     s = 1.0 / 17.0 - s * q;
@@ -50,7 +51,10 @@ double rs_atan2(double y, double x)
     return y <= x ? arc_tangent(y / x) : pi / 2 - arc_tangent(x / y);
 }
 
-static double root(double v) { return v > 0 ? sqrt(v) : 0; }
+static double root(double v)
+{
+    return v > 0 ? sqrt(v) : 0;
+}
 
 rs_angle rs_angle_of_sums(double minus, double plus, double mixed)
 {
@@ -88,14 +92,17 @@ void rs_angle_sums(const rs_merge_kernels *k, const float *a, const float *b, in
     for (int64_t at = 0; at < n; at += BLOCK) {
         double part[3];
         k->angle_sums(a + at, b + at, n - at < BLOCK ? n - at : BLOCK, part);
-        for (int i = 0; i < 3; i++) sums[i] += part[i];
+        for (int i = 0; i < 3; i++)
+            sums[i] += part[i];
     }
 }
 
-void rs_slerp_apply(const rs_merge_kernels *k, const rs_slerp *s, double t, const float *a,
-                    const float *b, float *y, int64_t n)
+void rs_slerp_apply(const rs_merge_kernels *k, const rs_slerp *s, double t,
+                    const float *a, const float *b, float *y, int64_t n)
 {
     /* a + t (b - a) leaves equal numbers as they are; at t = 1 only the sum is exact. */
-    if (s->is_lerp && t != 1) k->lerp(a, b, (float)t, y, n);
-    else k->blend(a, b, (float)s->c_a, (float)s->c_b, y, n);
+    if (s->is_lerp && t != 1)
+        k->lerp(a, b, (float)t, y, n);
+    else
+        k->blend(a, b, (float)s->c_a, (float)s->c_b, y, n);
 }

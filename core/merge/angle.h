@@ -21,7 +21,7 @@ rs_angle rs_angle_of_sums(double minus, double plus, double mixed);
 
 typedef struct rs_slerp {
     double c_a, c_b;
-    bool is_lerp; /* c_a = 1 - t, c_b = t, by rule */
+    bool is_lerp;  /* c_a = 1 - t, c_b = t, by rule */
     bool opposite; /* theta so near pi that there is no way between a and b */
 } rs_slerp;
 
@@ -33,8 +33,8 @@ rs_slerp rs_slerp_of(const rs_angle *angle, double t, bool norm_lerp, double fla
 void rs_angle_sums(const rs_merge_kernels *k, const float *a, const float *b, int64_t n,
                    double sums[3]);
 /* y of one vector (y may be a). */
-void rs_slerp_apply(const rs_merge_kernels *k, const rs_slerp *s, double t, const float *a,
-                    const float *b, float *y, int64_t n);
+void rs_slerp_apply(const rs_merge_kernels *k, const rs_slerp *s, double t,
+                    const float *a, const float *b, float *y, int64_t n);
 
 double rs_sin(double x);             /* |x| up to some thousand */
 double rs_atan2(double y, double x); /* y, x >= 0 */

@@ -1,8 +1,7 @@
 #include "merge/card.h"
 
 #include "base/os.h"
-#include "model/tokenizer.h"
-#include "store/gguf.h"
+#include "model/import.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -39,14 +38,12 @@ static rs_status copy_companions(rs_writer *w, const char *folder, rs_err *err)
 }
 
 /* A GGUF base brings no files: its keys say the same. */
-static rs_status write_gguf_companions(rs_writer *w, const rs_checkpoint *base,
-                                       rs_err *err)
+static rs_status write_gguf_companions(const rs_plan *p, rs_writer *w,
+                                       const rs_checkpoint *base, rs_err *err)
 {
-    rs_buf text = {0};
-    rs_status s = rs_gguf_config_json(rs_checkpoint_gguf(base), &text, err);
-    if (s == RS_OK) s = rs_writer_file(w, "config.json", text.data, text.len, err);
-    rs_buf_free(&text);
-    return s;
+    rs_dtype d = rs_plan_recipe(p)->output_dtype;
+    bool named = d == RS_DTYPE_F32 || d == RS_DTYPE_F16;
+    return rs_import_companions(base, named ? d : RS_DTYPE_BF16, w, err);
 }
 
 static const rs_checkpoint *base_of(const rs_plan *p)
@@ -141,7 +138,7 @@ rs_status rs_card_write(const rs_plan *p, rs_writer *w, const char *recipe_text,
     const rs_checkpoint *base = base_of(p);
     if (!base) return rs_fail(err, RS_E_BUG, "the plan has no base among its sources");
     RS_TRY(rs_checkpoint_layout(base) == RS_LAYOUT_GGUF
-               ? write_gguf_companions(w, base, err)
+               ? write_gguf_companions(p, w, base, err)
                : copy_companions(w, rs_checkpoint_folder(base), err));
     RS_TRY(rs_writer_file(w, "ringside.json", recipe_text, strlen(recipe_text), err));
     return write_card(p, w, recipe_text, err);

@@ -15,11 +15,11 @@ typedef struct rs_dampener { /* one tensor's */
 
 /* F_layer [n_layers] = mean F of a layer over the largest mean; all 0 where there is none.
  * layer_of [n_tensors]: -1 outside the layers. */
-void rs_layer_fisher(const rs_moments *m, const int *layer_of, int n_tensors, int n_layers,
-                     double *out);
+void rs_layer_fisher(const rs_moments *m, const int *layer_of, int n_tensors,
+                     int n_layers, double *out);
 
 /* f, h [n]: raw Fisher and, for task, the style task's. d may be f. */
-void rs_dampen(const rs_dampener *r, const rs_merge_kernels *k, const float *f, const float *h,
-               float *d, int64_t n);
+void rs_dampen(const rs_dampener *r, const rs_merge_kernels *k, const float *f,
+               const float *h, float *d, int64_t n);
 
 #endif

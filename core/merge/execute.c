@@ -182,6 +182,24 @@ static rs_status open_writer(work *w, const rs_string_pair *meta, int n_meta, rs
     return s;
 }
 
+/* The output must not take the place of what it is made from. */
+static rs_status check_out(const work *w, rs_err *err)
+{
+    rs_buf partial = {0};
+    rs_status s = RS_OK;
+    rs_buf_printf(&partial, "%s.partial", w->o->out);
+    for (int i = 0; i < rs_plan_n_sources(w->plan) && s == RS_OK; i++) {
+        const rs_plan_source *src = rs_plan_source_at(w->plan, i);
+        if (rs_os_is_within(src->path, w->o->out) ||
+            rs_os_is_within(src->path, rs_buf_str(&partial)))
+            s = rs_fail(err, RS_E_EXISTS,
+                        "%s holds %s, which this merge reads: choose another name",
+                        w->o->out, src->name);
+    }
+    rs_buf_free(&partial);
+    return s;
+}
+
 static rs_status write_all(work *w, rs_err *err)
 {
     rs_buf recipe = {0};
@@ -190,11 +208,12 @@ static rs_status write_all(work *w, rs_err *err)
     uint64_t chunk_bytes = pick_chunk_bytes(w);
     rs_status s =
         recipe.failed ? rs_fail(err, RS_E_NOMEM, "no memory for the recipe") : RS_OK;
+    if (s == RS_OK) s = check_out(w, err);
     if (s == RS_OK) s = cut(w, chunk_bytes, err);
     if (s == RS_OK) s = make_buffers(w, chunk_bytes, err);
     if (s == RS_OK) s = open_writer(w, meta, 1, err);
-    if (s == RS_OK) s = run_chunks(w, err);
     if (s == RS_OK) s = rs_card_write(w->plan, w->writer, rs_buf_str(&recipe), err);
+    if (s == RS_OK) s = run_chunks(w, err);
     rs_buf_free(&recipe);
     return s;
 }

@@ -20,7 +20,8 @@ bool rs_key_cols(const char *key, bool *cols)
     bool any = false;
     memset(cols, 0, RS_FACTOR_KINDS * sizeof *cols);
     if (!rs_kind_group(key, &bits)) return false;
-    for (int k = 0; k < RS_FACTOR_KINDS; k++) any |= cols[k] = bits >> k & 1;
+    for (int k = 0; k < RS_FACTOR_KINDS; k++)
+        any |= cols[k] = bits >> k & 1;
     return any;
 }
 
@@ -43,7 +44,8 @@ static bool read_key(const char *key, rs_keys_of of, int n_layers, bool *rows, b
     case RS_KEYS_KINDS:
         rows[0] = true;
         return rs_key_cols(key, cols);
-    case RS_KEYS_CELLS: return rs_key_cell(key, n_layers, rows, cols);
+    case RS_KEYS_CELLS:
+        return rs_key_cell(key, n_layers, rows, cols);
     }
     return false;
 }
@@ -54,22 +56,25 @@ static rs_status bad_key(const char *key, rs_keys_of of, int n_layers, const cha
 {
     bool rows[RS_RECIPE_LAYERS + 1] = {false}, cols[RS_FACTOR_KINDS];
     if (read_key(key, of, RS_RECIPE_LAYERS, rows, cols))
-        return rs_fail(err, RS_E_MISMATCH, "%s: \"%s\" reaches past the model's %d layers",
-                       where, key, n_layers);
+        return rs_fail(err, RS_E_MISMATCH,
+                       "%s: \"%s\" reaches past the model's %d layers", where, key,
+                       n_layers);
     if (of == RS_KEYS_LAYERS)
         return rs_fail(err, RS_E_INVALID,
-                       "%s: \"%s\" is no list of layers like 0-3,6,10- and not \"embed\"", where,
-                       key);
-    const char *word = of == RS_KEYS_CELLS && strrchr(key, '.') ? strrchr(key, '.') + 1 : key;
+                       "%s: \"%s\" is no list of layers like 0-3,6,10- and not \"embed\"",
+                       where, key);
+    const char *word =
+        of == RS_KEYS_CELLS && strrchr(key, '.') ? strrchr(key, '.') + 1 : key;
     const char *const *known;
     int n_known = rs_kind_words(&known);
     char hint[96];
     rs_did_you_mean(hint, sizeof hint, word, known, n_known);
     if (of == RS_KEYS_KINDS)
-        return rs_fail(err, RS_E_INVALID, "%s: \"%s\" is no kind of tensor in a layer%s", where,
-                       key, hint);
-    return rs_fail(err, RS_E_INVALID, "%s: \"%s\" is no layers.kind like 5.q_proj or 4-7.mlp%s",
-                   where, key, hint);
+        return rs_fail(err, RS_E_INVALID, "%s: \"%s\" is no kind of tensor in a layer%s",
+                       where, key, hint);
+    return rs_fail(err, RS_E_INVALID,
+                   "%s: \"%s\" is no layers.kind like 5.q_proj or 4-7.mlp%s", where, key,
+                   hint);
 }
 
 typedef struct spreading {
@@ -87,8 +92,8 @@ static rs_status spread_one(const spreading *s, const rs_pair *p, const bool *ro
             int at = l * s->n_cols + k;
             if (!rows[l] || !cols[k]) continue;
             if (s->owner[at])
-                return rs_fail(err, RS_E_INVALID, "%s: \"%s\" and \"%s\" overlap", s->where,
-                               s->owner[at], p->key);
+                return rs_fail(err, RS_E_INVALID, "%s: \"%s\" and \"%s\" overlap",
+                               s->where, s->owner[at], p->key);
             s->owner[at] = p->key;
             s->grid[at] = p->value;
         }
@@ -96,8 +101,8 @@ static rs_status spread_one(const spreading *s, const rs_pair *p, const bool *ro
     return RS_OK;
 }
 
-rs_status rs_keys_spread(const rs_pairs *p, rs_keys_of of, int n_layers, const char *where,
-                         double *grid, rs_err *err)
+rs_status rs_keys_spread(const rs_pairs *p, rs_keys_of of, int n_layers,
+                         const char *where, double *grid, rs_err *err)
 {
     bool rows[RS_RECIPE_LAYERS + 1], cols[RS_FACTOR_KINDS];
     if (n_layers > RS_RECIPE_LAYERS)
@@ -108,7 +113,8 @@ rs_status rs_keys_spread(const rs_pairs *p, rs_keys_of of, int n_layers, const c
                    .where = where,
                    .grid = grid};
     s.owner = calloc((size_t)(n_layers + 1) * RS_FACTOR_KINDS, sizeof *s.owner);
-    if (!s.owner) return rs_fail(err, RS_E_NOMEM, "no memory for the factors of a recipe");
+    if (!s.owner)
+        return rs_fail(err, RS_E_NOMEM, "no memory for the factors of a recipe");
     rs_status status = RS_OK;
     for (int i = 0; i < p->n && status == RS_OK; i++) {
         memset(rows, 0, sizeof rows);
@@ -124,11 +130,13 @@ rs_status rs_keys_spread(const rs_pairs *p, rs_keys_of of, int n_layers, const c
 int rs_key_run(const bool *rows, int n_layers, int from, char *key, size_t size)
 {
     int first = from;
-    while (first <= n_layers && !rows[first]) first++;
+    while (first <= n_layers && !rows[first])
+        first++;
     if (first > n_layers) return -1;
     if (first == n_layers) return snprintf(key, size, "embed"), n_layers + 1;
     int last = first;
-    while (last + 1 < n_layers && rows[last + 1]) last++;
+    while (last + 1 < n_layers && rows[last + 1])
+        last++;
     if (last == RS_RECIPE_LAYERS - 1 && last > first)
         snprintf(key, size, "%d-", first);
     else if (last > first)
@@ -146,7 +154,11 @@ const char *rs_key_col_name(int col)
 int rs_col_groups(const rs_col_group **out)
 {
     static const rs_col_group table[] = {
-        {"attn", {[RS_KIND_Q] = true, [RS_KIND_K] = true, [RS_KIND_V] = true, [RS_KIND_O] = true}},
+        {"attn",
+         {[RS_KIND_Q] = true,
+          [RS_KIND_K] = true,
+          [RS_KIND_V] = true,
+          [RS_KIND_O] = true}},
         {"mlp", {[RS_KIND_GATE] = true, [RS_KIND_UP] = true, [RS_KIND_DOWN] = true}},
         {"ple", {[RS_KIND_PLE_GATE] = true, [RS_KIND_PLE_PROJ] = true}},
         {"q_proj", {[RS_KIND_Q] = true}},

@@ -19,8 +19,8 @@ bool rs_key_cell(const char *key, int n_layers, bool *rows, bool *cols);
 /* Writes each pair's value where its key points: grid [n_layers + 1] for layers,
  * [RS_FACTOR_KINDS] for kinds, [n_layers + 1, RS_FACTOR_KINDS] for cells; other places stay.
  * where: what errors call the table. */
-rs_status rs_keys_spread(const rs_pairs *p, rs_keys_of of, int n_layers, const char *where,
-                         double *grid, rs_err *err) RS_MUST_USE;
+rs_status rs_keys_spread(const rs_pairs *p, rs_keys_of of, int n_layers,
+                         const char *where, double *grid, rs_err *err) RS_MUST_USE;
 
 /* The other way: short keys for rows and columns. */
 /* Runs of true rows as "0-3", one call a run: returns the row after the run or -1 when there

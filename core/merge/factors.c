@@ -19,8 +19,9 @@ static rs_status no_memory(rs_err *err)
 static rs_status check_size(const rs_config *c, rs_err *err)
 {
     if (c->n_layers <= RS_RECIPE_LAYERS) return RS_OK;
-    return rs_fail(err, RS_E_UNSUPPORTED, "the model has %d layers, recipes work up to %d",
-                   c->n_layers, (int)RS_RECIPE_LAYERS);
+    return rs_fail(err, RS_E_UNSUPPORTED,
+                   "the model has %d layers, recipes work up to %d", c->n_layers,
+                   (int)RS_RECIPE_LAYERS);
 }
 
 /* --- selectors over the table --- */
@@ -29,8 +30,8 @@ typedef enum shape { SHAPE_NONE, SHAPE_ALL, SHAPE_ROWS, SHAPE_COLS, SHAPE_CELLS 
 
 /* cells [n_layers + 1, K] that the selector names, and whether they are everything, whole
  * rows, whole columns (of the layers: outside there are no kinds) or neither. */
-static rs_status select_cells(const rs_config *c, const char *text, bool *cells, shape *what,
-                              rs_err *err)
+static rs_status select_cells(const rs_config *c, const char *text, bool *cells,
+                              shape *what, rs_err *err)
 {
     rs_arena arena = {0};
     const rs_selector *s;
@@ -44,8 +45,10 @@ static rs_status select_cells(const rs_config *c, const char *text, bool *cells,
             cells[l * K + k] = rs_selector_matches_cell(s, c, layer, (rs_kind)k);
             n += cells[l * K + k];
             rows &= cells[l * K + k] == cells[l * K];
-            if (l < c->n_layers) cols &= cells[l * K + k] == cells[k];
-            else cols &= !cells[l * K + k];
+            if (l < c->n_layers)
+                cols &= cells[l * K + k] == cells[k];
+            else
+                cols &= !cells[l * K + k];
         }
     rs_arena_free(&arena);
     *what = n == 0       ? SHAPE_NONE
@@ -89,20 +92,23 @@ static rs_factors *new_factors(int n_layers)
     f->locked = calloc(rows * K, sizeof *f->locked);
     if (!f->layer || !f->cell || !f->muted || !f->soloed || !f->locked)
         return rs_factors_free(f), NULL;
-    for (size_t i = 0; i < rows; i++) f->layer[i] = 1;
-    for (size_t i = 0; i < rows * K; i++) f->cell[i] = 1;
-    for (int k = 0; k < K; k++) f->kind[k] = 1;
+    for (size_t i = 0; i < rows; i++)
+        f->layer[i] = 1;
+    for (size_t i = 0; i < rows * K; i++)
+        f->cell[i] = 1;
+    for (int k = 0; k < K; k++)
+        f->kind[k] = 1;
     return f;
 }
 
-static rs_status apply_row(rs_factors *f, const rs_config *c, const rs_row *row, bool *cells,
-                           rs_err *err)
+static rs_status apply_row(rs_factors *f, const rs_config *c, const rs_row *row,
+                           bool *cells, rs_err *err)
 {
     shape what;
     RS_TRY(select_cells(c, row->selector, cells, &what, err));
     if (what == SHAPE_NONE)
-        return rs_fail(err, RS_E_INVALID, "gain: the selector \"%s\" matches nothing here",
-                       row->selector);
+        return rs_fail(err, RS_E_INVALID,
+                       "gain: the selector \"%s\" matches nothing here", row->selector);
     if (what == SHAPE_ALL) f->master = applied(f->master, row);
     for (int l = 0; l <= f->n_layers; l++)
         if (what == SHAPE_ROWS && cells[l * K]) f->layer[l] = applied(f->layer[l], row);
@@ -120,9 +126,11 @@ static rs_status mark_cells(const rs_config *c, const rs_names *names, const cha
         shape any;
         RS_TRY(select_cells(c, names->at[i], cells, &any, err));
         if (any == SHAPE_NONE)
-            return rs_fail(err, RS_E_INVALID, "%s: the selector \"%s\" matches nothing here",
-                           what, names->at[i]);
-        for (int j = 0; j < (c->n_layers + 1) * K; j++) marks[j] |= cells[j];
+            return rs_fail(err, RS_E_INVALID,
+                           "%s: the selector \"%s\" matches nothing here", what,
+                           names->at[i]);
+        for (int j = 0; j < (c->n_layers + 1) * K; j++)
+            marks[j] |= cells[j];
     }
     return RS_OK;
 }
@@ -131,10 +139,14 @@ static rs_status fill_factors(rs_factors *f, const rs_gain_spec *g, const rs_con
                               bool *cells, rs_err *err)
 {
     f->master = g->master;
-    RS_TRY(rs_keys_spread(&g->layers, RS_KEYS_LAYERS, c->n_layers, "gain.layers", f->layer, err));
-    RS_TRY(rs_keys_spread(&g->kinds, RS_KEYS_KINDS, c->n_layers, "gain.kinds", f->kind, err));
-    RS_TRY(rs_keys_spread(&g->cells, RS_KEYS_CELLS, c->n_layers, "gain.cells", f->cell, err));
-    for (int i = 0; i < g->rows.n; i++) RS_TRY(apply_row(f, c, &g->rows.at[i], cells, err));
+    RS_TRY(rs_keys_spread(&g->layers, RS_KEYS_LAYERS, c->n_layers, "gain.layers",
+                          f->layer, err));
+    RS_TRY(rs_keys_spread(&g->kinds, RS_KEYS_KINDS, c->n_layers, "gain.kinds", f->kind,
+                          err));
+    RS_TRY(rs_keys_spread(&g->cells, RS_KEYS_CELLS, c->n_layers, "gain.cells", f->cell,
+                          err));
+    for (int i = 0; i < g->rows.n; i++)
+        RS_TRY(apply_row(f, c, &g->rows.at[i], cells, err));
     RS_TRY(mark_cells(c, &g->mute, "gain.mute", cells, f->muted, err));
     RS_TRY(mark_cells(c, &g->solo, "gain.solo", cells, f->soloed, err));
     RS_TRY(mark_cells(c, &g->lock, "gain.lock", cells, f->locked, err));
@@ -151,8 +163,10 @@ rs_status rs_factors_from(const rs_gain_spec *g, const rs_config *c, rs_factors 
     bool *cells = calloc((size_t)(c->n_layers + 1) * K, sizeof *cells);
     rs_status s = f && cells ? fill_factors(f, g, c, cells, err) : no_memory(err);
     free(cells);
-    if (s == RS_OK) *out = f;
-    else rs_factors_free(f);
+    if (s == RS_OK)
+        *out = f;
+    else
+        rs_factors_free(f);
     return s;
 }
 
@@ -200,8 +214,10 @@ static void keep(keeper *k, const char *key, double value)
         k->cap = cap;
     }
     const char *copy = rs_recipe_str(k->r, key);
-    if (!copy) k->failed = true;
-    else k->list[k->n++] = (rs_pair){copy, value};
+    if (!copy)
+        k->failed = true;
+    else
+        k->list[k->n++] = (rs_pair){copy, value};
 }
 
 static rs_pairs kept(keeper *k)
@@ -214,7 +230,10 @@ static rs_pairs kept(keeper *k)
     return p;
 }
 
-static bool same(double a, double b) { return a == b || (isnan(a) && isnan(b)); }
+static bool same(double a, double b)
+{
+    return a == b || (isnan(a) && isnan(b));
+}
 
 /* Runs of equal values in a column of `stride`; value `neutral` is left out, and so are rows
  * in skip (may be NULL). suffix ("" or ".mlp") is put behind the rows. */
@@ -225,12 +244,14 @@ static void keep_runs(keeper *k, const double *values, int stride, const bool *s
         double v = values[l * stride];
         bool wanted = !same(v, neutral) && !(skip && skip[l]);
         int end = l + 1; /* a run never reaches into the row "embed" */
-        while (wanted && end < k->n_layers && values[end * stride] == v && !(skip && skip[end]))
+        while (wanted && end < k->n_layers && values[end * stride] == v &&
+               !(skip && skip[end]))
             end++;
         if (wanted) {
             bool rows[RS_RECIPE_LAYERS + 1] = {false};
             char run[24], key[64];
-            for (int i = l; i < end; i++) rows[i] = true;
+            for (int i = l; i < end; i++)
+                rows[i] = true;
             rs_key_run(rows, k->n_layers, 0, run, sizeof run);
             snprintf(key, sizeof key, "%s%s", run, suffix);
             keep(k, key, v);
@@ -245,8 +266,10 @@ static bool group_agrees(const double *row, const rs_col_group *g, int *first)
     *first = -1;
     for (int k = 0; k < K; k++) {
         if (!g->cols[k]) continue;
-        if (*first < 0) *first = k;
-        else if (!same(row[k], row[*first])) return false;
+        if (*first < 0)
+            *first = k;
+        else if (!same(row[k], row[*first]))
+            return false;
     }
     return *first >= 0;
 }
@@ -258,7 +281,8 @@ static void keep_kinds(keeper *k, const double *kinds, double neutral)
     bool done[K] = {false};
     for (int i = 0; i < n; i++) {
         if (!group_agrees(kinds, &groups[i], &first) || done[first]) continue;
-        for (int j = 0; j < K; j++) done[j] |= groups[i].cols[j];
+        for (int j = 0; j < K; j++)
+            done[j] |= groups[i].cols[j];
         if (!same(kinds[first], neutral)) keep(k, groups[i].name, kinds[first]);
     }
 }
@@ -276,7 +300,8 @@ static void keep_cells(keeper *k, const double *cells, double neutral)
         for (int l = 0; l <= k->n_layers; l++) {
             bool agrees = group_agrees(cells + l * K, &groups[i], &first);
             skip[l] = !agrees || done[l][first];
-            for (int j = 0; j < K; j++) done[l][j] |= agrees && groups[i].cols[j];
+            for (int j = 0; j < K; j++)
+                done[l][j] |= agrees && groups[i].cols[j];
         }
         for (int j = K - 1; j >= 0; j--)
             if (groups[i].cols[j]) any = j;
@@ -297,7 +322,8 @@ static void keep_names(keeper *k, rs_names *names, const bool *marks)
     }
     for (int l = 0; l <= k->n_layers; l++) {
         int n = 0;
-        for (int j = 0; j < K; j++) n += marks[l * K + j];
+        for (int j = 0; j < K; j++)
+            n += marks[l * K + j];
         /* Outside the layers there is one cell that counts, so its row is whole with it. */
         if (l == k->n_layers) n = marks[l * K + K - 1] ? K : 0;
         whole[l] = n == K;
@@ -312,7 +338,8 @@ static void keep_names(keeper *k, rs_names *names, const bool *marks)
         keep_cells(k, rest, 0);
     }
     rs_pairs found = kept(k);
-    for (int i = 0; i < found.n; i++) k->failed |= !rs_names_add(k->r, names, found.at[i].key);
+    for (int i = 0; i < found.n; i++)
+        k->failed |= !rs_names_add(k->r, names, found.at[i].key);
     free(rest);
 }
 
@@ -354,9 +381,12 @@ static rs_t_table *new_t(int n_layers)
     t->layer = calloc(rows, sizeof *t->layer);
     t->cell = calloc(rows * K, sizeof *t->cell);
     if (!t->layer || !t->cell) return rs_t_table_free(t), NULL;
-    for (size_t i = 0; i < rows; i++) t->layer[i] = NAN;
-    for (size_t i = 0; i < rows * K; i++) t->cell[i] = NAN;
-    for (int k = 0; k < K; k++) t->kind[k] = NAN;
+    for (size_t i = 0; i < rows; i++)
+        t->layer[i] = NAN;
+    for (size_t i = 0; i < rows * K; i++)
+        t->cell[i] = NAN;
+    for (int k = 0; k < K; k++)
+        t->kind[k] = NAN;
     return t;
 }
 
@@ -381,16 +411,18 @@ static rs_status apply_t_rows(rs_t_table *t, const rs_t_spec *spec, const rs_con
         shape what;
         RS_TRY(select_cells(c, row->selector, cells, &what, err));
         if (what == SHAPE_NONE)
-            return rs_fail(err, RS_E_INVALID, "t: the selector \"%s\" matches nothing here",
-                           row->selector);
+            return rs_fail(err, RS_E_INVALID,
+                           "t: the selector \"%s\" matches nothing here", row->selector);
         if (what == SHAPE_ALL) t->fallback = applied(t->fallback, row);
         for (int i = 0; i < n; i++)
             if (cells[i]) value[i] = applied(value[i], row);
     }
-    for (int k = 0; k < K; k++) t->kind[k] = NAN;
+    for (int k = 0; k < K; k++)
+        t->kind[k] = NAN;
     for (int l = 0; l <= t->n_layers; l++) {
         bool uniform = true;
-        for (int k = 1; k < K; k++) uniform &= value[l * K + k] == value[l * K];
+        for (int k = 1; k < K; k++)
+            uniform &= value[l * K + k] == value[l * K];
         t->layer[l] = uniform && value[l * K] != t->fallback ? value[l * K] : NAN;
         for (int k = 0; k < K; k++) {
             double v = value[l * K + k];
@@ -400,17 +432,22 @@ static rs_status apply_t_rows(rs_t_table *t, const rs_t_spec *spec, const rs_con
     return RS_OK;
 }
 
-static rs_status fill_t(rs_t_table *t, const rs_t_spec *spec, const rs_config *c, rs_err *err)
+static rs_status fill_t(rs_t_table *t, const rs_t_spec *spec, const rs_config *c,
+                        rs_err *err)
 {
     t->fallback = spec->fallback;
-    RS_TRY(rs_keys_spread(&spec->layers, RS_KEYS_LAYERS, c->n_layers, "t.layers", t->layer, err));
-    RS_TRY(rs_keys_spread(&spec->kinds, RS_KEYS_KINDS, c->n_layers, "t.kinds", t->kind, err));
-    RS_TRY(rs_keys_spread(&spec->cells, RS_KEYS_CELLS, c->n_layers, "t.cells", t->cell, err));
+    RS_TRY(rs_keys_spread(&spec->layers, RS_KEYS_LAYERS, c->n_layers, "t.layers",
+                          t->layer, err));
+    RS_TRY(rs_keys_spread(&spec->kinds, RS_KEYS_KINDS, c->n_layers, "t.kinds", t->kind,
+                          err));
+    RS_TRY(rs_keys_spread(&spec->cells, RS_KEYS_CELLS, c->n_layers, "t.cells", t->cell,
+                          err));
     if (spec->rows.n == 0) return RS_OK;
     size_t n = (size_t)(c->n_layers + 1) * K;
     bool *cells = calloc(n, sizeof *cells);
     double *value = calloc(n, sizeof *value);
-    rs_status s = cells && value ? apply_t_rows(t, spec, c, cells, value, err) : no_memory(err);
+    rs_status s =
+        cells && value ? apply_t_rows(t, spec, c, cells, value, err) : no_memory(err);
     free(cells);
     free(value);
     return s;
@@ -423,8 +460,10 @@ rs_status rs_t_table_from(const rs_t_spec *spec, const rs_config *c, rs_t_table 
     RS_TRY(check_size(c, err));
     rs_t_table *t = new_t(c->n_layers);
     rs_status s = t ? fill_t(t, spec, c, err) : no_memory(err);
-    if (s == RS_OK) *out = t;
-    else rs_t_table_free(t);
+    if (s == RS_OK)
+        *out = t;
+    else
+        rs_t_table_free(t);
     return s;
 }
 

@@ -16,10 +16,10 @@ enum { RS_FACTOR_KINDS = RS_N_LAYER_KINDS + 1 };
 typedef struct rs_factors {
     int n_layers;
     double master;
-    double *layer;                    /* [n_layers + 1] */
+    double *layer; /* [n_layers + 1] */
     double kind[RS_FACTOR_KINDS];
-    double *cell;                     /* [n_layers + 1, RS_FACTOR_KINDS] */
-    bool *muted, *soloed, *locked;    /* [n_layers + 1, RS_FACTOR_KINDS] */
+    double *cell;                  /* [n_layers + 1, RS_FACTOR_KINDS] */
+    bool *muted, *soloed, *locked; /* [n_layers + 1, RS_FACTOR_KINDS] */
     bool any_solo;
 } rs_factors;
 

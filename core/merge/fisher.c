@@ -53,13 +53,15 @@ static bool do_piece(void *ctx, int64_t i, int worker)
     return w->fn(w, i, p, w->buffer[worker], worker);
 }
 
-static rs_status cut_into_pieces(walk *w, const rs_values *v, const bool *use, rs_err *err)
+static rs_status cut_into_pieces(walk *w, const rs_values *v, const bool *use,
+                                 rs_err *err)
 {
     int64_t n = 0;
     for (int t = 0; t < v->n_tensors; t++)
         if (use[t]) n += (v->n_elements[t] + PIECE - 1) / PIECE;
     w->pieces = calloc((size_t)n + 1, sizeof *w->pieces);
-    if (!w->pieces) return rs_fail(err, RS_E_NOMEM, "no memory for a pass over a Fisher file");
+    if (!w->pieces)
+        return rs_fail(err, RS_E_NOMEM, "no memory for a pass over a Fisher file");
     for (int t = 0; t < v->n_tensors; t++)
         for (int64_t at = 0; use[t] && at < v->n_elements[t]; at += PIECE) {
             int64_t left = v->n_elements[t] - at;
@@ -71,15 +73,16 @@ static rs_status cut_into_pieces(walk *w, const rs_values *v, const bool *use, r
 static void close_walk(walk *w)
 {
     int threads = rs_pool_threads(w->pass->pool);
-    for (int i = 0; w->buffer && i < threads; i++) free(w->buffer[i]);
+    for (int i = 0; w->buffer && i < threads; i++)
+        free(w->buffer[i]);
     free(w->buffer);
     free(w->pieces);
     free(w->status);
     free(w->errors);
 }
 
-static rs_status open_walk(walk *w, const rs_pass *pass, const rs_values *v, const bool *use,
-                           rs_err *err)
+static rs_status open_walk(walk *w, const rs_pass *pass, const rs_values *v,
+                           const bool *use, rs_err *err)
 {
     size_t threads = (size_t)rs_pool_threads(pass->pool);
     *w = (walk){.pass = pass, .values = v};
@@ -89,8 +92,9 @@ static rs_status open_walk(walk *w, const rs_pass *pass, const rs_values *v, con
     bool fine = w->buffer && w->status && w->errors;
     for (size_t i = 0; i < threads && fine; i++)
         fine = (w->buffer[i] = malloc(PIECE * sizeof(float))) != NULL;
-    rs_status s = fine ? cut_into_pieces(w, v, use, err)
-                       : rs_fail(err, RS_E_NOMEM, "no memory for a pass over a Fisher file");
+    rs_status s =
+        fine ? cut_into_pieces(w, v, use, err)
+             : rs_fail(err, RS_E_NOMEM, "no memory for a pass over a Fisher file");
     if (s != RS_OK) close_walk(w);
     return s;
 }
@@ -115,11 +119,11 @@ static rs_status find_bad(const walk *w, const piece *p, const float *f, rs_err 
 {
     for (int64_t i = 0; i < p->n; i++)
         if (!isfinite(f[i]) || f[i] < 0)
-            return rs_fail(err, RS_E_INVALID,
-                           "Fisher tensor %s, element %" PRId64 " is %g: it must be finite and "
-                           "not negative",
-                           w->values->name(w->values->ctx, p->tensor), p->first + i,
-                           (double)f[i]);
+            return rs_fail(
+                err, RS_E_INVALID,
+                "Fisher tensor %s, element %" PRId64 " is %g: it must be finite and "
+                "not negative",
+                w->values->name(w->values->ctx, p->tensor), p->first + i, (double)f[i]);
     return RS_OK;
 }
 
@@ -163,8 +167,9 @@ rs_status rs_fisher_moments(const rs_pass *pass, const rs_values *v, const bool 
     walk w;
     RS_TRY(open_walk(&w, pass, v, use, err));
     rs_moments *parts = calloc((size_t)w.n_pieces + 1, sizeof *parts);
-    rs_status s = parts ? run_walk(&w, measure_piece, parts, err)
-                        : rs_fail(err, RS_E_NOMEM, "no memory for a pass over a Fisher file");
+    rs_status s =
+        parts ? run_walk(&w, measure_piece, parts, err)
+              : rs_fail(err, RS_E_NOMEM, "no memory for a pass over a Fisher file");
     memset(out, 0, (size_t)v->n_tensors * sizeof *out);
     for (int64_t i = 0; s == RS_OK && i < w.n_pieces; i++)
         rs_moments_add(&out[w.pieces[i].tensor], &parts[i]);
@@ -178,9 +183,9 @@ rs_status rs_fisher_moments(const rs_pass *pass, const rs_values *v, const bool 
  * the keys whose higher digits are those of rank k (and of rank k + 1, if they differ). */
 
 typedef struct digits {
-    int shift;                 /* of the digit that is counted */
-    uint64_t prefix[2];        /* higher digits that are wanted */
-    uint64_t *count[2];        /* [threads, CELLS] each */
+    int shift;                  /* of the digit that is counted */
+    uint64_t prefix[2];         /* higher digits that are wanted */
+    uint64_t *count[2];         /* [threads, CELLS] each */
     const rs_norm *const *norm; /* NULL: keys are the floats themselves */
 } digits;
 
@@ -197,12 +202,15 @@ static bool count_piece(walk *w, int64_t i, const piece *p, const float *f, int 
 {
     (void)i;
     digits *d = w->ctx;
-    uint64_t *a = d->count[0] + (size_t)worker * CELLS, *b = d->count[1] + (size_t)worker * CELLS;
+    uint64_t *a = d->count[0] + (size_t)worker * CELLS,
+             *b = d->count[1] + (size_t)worker * CELLS;
     bool two = d->prefix[0] != d->prefix[1];
     for (int64_t j = 0; j < p->n; j++) {
         uint64_t key = key_of(d, p->tensor, f[j]) >> d->shift, high = key >> 16;
-        if (high == d->prefix[0]) a[key & 0xffff]++;
-        else if (two && high == d->prefix[1]) b[key & 0xffff]++;
+        if (high == d->prefix[0])
+            a[key & 0xffff]++;
+        else if (two && high == d->prefix[1])
+            b[key & 0xffff]++;
     }
     return true;
 }
@@ -212,15 +220,16 @@ static uint64_t cell_of(uint64_t *count, int threads, uint64_t *k)
 {
     for (uint64_t c = 0; c < CELLS; c++) {
         uint64_t n = 0;
-        for (int t = 0; t < threads; t++) n += count[(size_t)t * CELLS + c];
+        for (int t = 0; t < threads; t++)
+            n += count[(size_t)t * CELLS + c];
         if (*k < n) return c;
         *k -= n;
     }
     return CELLS - 1;
 }
 
-static rs_status select_two(walk *w, digits *d, int key_bits, uint64_t rank, bool has_next,
-                            uint64_t key[2], rs_err *err)
+static rs_status select_two(walk *w, digits *d, int key_bits, uint64_t rank,
+                            bool has_next, uint64_t key[2], rs_err *err)
 {
     int threads = rs_pool_threads(w->pass->pool);
     size_t bytes = (size_t)threads * CELLS * sizeof(uint64_t);
@@ -251,8 +260,8 @@ static uint64_t rank_of(int64_t n, double q, double *part)
 }
 
 static rs_status select_keys(const rs_pass *pass, const rs_values *v, const bool *use,
-                             int64_t n, double q, const rs_norm *const *norm, uint64_t key[2],
-                             double *part, rs_err *err)
+                             int64_t n, double q, const rs_norm *const *norm,
+                             uint64_t key[2], double *part, rs_err *err)
 {
     walk w;
     digits d = {.norm = norm};
@@ -262,17 +271,18 @@ static rs_status select_keys(const rs_pass *pass, const rs_values *v, const bool
     size_t cells = (size_t)rs_pool_threads(pass->pool) * CELLS;
     d.count[0] = calloc(cells, sizeof(uint64_t));
     d.count[1] = calloc(cells, sizeof(uint64_t));
-    rs_status s = d.count[0] && d.count[1]
-                      ? select_two(&w, &d, norm ? 64 : 32, rank, rank + 1 < (uint64_t)n, key, err)
-                      : rs_fail(err, RS_E_NOMEM, "no memory for a histogram");
+    rs_status s =
+        d.count[0] && d.count[1]
+            ? select_two(&w, &d, norm ? 64 : 32, rank, rank + 1 < (uint64_t)n, key, err)
+            : rs_fail(err, RS_E_NOMEM, "no memory for a histogram");
     free(d.count[0]);
     free(d.count[1]);
     close_walk(&w);
     return s;
 }
 
-rs_status rs_fisher_order(const rs_pass *pass, const rs_values *v, const bool *use, int64_t n,
-                          double q, rs_order *out, rs_err *err)
+rs_status rs_fisher_order(const rs_pass *pass, const rs_values *v, const bool *use,
+                          int64_t n, double q, rs_order *out, rs_err *err)
 {
     uint64_t key[2];
     RS_TRY(select_keys(pass, v, use, n, q, NULL, key, &out->part, err));
@@ -320,10 +330,12 @@ static rs_status fill_cells(walk *w, rs_ranks *r, rs_err *err)
     int threads = rs_pool_threads(w->pass->pool);
     counting c = {calloc((size_t)threads * CELLS, sizeof *c.count),
                   calloc((size_t)threads, sizeof *c.has_low)};
-    rs_status s = c.count && c.has_low ? run_walk(w, count_cells, &c, err)
-                                       : rs_fail(err, RS_E_NOMEM, "no memory for a histogram");
+    rs_status s = c.count && c.has_low
+                      ? run_walk(w, count_cells, &c, err)
+                      : rs_fail(err, RS_E_NOMEM, "no memory for a histogram");
     r->cells_suffice = true;
-    for (int t = 0; t < threads && s == RS_OK; t++) r->cells_suffice &= !c.has_low[t];
+    for (int t = 0; t < threads && s == RS_OK; t++)
+        r->cells_suffice &= !c.has_low[t];
     for (int cell = 0; cell < CELLS && s == RS_OK; cell++) {
         r->before[cell + 1] = r->before[cell];
         for (int t = 0; t < threads; t++)
@@ -364,9 +376,11 @@ static void sort_cell(uint32_t *at, uint64_t n, uint32_t upper, uint32_t *count)
         return;
     }
     memset(count, 0, CELLS * sizeof *count);
-    for (uint64_t i = 0; i < n; i++) count[at[i] & 0xffffu]++;
+    for (uint64_t i = 0; i < n; i++)
+        count[at[i] & 0xffffu]++;
     for (uint32_t low = 0; low < CELLS; low++)
-        for (uint32_t j = 0; j < count[low]; j++) *at++ = upper << 16 | low;
+        for (uint32_t j = 0; j < count[low]; j++)
+            *at++ = upper << 16 | low;
 }
 
 static rs_status sort_values(const rs_pass *pass, const rs_values *v, const bool *use,
@@ -379,9 +393,10 @@ static rs_status sort_values(const rs_pass *pass, const rs_values *v, const bool
     scattering sc = {r, calloc(CELLS, sizeof(uint64_t))};
     uint32_t *count = calloc(CELLS, sizeof *count);
     r->sorted = malloc((size_t)r->n * sizeof *r->sorted);
-    rs_status s = sc.next && count && r->sorted
-                      ? RS_OK
-                      : rs_fail(err, RS_E_NOMEM, "no memory to rank %" PRIu64 " values", r->n);
+    rs_status s =
+        sc.next && count && r->sorted
+            ? RS_OK
+            : rs_fail(err, RS_E_NOMEM, "no memory to rank %" PRIu64 " values", r->n);
     if (s == RS_OK) memcpy(sc.next, r->before, CELLS * sizeof *sc.next);
     if (s == RS_OK) s = run_walk(&w, scatter_piece, &sc, err);
     for (uint32_t c = 0; c < CELLS && s == RS_OK; c++)
@@ -392,8 +407,8 @@ static rs_status sort_values(const rs_pass *pass, const rs_values *v, const bool
     return s;
 }
 
-rs_status rs_ranks_new(const rs_pass *pass, const rs_values *v, const bool *use, int64_t n,
-                       rs_ranks **out, rs_err *err)
+rs_status rs_ranks_new(const rs_pass *pass, const rs_values *v, const bool *use,
+                       int64_t n, rs_ranks **out, rs_err *err)
 {
     walk w;
     *out = NULL;
@@ -407,8 +422,10 @@ rs_status rs_ranks_new(const rs_pass *pass, const rs_values *v, const bool *use,
     }
     if (s == RS_OK && !r->cells_suffice && n <= EXACT_RANKS)
         s = sort_values(pass, v, use, r, err);
-    if (s == RS_OK) *out = r;
-    else rs_ranks_free(r);
+    if (s == RS_OK)
+        *out = r;
+    else
+        rs_ranks_free(r);
     return s;
 }
 
@@ -419,15 +436,21 @@ void rs_ranks_free(rs_ranks *r)
     free(r);
 }
 
-bool rs_ranks_are_exact(const rs_ranks *r) { return r->cells_suffice || r->sorted; }
+bool rs_ranks_are_exact(const rs_ranks *r)
+{
+    return r->cells_suffice || r->sorted;
+}
 
 /* How many of the sorted values [from, to) are less than bits. */
-static uint64_t lower_bound(const uint32_t *sorted, uint64_t from, uint64_t to, uint32_t bits)
+static uint64_t lower_bound(const uint32_t *sorted, uint64_t from, uint64_t to,
+                            uint32_t bits)
 {
     while (from < to) {
         uint64_t mid = from + (to - from) / 2;
-        if (sorted[mid] < bits) from = mid + 1;
-        else to = mid;
+        if (sorted[mid] < bits)
+            from = mid + 1;
+        else
+            to = mid;
     }
     return from;
 }
@@ -449,7 +472,8 @@ static double rank_value(const rs_ranks *r, float f)
     } else {
         less = (double)from + (double)(to - from) * ((double)low + 0.5) / CELLS;
     }
-    double rank = less + (equal + 1) / 2; /* a value that is none of them lies between two */
+    double rank =
+        less + (equal + 1) / 2; /* a value that is none of them lies between two */
     double p = (rank - 1) / (double)(r->n - 1);
     return p < 0 ? 0 : p > 1 ? 1 : p;
 }
@@ -470,11 +494,16 @@ static rs_status make_quantile(const rs_pass *pass, const rs_values *v, const bo
 static double quantile_of(rs_normaliser kind)
 {
     switch (kind) {
-    case RS_NORM_P90: return 0.90;
-    case RS_NORM_P95: return 0.95;
-    case RS_NORM_P99: return 0.99;
-    case RS_NORM_P999: return 0.999;
-    default: return -1;
+    case RS_NORM_P90:
+        return 0.90;
+    case RS_NORM_P95:
+        return 0.95;
+    case RS_NORM_P99:
+        return 0.99;
+    case RS_NORM_P999:
+        return 0.999;
+    default:
+        return -1;
     }
 }
 
@@ -492,16 +521,24 @@ rs_status rs_norm_make(const rs_pass *pass, const rs_values *v, const bool *use,
     *out = (rs_norm){.kind = kind};
     if (m->n == 0) return RS_OK;
     switch (kind) {
-    case RS_NORM_NONE: out->factor = 1; break;
-    case RS_NORM_MEAN: out->factor = m->sum > 0 ? (double)m->n / m->sum : 0; break;
-    case RS_NORM_MAX: out->factor = m->max > 0 ? 1 / (double)m->max : 0; break;
-    case RS_NORM_RANK: return rs_ranks_new(pass, v, use, m->n, &out->ranks, err);
+    case RS_NORM_NONE:
+        out->factor = 1;
+        break;
+    case RS_NORM_MEAN:
+        out->factor = m->sum > 0 ? (double)m->n / m->sum : 0;
+        break;
+    case RS_NORM_MAX:
+        out->factor = m->max > 0 ? 1 / (double)m->max : 0;
+        break;
+    case RS_NORM_RANK:
+        return rs_ranks_new(pass, v, use, m->n, &out->ranks, err);
     case RS_NORM_LOG:
         out->flat = m->least == m->max;
         out->lo = m->least > 0 ? rs_merge_log(m->least) : 0;
         out->factor = out->flat ? 0 : 1 / (rs_merge_log(m->max) - out->lo);
         break;
-    default: RS_TRY(make_quantile(pass, v, use, m->n, quantile_of(kind), out, err));
+    default:
+        RS_TRY(make_quantile(pass, v, use, m->n, quantile_of(kind), out, err));
     }
     return check_factor(out, err);
 }
@@ -512,17 +549,23 @@ void rs_norm_free(rs_norm *n)
     *n = (rs_norm){0};
 }
 
+static double clip01(double v) { return v < 0 ? 0 : v > 1 ? 1 : v; }
+
 double rs_norm_value(const rs_norm *n, float f)
 {
     if (n->flat) return f > 0 ? 1 : 0;
     double p = n->factor * (double)f;
     switch (n->kind) {
-    case RS_NORM_RANK: return n->ranks ? rank_value(n->ranks, f) : 0;
-    case RS_NORM_LOG: return f > 0 ? (rs_merge_log(f) - n->lo) * n->factor : 0;
+    case RS_NORM_RANK:
+        return n->ranks ? rank_value(n->ranks, f) : 0;
+    case RS_NORM_LOG: /* outside the population F may lie beyond its ends */
+        return f > 0 ? clip01((rs_merge_log(f) - n->lo) * n->factor) : 0;
     case RS_NORM_NONE:
     case RS_NORM_MEAN:
-    case RS_NORM_MAX: return p;
-    default: return p > 1 ? 1 : p;
+    case RS_NORM_MAX:
+        return p;
+    default:
+        return p > 1 ? 1 : p;
     }
 }
 
@@ -530,21 +573,28 @@ void rs_norm_apply(const rs_norm *n, const rs_merge_kernels *k, const float *f, 
                    int64_t count)
 {
     if (n->flat || n->kind == RS_NORM_RANK) {
-        for (int64_t i = 0; i < count; i++) p[i] = (float)rs_norm_value(n, f[i]);
+        for (int64_t i = 0; i < count; i++)
+            p[i] = (float)rs_norm_value(n, f[i]);
         return;
     }
     switch (n->kind) {
-    case RS_NORM_LOG: k->norm_log(n->lo, n->factor, f, p, count); break;
+    case RS_NORM_LOG:
+        k->norm_log(n->lo, n->factor, f, p, count);
+        break;
     case RS_NORM_NONE:
     case RS_NORM_MEAN:
-    case RS_NORM_MAX: k->norm_scale((float)n->factor, f, p, count); break;
-    default: k->norm_min1((float)n->factor, f, p, count);
+    case RS_NORM_MAX:
+        k->norm_scale((float)n->factor, f, p, count);
+        break;
+    default:
+        k->norm_min1((float)n->factor, f, p, count);
     }
 }
 
 /* --- the cut of hard --- */
 
-static bool all_same(const rs_norm *const *norm, const bool *use, int n, const rs_norm **one)
+static bool all_same(const rs_norm *const *norm, const bool *use, int n,
+                     const rs_norm **one)
 {
     *one = NULL;
     for (int i = 0; i < n; i++) {
@@ -555,8 +605,9 @@ static bool all_same(const rs_norm *const *norm, const bool *use, int n, const r
     return *one != NULL;
 }
 
-rs_status rs_fisher_cut(const rs_pass *pass, const rs_values *v, const bool *use, int64_t n,
-                        const rs_norm *const *norm, double q, double *cut, rs_err *err)
+rs_status rs_fisher_cut(const rs_pass *pass, const rs_values *v, const bool *use,
+                        int64_t n, const rs_norm *const *norm, double q, double *cut,
+                        rs_err *err)
 {
     double part, low, high;
     uint64_t key[2];
@@ -580,8 +631,10 @@ float rs_norm_inverse(const rs_norm *n, double cut)
     uint32_t from = 0, to = 0x7f800000u; /* p is monotone in the bits of F >= 0 */
     while (from < to) {
         uint32_t mid = from + (to - from) / 2;
-        if (rs_norm_value(n, rs_float_of(mid)) >= cut) to = mid;
-        else from = mid + 1;
+        if (rs_norm_value(n, rs_float_of(mid)) >= cut)
+            to = mid;
+        else
+            from = mid + 1;
     }
     return rs_float_of(from);
 }

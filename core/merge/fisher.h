@@ -20,7 +20,8 @@
 
 typedef struct rs_values {
     void *ctx;
-    rs_status (*read)(void *ctx, int tensor, int64_t first, int64_t n, float *dst, rs_err *err);
+    rs_status (*read)(void *ctx, int tensor, int64_t first, int64_t n, float *dst,
+                      rs_err *err);
     const char *(*name)(void *ctx, int tensor);
     int n_tensors;
     const int64_t *n_elements; /* [n_tensors] */
@@ -52,13 +53,13 @@ typedef struct rs_order {
     float low, high;
     double part;
 } rs_order;
-rs_status rs_fisher_order(const rs_pass *pass, const rs_values *v, const bool *use, int64_t n,
-                          double q, rs_order *out, rs_err *err) RS_MUST_USE;
+rs_status rs_fisher_order(const rs_pass *pass, const rs_values *v, const bool *use,
+                          int64_t n, double q, rs_order *out, rs_err *err) RS_MUST_USE;
 double rs_order_value(const rs_order *o);
 
 typedef struct rs_ranks rs_ranks;
-rs_status rs_ranks_new(const rs_pass *pass, const rs_values *v, const bool *use, int64_t n,
-                       rs_ranks **out, rs_err *err) RS_MUST_USE;
+rs_status rs_ranks_new(const rs_pass *pass, const rs_values *v, const bool *use,
+                       int64_t n, rs_ranks **out, rs_err *err) RS_MUST_USE;
 void rs_ranks_free(rs_ranks *r);
 bool rs_ranks_are_exact(const rs_ranks *r);
 
@@ -82,8 +83,8 @@ void rs_norm_apply(const rs_norm *n, const rs_merge_kernels *k, const float *f, 
 
 /* The q-quantile of p over all values of use, each tensor with its own norm (norm [n_tensors]
  * of pointers; all the same for a global scope). */
-rs_status rs_fisher_cut(const rs_pass *pass, const rs_values *v, const bool *use, int64_t n,
-                        const rs_norm *const *norm, double q, double *cut,
+rs_status rs_fisher_cut(const rs_pass *pass, const rs_values *v, const bool *use,
+                        int64_t n, const rs_norm *const *norm, double q, double *cut,
                         rs_err *err) RS_MUST_USE;
 /* The smallest float whose p is at least cut; infinite if there is none. */
 float rs_norm_inverse(const rs_norm *n, double cut);

@@ -7,12 +7,16 @@
 bool rs_node_takes_first(const rs_plan *p, int i)
 {
     const rs_role *role = &p->sources->role[i];
-    return role->inert || role->kind == RS_KIND_TOWER || role->kind == RS_KIND_LAYER_SCALAR ||
+    return role->inert || role->kind == RS_KIND_TOWER ||
+           role->kind == RS_KIND_LAYER_SCALAR ||
            !rs_dtype_is_numeric(p->sources->base_tensor[i]->dtype);
 }
 
 /* What a task_arithmetic stage leaves as its base has it. */
-static bool keeps_base(const rs_plan *p, int i) { return rs_node_takes_first(p, i); }
+static bool keeps_base(const rs_plan *p, int i)
+{
+    return rs_node_takes_first(p, i);
+}
 
 double rs_node_gain(const rs_plan *p, const rs_node *nd, int i)
 {
@@ -31,26 +35,28 @@ bool rs_node_turns(const rs_plan *p, const rs_node *nd, int i)
     return nd->stage->vectors_slerp || p->sources->base_tensor[i]->n_dims >= 2;
 }
 
-static bool term_counts(const rs_plan *p, const rs_node *nd, const rs_term *term, int i)
+/* base: the leaf of the stage's base, found once for all terms. */
+static bool term_counts(const rs_plan *p, const rs_src_model *base, const rs_term *term, int i)
 {
     if (term->adapter) return term->adapter->pair[i] != NULL;
-    const rs_src_model *a = rs_node_leaf(p, term->node, i), *b = rs_node_leaf(p, nd->base, i);
-    return !(a && rs_same_model(a, b));
+    const rs_src_model *a = rs_node_leaf(p, term->node, i);
+    return !(a && rs_same_model(a, base));
 }
 
 bool rs_node_has_delta(const rs_plan *p, const rs_node *nd, int i)
 {
     if (keeps_base(p, i)) return false;
+    const rs_src_model *base = rs_node_leaf(p, nd->base, i);
     for (int k = 0; k < nd->n_terms; k++)
-        if (term_counts(p, nd, &nd->terms[k], i)) return true;
+        if (term_counts(p, base, &nd->terms[k], i)) return true;
     return false;
 }
 
-static bool is_changed(const rs_plan *p, const rs_node *nd, int i)
+static bool is_changed(const rs_plan *p, const rs_node *nd, const rs_src_model *base, int i)
 {
     if (keeps_base(p, i) || rs_node_gain(p, nd, i) == 0) return false;
     for (int k = 0; k < nd->n_terms; k++)
-        if (nd->terms[k].weight != 0 && term_counts(p, nd, &nd->terms[k], i)) return true;
+        if (nd->terms[k].weight != 0 && term_counts(p, base, &nd->terms[k], i)) return true;
     return false;
 }
 
@@ -58,9 +64,13 @@ const rs_src_model *rs_node_leaf(const rs_plan *p, const rs_node *nd, int i)
 {
     const rs_src_model *a, *b;
     switch (nd->type) {
-    case RS_NODE_MODEL: return nd->model;
-    case RS_NODE_FOLDED: return nd->adapter->pair[i] ? NULL : nd->model;
-    case RS_NODE_TASK: return is_changed(p, nd, i) ? NULL : rs_node_leaf(p, nd->base, i);
+    case RS_NODE_MODEL:
+        return nd->model;
+    case RS_NODE_FOLDED:
+        return nd->adapter->pair[i] ? NULL : nd->model;
+    case RS_NODE_TASK:
+        a = rs_node_leaf(p, nd->base, i);
+        return is_changed(p, nd, a, i) ? NULL : a;
     case RS_NODE_SLERP: {
         double t = rs_node_t(p, nd, i);
         a = rs_node_leaf(p, nd->side[0], i);
@@ -111,10 +121,12 @@ static uint64_t hash_node(const rs_plan *p, const rs_node *nd, int i, bool with_
 static uint64_t hash_terms(const rs_plan *p, const rs_node *nd, int i)
 {
     uint64_t h = rs_mix(hash_node(p, nd->base, i, true), 2);
+    const rs_src_model *base = rs_node_leaf(p, nd->base, i);
     for (int k = 0; k < nd->n_terms; k++) {
         const rs_term *t = &nd->terms[k];
-        if (t->weight == 0 || !term_counts(p, nd, t, i)) continue;
-        h = rs_mix(h, t->adapter ? hash_pair(t->adapter, i) : hash_node(p, t->node, i, true));
+        if (t->weight == 0 || !term_counts(p, base, t, i)) continue;
+        h = rs_mix(h, t->adapter ? hash_pair(t->adapter, i)
+                                 : hash_node(p, t->node, i, true));
         h = rs_mix_double(h, t->weight);
     }
     return rs_mix(h, hash_dampening(p, nd, i));
@@ -138,14 +150,17 @@ static uint64_t hash_node(const rs_plan *p, const rs_node *nd, int i, bool with_
     const rs_src_model *leaf = rs_node_leaf(p, nd, i);
     if (leaf && with_numbers) return hash_leaf(leaf, i);
     switch (nd->type) {
-    case RS_NODE_MODEL: return hash_leaf(nd->model, i);
-    case RS_NODE_FOLDED: return rs_mix(hash_leaf(nd->model, i), hash_pair(nd->adapter, i));
+    case RS_NODE_MODEL:
+        return hash_leaf(nd->model, i);
+    case RS_NODE_FOLDED:
+        return rs_mix(hash_leaf(nd->model, i), hash_pair(nd->adapter, i));
     case RS_NODE_TASK: {
         if (!rs_node_has_delta(p, nd, i)) return hash_node(p, nd->base, i, true);
         uint64_t h = hash_terms(p, nd, i);
         return with_numbers ? rs_mix_double(h, rs_node_gain(p, nd, i)) : h;
     }
-    case RS_NODE_SLERP: return hash_slerp(p, nd, i, with_numbers);
+    case RS_NODE_SLERP:
+        return hash_slerp(p, nd, i, with_numbers);
     }
     return 0;
 }

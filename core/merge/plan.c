@@ -29,7 +29,8 @@ static bool warn(rs_plan *p, const char *fmt, ...)
     if (!grown || !copy) return false;
     for (char *c = copy; *c; c++)
         if ((unsigned char)*c < 0x20 || *c == 0x7f) *c = '?';
-    if (p->warnings.n) memcpy(grown, p->warnings.at, (size_t)p->warnings.n * sizeof *grown);
+    if (p->warnings.n)
+        memcpy(grown, p->warnings.at, (size_t)p->warnings.n * sizeof *grown);
     grown[p->warnings.n++] = copy;
     p->warnings.at = grown;
     return true;
@@ -37,14 +38,17 @@ static bool warn(rs_plan *p, const char *fmt, ...)
 
 /* --- what this version does not do --- */
 
-static rs_status refuse_stage(const rs_recipe *r, const rs_stage *s, bool *seen, rs_err *err);
+static rs_status refuse_stage(const rs_recipe *r, const rs_stage *s, bool *seen,
+                              rs_err *err);
 
-static rs_status refuse_reference(const rs_recipe *r, const char *name, bool *seen, rs_err *err)
+static rs_status refuse_reference(const rs_recipe *r, const char *name, bool *seen,
+                                  rs_err *err)
 {
     const rs_model_entry *e = rs_recipe_model(r, name);
     if (e && e->later)
         return rs_fail(err, RS_E_UNSUPPORTED,
-                       "model \"%s\" uses %s, which this version does not do yet", e->name,
+                       "model \"%s\" uses %s, which this version does not do yet",
+                       e->name,
                        e->path || e->adapter ? "\"make\"" : "a combination of adapters");
     const rs_stage *s = rs_recipe_stage(r, name);
     return s ? refuse_stage(r, s, seen, err) : RS_OK;
@@ -54,23 +58,27 @@ static rs_status refuse_measure(const rs_recipe *r, const char *name, rs_err *er
 {
     const rs_measure_entry *e = rs_recipe_measure(r, name);
     if (!e || !e->make) return RS_OK;
-    return rs_fail(err, RS_E_UNSUPPORTED,
-                   "measure \"%s\" has a \"make\", which this version does not do yet: take it out "
-                   "and name the finished file",
-                   name);
+    return rs_fail(
+        err, RS_E_UNSUPPORTED,
+        "measure \"%s\" has a \"make\", which this version does not do yet: take it out "
+        "and name the finished file",
+        name);
 }
 
-static rs_status refuse_stage(const rs_recipe *r, const rs_stage *s, bool *seen, rs_err *err)
+static rs_status refuse_stage(const rs_recipe *r, const rs_stage *s, bool *seen,
+                              rs_err *err)
 {
     if (seen[s - r->stages]) return RS_OK;
     seen[s - r->stages] = true;
     if (s->method == RS_METHOD_LATER)
-        return rs_fail(err, RS_E_UNSUPPORTED,
-                       "stage \"%s\" uses the method %s, which this version does not do yet", s->name,
-                       s->method_name);
+        return rs_fail(
+            err, RS_E_UNSUPPORTED,
+            "stage \"%s\" uses the method %s, which this version does not do yet",
+            s->name, s->method_name);
     if (s->mask)
         return rs_fail(err, RS_E_UNSUPPORTED,
-                       "stage \"%s\" has a \"mask\", which this version does not do yet", s->name);
+                       "stage \"%s\" has a \"mask\", which this version does not do yet",
+                       s->name);
     if (s->dampen.by) RS_TRY(refuse_measure(r, s->dampen.by, err));
     if (s->dampen.task) RS_TRY(refuse_measure(r, s->dampen.task, err));
     if (s->base) RS_TRY(refuse_reference(r, s->base, seen, err));
@@ -82,7 +90,8 @@ static rs_status refuse_stage(const rs_recipe *r, const rs_stage *s, bool *seen,
 static rs_status refuse_later(const rs_recipe *r, const rs_stage *root, rs_err *err)
 {
     bool seen[RS_RECIPE_ENTRIES] = {false};
-    if (r->n_stages > RS_RECIPE_ENTRIES) return rs_fail(err, RS_E_INVALID, "too many stages");
+    if (r->n_stages > RS_RECIPE_ENTRIES)
+        return rs_fail(err, RS_E_INVALID, "too many stages");
     if (r->stochastic)
         return rs_fail(err, RS_E_UNSUPPORTED,
                        "output: stochastic rounding is not done by this version yet");
@@ -120,8 +129,8 @@ static rs_status grow(rs_node *nd, const rs_node *child, rs_err *err)
     nd->size += child->size;
     if (nd->size <= MAX_GRAPH) return RS_OK;
     return rs_fail(err, RS_E_UNSUPPORTED,
-                   "stage \"%s\" refers to other stages more than %d times in all", nd->name,
-                   (int)MAX_GRAPH);
+                   "stage \"%s\" refers to other stages more than %d times in all",
+                   nd->name, (int)MAX_GRAPH);
 }
 
 static rs_status divisor_of(const rs_stage *s, double *out, rs_err *err)
@@ -134,21 +143,24 @@ static rs_status divisor_of(const rs_stage *s, double *out, rs_err *err)
         size += fabs(s->inputs[i].weight);
     }
     if (fabs(sum) <= 1e-9 * size || sum == 0)
-        return rs_fail(err, RS_E_INVALID,
-                       "stage \"%s\": the weights add up to %g, so they cannot be normalised",
-                       s->name, sum);
+        return rs_fail(
+            err, RS_E_INVALID,
+            "stage \"%s\": the weights add up to %g, so they cannot be normalised",
+            s->name, sum);
     *out = sum;
     return RS_OK;
 }
 
 /* An adapter, alone or folded on the very base of the stage, is a delta without any rounding;
  * anything else is a model whose difference to the base counts. */
-static rs_status term_of(rs_plan *p, rs_node *nd, const rs_input *in, rs_term *t, rs_err *err)
+static rs_status term_of(rs_plan *p, rs_node *nd, const rs_input *in, rs_term *t,
+                         rs_err *err)
 {
     int entry = rs_model_index(p->recipe, in->from);
     const rs_model_entry *e = entry >= 0 ? &p->recipe->models[entry] : NULL;
-    bool on_base = e && e->on && nd->base->type == RS_NODE_MODEL &&
-                   nd->base->model == &p->sources->models[rs_model_index(p->recipe, e->on)];
+    bool on_base =
+        e && e->on && nd->base->type == RS_NODE_MODEL &&
+        nd->base->model == &p->sources->models[rs_model_index(p->recipe, e->on)];
     if (e && e->adapter && (!e->on || on_base)) {
         t->adapter = &p->sources->adapters[entry];
         return RS_OK;
@@ -222,7 +234,8 @@ static rs_dtype output_dtype(const rs_plan *p, int i)
 {
     const rs_tensor *t = p->sources->base_tensor[i];
     const rs_dtype_info *d = rs_dtype_of(t->dtype);
-    bool untouched = p->sources->role[i].inert || p->sources->role[i].kind == RS_KIND_TOWER;
+    bool untouched =
+        p->sources->role[i].inert || p->sources->role[i].kind == RS_KIND_TOWER;
     if (d->is_quantised) return p->recipe->output_dtype;
     return d->is_float && !untouched ? p->recipe->output_dtype : t->dtype;
 }
@@ -244,19 +257,23 @@ static rs_status fill_tensor(rs_plan *p, int i, rs_err *err)
     rs_sources *s = p->sources;
     rs_plan_tensor *t = &p->tensors[i];
     int from = s->alias[i] >= 0 ? s->alias[i] : i;
-    *t = (rs_plan_tensor){.name = s->base_tensor[i]->name, .base = s->base_tensor[i],
-                          .role = s->role[i], .out_dtype = output_dtype(p, i), .t = NAN};
+    *t = (rs_plan_tensor){.name = s->base_tensor[i]->name,
+                          .base = s->base_tensor[i],
+                          .role = s->role[i],
+                          .out_dtype = output_dtype(p, i),
+                          .t = NAN};
     if (!rs_dtype_bytes(t->out_dtype, t->base->n_elements, &t->out_bytes))
         return rs_fail(err, RS_E_UNSUPPORTED, "%s has too many elements", t->name);
     const rs_src_model *leaf = rs_node_leaf(p, p->root, from);
     if (leaf && !leaf->tensor[from])
-        return rs_fail(err, RS_E_MISMATCH, "model \"%s\" (%s) has no %s", leaf->name, leaf->path,
-                       t->name);
+        return rs_fail(err, RS_E_MISMATCH, "model \"%s\" (%s) has no %s", leaf->name,
+                       leaf->path, t->name);
     t->changes = !rs_same_model(leaf, &s->models[s->base]);
     fill_fuel(p, from, t);
     if (p->heal_stage)
         t->t = rs_node_t(p, p->stage_nodes[p->heal_stage - p->recipe->stages], from);
-    p->fingerprint[i] = rs_mix(rs_node_hash(p, p->root, from), (uint64_t)t->out_dtype + 1);
+    p->fingerprint[i] =
+        rs_mix(rs_node_hash(p, p->root, from), (uint64_t)t->out_dtype + 1);
     p->needs.out_bytes += t->out_bytes;
     p->needs.n_tensors++;
     p->needs.n_changed += t->changes;
@@ -294,7 +311,8 @@ static void fill_needs(const rs_runtime *rt, rs_plan *p)
     }
     n->disk_bytes = n->out_bytes + n->out_bytes / 1000 + (1u << 20);
     uint64_t threads = (uint64_t)(rt->threads > 0 ? rt->threads : 1);
-    n->memory_bytes = threads * (most + 10 * RS_TILE * sizeof(float) + (8u << 20)) + (16u << 20);
+    n->memory_bytes =
+        threads * (most + 10 * RS_TILE * sizeof(float) + (8u << 20)) + (16u << 20);
 }
 
 /* --- the list of sources --- */
@@ -331,23 +349,35 @@ static rs_status list_sources(rs_plan *p, rs_err *err)
         for (int i = 0; i < s->n_models; i++) {
             const rs_src_model *m = &s->models[i];
             if (!m->file || (i == s->base) != (pass == 0)) continue;
-            p->list[p->n_list++] = (rs_plan_source){.name = m->name, .kind = "model", .path = m->path,
-                                                    .use = use_of(p, m->name), .file = m->file};
+            p->list[p->n_list++] = (rs_plan_source){.name = m->name,
+                                                    .kind = "model",
+                                                    .path = m->path,
+                                                    .use = use_of(p, m->name),
+                                                    .file = m->file};
         }
     for (int i = 0; i < s->n_models; i++) {
         const rs_src_adapter *a = &s->adapters[i];
         if (!a->adapter) continue;
-        p->list[p->n_list++] = (rs_plan_source){
-            .name = a->name, .kind = "adapter", .path = a->path, .use = use_of(p, a->name),
-            .file = a->adapter->file, .rank = a->adapter->rank, .n_pairs = a->adapter->n_pairs,
-            .n_matched = a->n_matched, .n_inert = a->n_inert, .alpha = a->adapter->alpha,
-            .rslora = a->adapter->rslora};
+        p->list[p->n_list++] = (rs_plan_source){.name = a->name,
+                                                .kind = "adapter",
+                                                .path = a->path,
+                                                .use = use_of(p, a->name),
+                                                .file = a->adapter->file,
+                                                .rank = a->adapter->rank,
+                                                .n_pairs = a->adapter->n_pairs,
+                                                .n_matched = a->n_matched,
+                                                .n_inert = a->n_inert,
+                                                .alpha = a->adapter->alpha,
+                                                .rslora = a->adapter->rslora};
     }
     for (int i = 0; i < s->n_measures; i++) {
         const rs_src_fisher *f = &s->fishers[i];
         if (!f->file) continue;
-        p->list[p->n_list++] = (rs_plan_source){.name = f->name, .kind = "fisher", .path = f->path,
-                                                .use = fisher_use(p, f->name), .file = f->file};
+        p->list[p->n_list++] = (rs_plan_source){.name = f->name,
+                                                .kind = "fisher",
+                                                .path = f->path,
+                                                .use = fisher_use(p, f->name),
+                                                .file = f->file};
     }
     return RS_OK;
 }
@@ -357,27 +387,36 @@ static rs_status list_sources(rs_plan *p, rs_err *err)
 static bool warn_fisher(rs_plan *p)
 {
     const rs_node *fuel = p->fuel;
-    if (!fuel || fuel->fisher < 0 || fuel->stage->dampen.kind == RS_DAMPEN_NONE) return true;
+    if (!fuel || fuel->fisher < 0 || fuel->stage->dampen.kind == RS_DAMPEN_NONE)
+        return true;
     const rs_src_fisher *f = &p->sources->fishers[fuel->fisher];
     int missing = 0;
     const char *first = NULL;
     for (int i = 0; i < p->sources->n_tensors; i++)
-        if (p->tensors[i].has_delta && !f->tensor[i] && missing++ == 0) first = p->tensors[i].name;
-    if (missing && !warn(p, "Fisher %s lacks %d of the tensors that change (%s first): they are not "
-                            "dampened", f->name, missing, first))
+        if (p->tensors[i].has_delta && !f->tensor[i] && missing++ == 0)
+            first = p->tensors[i].name;
+    if (missing &&
+        !warn(p,
+              "Fisher %s lacks %d of the tensors that change (%s first): they are not "
+              "dampened",
+              f->name, missing, first))
         return false;
-    if (f->scale_unknown &&
-        !warn(p, "Fisher %s does not say its scale: damage is in F units; state \"scale\" in the "
-                 "recipe", f->name))
+    if (f->scale_unknown && !warn(p,
+                                  "Fisher %s does not say its scale: damage is in F "
+                                  "units; state \"scale\" in the "
+                                  "recipe",
+                                  f->name))
         return false;
     const rs_dampen_spec *d = &fuel->stage->dampen;
     if (d->kind == RS_DAMPEN_ONE_MINUS && d->layer == 1)
-        return warn(p, "one_minus with layer 1 takes the delta out of the layer with the largest "
-                       "Fisher entirely");
+        return warn(
+            p, "one_minus with layer 1 takes the delta out of the layer with the largest "
+               "Fisher entirely");
     if (d->normaliser == RS_NORM_MAX &&
         (d->kind == RS_DAMPEN_EWC || d->kind == RS_DAMPEN_ONE_MINUS))
-        return warn(p, "the normaliser max hardly dampens: a Fisher's mean lies far below its "
-                       "largest value");
+        return warn(
+            p, "the normaliser max hardly dampens: a Fisher's mean lies far below its "
+               "largest value");
     return true;
 }
 
@@ -395,8 +434,11 @@ static bool warn_heal(rs_plan *p)
     const rs_src_model *base = &p->sources->models[p->sources->base];
     if (!m || m == base || !is_entry_named(p, m, "pt") || !is_entry_named(p, base, "it"))
         return true;
-    return warn(p, "the heal goes toward %s, which stands on pt: it takes back %.0f %% of what "
-                   "instruction tuning changed", p->other->name, 100 * p->heal_stage->t.fallback);
+    return warn(
+        p,
+        "the heal goes toward %s, which stands on pt: it takes back %.0f %% of what "
+        "instruction tuning changed",
+        p->other->name, 100 * p->heal_stage->t.fallback);
 }
 
 /* layer_scalar and inert tensors come from the first input: say so where others differ. */
@@ -418,9 +460,11 @@ static rs_status warn_scalars(rs_sources *s, rs_err *err)
             if (a != b && differ++ == 0) first = s->base_tensor[i]->name;
         }
         if (differ &&
-            !rs_sources_warn(s, "%s has other layer scalars than %s in %d layers (%s first): those of "
-                               "the first input are kept, another base model is likely",
-                            s->models[m].name, base->name, differ, first))
+            !rs_sources_warn(
+                s,
+                "%s has other layer scalars than %s in %d layers (%s first): those of "
+                "the first input are kept, another base model is likely",
+                s->models[m].name, base->name, differ, first))
             return no_memory(err);
     }
     return RS_OK;
@@ -441,7 +485,8 @@ static rs_status find_stages(rs_plan *p, const rs_stage *root)
 static rs_status build_nodes(rs_plan *p, rs_err *err)
 {
     const rs_recipe *r = p->recipe;
-    p->stage_nodes = rs_arena_array(&p->arena, (size_t)r->n_stages + 1, sizeof *p->stage_nodes);
+    p->stage_nodes =
+        rs_arena_array(&p->arena, (size_t)r->n_stages + 1, sizeof *p->stage_nodes);
     if (!p->stage_nodes) return no_memory(err);
     p->n_stages = r->n_stages;
     RS_TRY(node_of(p, p->out_stage->name, &p->root, err));
@@ -466,7 +511,8 @@ static rs_status make_cache(rs_plan *p, rs_err *err)
     return p->cache->angles ? RS_OK : no_memory(err);
 }
 
-static rs_status build(const rs_runtime *rt, rs_plan *p, const rs_stage *root, rs_err *err)
+static rs_status build(const rs_runtime *rt, rs_plan *p, const rs_stage *root,
+                       rs_err *err)
 {
     size_t n = (size_t)p->sources->n_tensors + 1;
     RS_TRY(find_stages(p, root));
@@ -475,7 +521,8 @@ static rs_status build(const rs_runtime *rt, rs_plan *p, const rs_stage *root, r
     p->tensors = rs_arena_array(&p->arena, n, sizeof *p->tensors);
     p->fingerprint = rs_arena_array(&p->arena, n, sizeof *p->fingerprint);
     if (!p->tensors || !p->fingerprint) return no_memory(err);
-    for (int i = 0; i < p->sources->n_tensors; i++) RS_TRY(fill_tensor(p, i, err));
+    for (int i = 0; i < p->sources->n_tensors; i++)
+        RS_TRY(fill_tensor(p, i, err));
     fill_needs(rt, p);
     RS_TRY(list_sources(p, err));
     for (int i = 0; i < p->sources->warnings.n; i++)
@@ -484,13 +531,14 @@ static rs_status build(const rs_runtime *rt, rs_plan *p, const rs_stage *root, r
     return RS_OK;
 }
 
-static rs_status root_stage(const rs_recipe *r, const rs_plan_options *o, const rs_stage **out,
-                            rs_err *err)
+static rs_status root_stage(const rs_recipe *r, const rs_plan_options *o,
+                            const rs_stage **out, rs_err *err)
 {
     const char *name = o && o->stage ? o->stage : r->output_stage;
     *out = rs_recipe_stage(r, name);
     if (*out) return RS_OK;
-    return rs_fail(err, RS_E_NOT_FOUND, "the recipe \"%s\" has no stage \"%s\"", r->name, name);
+    return rs_fail(err, RS_E_NOT_FOUND, "the recipe \"%s\" has no stage \"%s\"", r->name,
+                   name);
 }
 
 /* Takes the sources. */
@@ -502,13 +550,15 @@ static rs_status new_plan(const rs_runtime *rt, const rs_recipe *r, const rs_sta
     p->sources = s;
     p->recipe = r;
     rs_status status = build(rt, p, root, err);
-    if (status == RS_OK) *out = p;
-    else rs_plan_free(p);
+    if (status == RS_OK)
+        *out = p;
+    else
+        rs_plan_free(p);
     return status;
 }
 
-rs_status rs_plan_build(const rs_runtime *rt, const rs_recipe *r, const rs_plan_options *o,
-                        rs_plan **out, rs_err *err)
+rs_status rs_plan_build(const rs_runtime *rt, const rs_recipe *r,
+                        const rs_plan_options *o, rs_plan **out, rs_err *err)
 {
     const rs_stage *root;
     rs_sources *s;
@@ -582,14 +632,47 @@ void rs_plan_free(rs_plan *p)
 
 /* --- asking --- */
 
-const rs_recipe *rs_plan_recipe(const rs_plan *p) { return p->recipe; }
-const rs_config *rs_plan_config(const rs_plan *p) { return p->sources->config; }
-const char *rs_plan_base_path(const rs_plan *p) { return p->sources->models[p->sources->base].path; }
-int rs_plan_count(const rs_plan *p) { return p->sources->n_tensors; }
-const rs_plan_tensor *rs_plan_at(const rs_plan *p, int i) { return &p->tensors[i]; }
-int rs_plan_n_sources(const rs_plan *p) { return p->n_list; }
-const rs_plan_source *rs_plan_source_at(const rs_plan *p, int i) { return &p->list[i]; }
-int rs_plan_n_warnings(const rs_plan *p) { return p->warnings.n; }
-const char *rs_plan_warning(const rs_plan *p, int i) { return p->warnings.at[i]; }
-rs_plan_needs rs_plan_need(const rs_plan *p) { return p->needs; }
-uint64_t rs_plan_fingerprint(const rs_plan *p, int i) { return p->fingerprint[i]; }
+const rs_recipe *rs_plan_recipe(const rs_plan *p)
+{
+    return p->recipe;
+}
+const rs_config *rs_plan_config(const rs_plan *p)
+{
+    return p->sources->config;
+}
+const char *rs_plan_base_path(const rs_plan *p)
+{
+    return p->sources->models[p->sources->base].path;
+}
+int rs_plan_count(const rs_plan *p)
+{
+    return p->sources->n_tensors;
+}
+const rs_plan_tensor *rs_plan_at(const rs_plan *p, int i)
+{
+    return &p->tensors[i];
+}
+int rs_plan_n_sources(const rs_plan *p)
+{
+    return p->n_list;
+}
+const rs_plan_source *rs_plan_source_at(const rs_plan *p, int i)
+{
+    return &p->list[i];
+}
+int rs_plan_n_warnings(const rs_plan *p)
+{
+    return p->warnings.n;
+}
+const char *rs_plan_warning(const rs_plan *p, int i)
+{
+    return p->warnings.at[i];
+}
+rs_plan_needs rs_plan_need(const rs_plan *p)
+{
+    return p->needs;
+}
+uint64_t rs_plan_fingerprint(const rs_plan *p, int i)
+{
+    return p->fingerprint[i];
+}

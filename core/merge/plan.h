@@ -20,7 +20,8 @@ typedef struct rs_plan rs_plan;
 
 /* How a name like org/name becomes a folder is the program's matter: it passes a resolver
  * (NULL: paths only). out has room for 4096 bytes. */
-typedef rs_status (*rs_resolve_fn)(void *ctx, const char *what, char out[4096], rs_err *err);
+typedef rs_status (*rs_resolve_fn)(void *ctx, const char *what, char out[4096],
+                                   rs_err *err);
 
 typedef struct rs_plan_options {
     const char *stage; /* NULL: the recipe's output stage */
@@ -29,27 +30,28 @@ typedef struct rs_plan_options {
 } rs_plan_options;
 
 /* The recipe is borrowed and must not change while the plan lives. */
-rs_status rs_plan_build(const rs_runtime *rt, const rs_recipe *r, const rs_plan_options *o,
-                        rs_plan **out, rs_err *err) RS_MUST_USE;
+rs_status rs_plan_build(const rs_runtime *rt, const rs_recipe *r,
+                        const rs_plan_options *o, rs_plan **out, rs_err *err) RS_MUST_USE;
 void rs_plan_free(rs_plan *p); /* NULL is fine */
 
 /* What a plan for `next` may keep of `p` (open files, Fisher statistics): same sources, only
  * numbers differ. next's plan then costs microseconds. p stays valid; either may be freed
  * first. Falls back to rs_plan_build where sources differ. */
 rs_status rs_plan_rebuild(const rs_runtime *rt, const rs_plan *p, const rs_recipe *next,
-                          const rs_plan_options *o, rs_plan **out, rs_err *err) RS_MUST_USE;
+                          const rs_plan_options *o, rs_plan **out,
+                          rs_err *err) RS_MUST_USE;
 
 typedef struct rs_plan_tensor {
-    const char *name;        /* in the output */
-    const rs_tensor *base;   /* shape, stored dtype of the base's tensor */
+    const char *name;      /* in the output */
+    const rs_tensor *base; /* shape, stored dtype of the base's tensor */
     rs_role role;
     rs_dtype out_dtype;
     uint64_t out_bytes;
-    bool changes;     /* merged; else copied (or only rounded to out_dtype) */
-    bool has_delta;   /* the fuel stage has a delta here (even if its gain is 0) */
-    int n_deltas;     /* adapters and models that contribute */
-    double gain;      /* product of the factors, of the fuel stage */
-    double t;         /* of the heal stage, NaN without one */
+    bool changes;   /* merged; else copied (or only rounded to out_dtype) */
+    bool has_delta; /* the fuel stage has a delta here (even if its gain is 0) */
+    int n_deltas;   /* adapters and models that contribute */
+    double gain;    /* product of the factors, of the fuel stage */
+    double t;       /* of the heal stage, NaN without one */
 } rs_plan_tensor;
 
 const rs_recipe *rs_plan_recipe(const rs_plan *p);
@@ -88,7 +90,8 @@ rs_status rs_plan_prepare(const rs_runtime *rt, const rs_plan *p, rs_progress_fn
  * the calling thread; scratch comes from `ws`, one per thread. Whole-tensor reductions that
  * slerp needs are computed on first use and cached in the plan. */
 typedef struct rs_workspace rs_workspace;
-rs_status rs_workspace_new(const rs_runtime *rt, rs_workspace **out, rs_err *err) RS_MUST_USE;
+rs_status rs_workspace_new(const rs_runtime *rt, rs_workspace **out,
+                           rs_err *err) RS_MUST_USE;
 void rs_workspace_free(rs_workspace *ws);
 rs_status rs_plan_produce(const rs_runtime *rt, const rs_plan *p, rs_workspace *ws, int i,
                           int64_t first, int64_t n, void *dst, rs_err *err) RS_MUST_USE;

@@ -49,8 +49,8 @@ typedef struct rs_view {
     rs_normaliser normaliser;
     rs_over over;
     bool per_tensor;
-    uint64_t population;     /* hash of use */
-    bool *use;               /* [n_tensors] */
+    uint64_t population; /* hash of use */
+    bool *use;           /* [n_tensors] */
     int64_t n_values;
     rs_norm *norms;          /* owned: 1 or n_tensors */
     const rs_norm **norm_of; /* [n_tensors] */
@@ -77,8 +77,9 @@ typedef struct rs_sources {
     rs_view *views;
 } rs_sources;
 
-rs_status rs_sources_open(const rs_recipe *r, const rs_stage *root, const rs_plan_options *o,
-                          rs_sources **out, rs_err *err) RS_MUST_USE;
+rs_status rs_sources_open(const rs_recipe *r, const rs_stage *root,
+                          const rs_plan_options *o, rs_sources **out,
+                          rs_err *err) RS_MUST_USE;
 void rs_sources_drop(rs_sources *s);
 /* The text that decides whether another recipe may use the same sources. Frees with free. */
 char *rs_sources_key(const rs_recipe *r, const rs_stage *root);
@@ -89,7 +90,8 @@ int rs_model_index(const rs_recipe *r, const char *name);   /* -1: none */
 int rs_measure_index(const rs_recipe *r, const char *name); /* -1: none */
 
 rs_status rs_match_model(rs_sources *s, rs_src_model *m, rs_err *err);
-rs_status rs_match_adapter(rs_sources *s, rs_src_adapter *a, const char *onto, rs_err *err);
+rs_status rs_match_adapter(rs_sources *s, rs_src_adapter *a, const char *onto,
+                           rs_err *err);
 rs_status rs_match_fisher(rs_sources *s, rs_src_fisher *f, rs_err *err);
 
 /* targets [n_tensors]: which tensors have a delta, for over = targets. Thread-safe. */
@@ -102,9 +104,14 @@ void rs_views_free(rs_sources *s);
 
 /* --- nodes --- */
 
-typedef enum rs_node_type { RS_NODE_MODEL, RS_NODE_FOLDED, RS_NODE_TASK, RS_NODE_SLERP } rs_node_type;
+typedef enum rs_node_type {
+    RS_NODE_MODEL,
+    RS_NODE_FOLDED,
+    RS_NODE_TASK,
+    RS_NODE_SLERP
+} rs_node_type;
 
-typedef struct rs_term { /* one input of a task_arithmetic node */
+typedef struct rs_term {           /* one input of a task_arithmetic node */
     const rs_src_adapter *adapter; /* its delta, or NULL: node - base */
     const struct rs_node *node;
     double weight; /* scale w / sum w: without the adapter's own scale */
@@ -121,7 +128,8 @@ typedef struct rs_node {
     int n_terms;
     rs_factors *factors;
     int fisher, task_fisher; /* index or -1 */
-    rs_dampener *dampeners;  /* [n_tensors], after rs_plan_prepare; kind none where d = 1 */
+    rs_dampener
+        *dampeners; /* [n_tensors], after rs_plan_prepare; kind none where d = 1 */
     const struct rs_node *side[2];
     rs_t_table *t;
     int i_slerp;
@@ -155,7 +163,7 @@ struct rs_plan {
         pthread_mutex_t prepare;
         atomic_bool prepared;
         _Atomic(rs_angles *) *angles; /* [n_slerps, n_tensors] */
-    } *cache;
+    } * cache;
 };
 
 static inline bool rs_same_model(const rs_src_model *a, const rs_src_model *b)
@@ -165,7 +173,8 @@ static inline bool rs_same_model(const rs_src_model *a, const rs_src_model *b)
 
 /* The model whose stored tensor i is the node's, or NULL: it is computed. */
 const rs_src_model *rs_node_leaf(const rs_plan *p, const rs_node *nd, int i);
-bool rs_node_has_delta(const rs_plan *p, const rs_node *nd, int i); /* of a TASK, at any gain */
+bool rs_node_has_delta(const rs_plan *p, const rs_node *nd,
+                       int i); /* of a TASK, at any gain */
 double rs_node_gain(const rs_plan *p, const rs_node *nd, int i);
 double rs_node_t(const rs_plan *p, const rs_node *nd, int i);
 bool rs_node_takes_first(const rs_plan *p, int i); /* slerp passes tensor i through */
@@ -190,12 +199,12 @@ rs_status rs_node_eval(const rs_runtime *rt, const rs_plan *p, rs_workspace *ws,
                        rs_err *err);
 /* The TASK node's averaged, scaled delta; zero where it has none. base: its base's values. */
 rs_status rs_node_delta(const rs_runtime *rt, const rs_plan *p, rs_workspace *ws,
-                        const rs_node *nd, int i, int64_t first, int64_t n, const float *base,
-                        float *dst, rs_err *err);
+                        const rs_node *nd, int i, int64_t first, int64_t n,
+                        const float *base, float *dst, rs_err *err);
 /* d of the TASK node; *flat: d is 1 everywhere and dst untouched. */
 rs_status rs_node_dampening(const rs_runtime *rt, const rs_plan *p, rs_workspace *ws,
-                            const rs_node *nd, int i, int64_t first, int64_t n, float *dst,
-                            bool *flat, rs_err *err);
+                            const rs_node *nd, int i, int64_t first, int64_t n,
+                            float *dst, bool *flat, rs_err *err);
 /* Statistics and the angles that tensor i needs. use_pool: with the runtime's threads. */
 rs_status rs_plan_ready(const rs_runtime *rt, const rs_plan *p, int i, bool use_pool,
                         rs_err *err);

@@ -42,14 +42,16 @@ rs_status rs_workspace_new(const rs_runtime *rt, rs_workspace **out, rs_err *err
 
 static void drop_factors(rs_workspace *ws)
 {
-    for (int i = 0; i < ws->n_factors; i++) free(ws->factors[i].a);
+    for (int i = 0; i < ws->n_factors; i++)
+        free(ws->factors[i].a);
     ws->n_factors = 0;
 }
 
 void rs_workspace_free(rs_workspace *ws)
 {
     if (!ws) return;
-    for (int i = 0; i < MAX_BUFFERS; i++) free(ws->buffer[i]);
+    for (int i = 0; i < MAX_BUFFERS; i++)
+        free(ws->buffer[i]);
     drop_factors(ws);
     free(ws);
 }
@@ -63,7 +65,10 @@ float *rs_workspace_grab(rs_workspace *ws)
     return *b;
 }
 
-void rs_workspace_release(rs_workspace *ws) { ws->used--; }
+void rs_workspace_release(rs_workspace *ws)
+{
+    ws->used--;
+}
 
 /* Everything that an evaluation needs at hand. */
 typedef struct eval {
@@ -84,15 +89,16 @@ static rs_status read_model(const eval *e, const rs_src_model *m, float *dst)
 {
     const rs_tensor *t = m->tensor[e->i];
     if (!t)
-        return rs_fail(e->err, RS_E_MISMATCH, "model \"%s\" (%s) has no %s", m->name, m->path,
-                       e->p->sources->base_tensor[e->i]->name);
+        return rs_fail(e->err, RS_E_MISMATCH, "model \"%s\" (%s) has no %s", m->name,
+                       m->path, e->p->sources->base_tensor[e->i]->name);
     if (t->dtype != RS_DTYPE_BF16 || t->shift != 0)
         return rs_checkpoint_read_f32(m->file, t, e->first, e->n, dst, e->err);
     float *raw = rs_workspace_grab(e->ws);
     if (!raw) return no_memory(e->err);
-    rs_status s = rs_checkpoint_read_raw(m->file, t, (uint64_t)e->first * 2, (size_t)e->n * 2, raw,
-                                         e->err);
-    if (s == RS_OK) e->rt->kernels->convert->bf16_to_f32((const uint16_t *)raw, dst, e->n);
+    rs_status s = rs_checkpoint_read_raw(m->file, t, (uint64_t)e->first * 2,
+                                         (size_t)e->n * 2, raw, e->err);
+    if (s == RS_OK)
+        e->rt->kernels->convert->bf16_to_f32((const uint16_t *)raw, dst, e->n);
     rs_workspace_release(e->ws);
     return s;
 }
@@ -103,8 +109,10 @@ static rs_status read_model(const eval *e, const rs_src_model *m, float *dst)
 static rs_status load_factors(const eval *e, const rs_src_adapter *ad, held_factors *out)
 {
     const rs_adapter_pair *pair = ad->pair[e->i];
-    int64_t cols = rs_adapter_cols(ad->adapter, pair), rows = rs_adapter_rows(ad->adapter, pair);
-    size_t n_a = (size_t)cols * (size_t)pair->rank, n_b = (size_t)rows * (size_t)pair->rank;
+    int64_t cols = rs_adapter_cols(ad->adapter, pair),
+            rows = rs_adapter_rows(ad->adapter, pair);
+    size_t n_a = (size_t)cols * (size_t)pair->rank,
+           n_b = (size_t)rows * (size_t)pair->rank;
     out->pair = pair;
     out->a = malloc((n_a + n_b) * sizeof *out->a);
     if (!out->a) return no_memory(e->err);
@@ -115,7 +123,8 @@ static rs_status load_factors(const eval *e, const rs_src_adapter *ad, held_fact
 }
 
 /* Factors of the tensor at hand stay in the workspace until another tensor's turn. */
-static rs_status get_factors(const eval *e, const rs_src_adapter *ad, const held_factors **out)
+static rs_status get_factors(const eval *e, const rs_src_adapter *ad,
+                             const held_factors **out)
 {
     rs_workspace *ws = e->ws;
     if (ws->serial != e->p->sources->serial || ws->i_tensor != e->i) drop_factors(ws);
@@ -140,8 +149,8 @@ static rs_status low_rank(const eval *e, const rs_src_adapter *ad, float *dst)
     while (left > 0) {
         int64_t rows = col == 0 && left >= cols ? left / cols : 1;
         int64_t n = cols - col < left ? cols - col : left;
-        (f->exact ? e->k->lowrank_exact : e->k->lowrank)(f->a + col, cols, f->b + row * rank, rank,
-                                                         rank, dst, cols, rows, n);
+        (f->exact ? e->k->lowrank_exact : e->k->lowrank)(
+            f->a + col, cols, f->b + row * rank, rank, rank, dst, cols, rows, n);
         dst += rows * n;
         left -= rows * n;
         row += rows;
@@ -161,14 +170,15 @@ static rs_status eval_folded(const eval *e, const rs_node *nd, float *dst)
     float *delta = rs_workspace_grab(e->ws);
     if (!delta) return no_memory(e->err);
     rs_status s = low_rank(e, nd->adapter, delta);
-    if (s == RS_OK) e->k->add_scaled((float)nd->adapter->pair[e->i]->scale, delta, dst, e->n);
+    if (s == RS_OK)
+        e->k->add_scaled((float)nd->adapter->pair[e->i]->scale, delta, dst, e->n);
     rs_workspace_release(e->ws);
     return s;
 }
 
 /* One input's share of the delta into dst: the first term sets it, the others add. */
-static rs_status add_term(const eval *e, const rs_node *nd, const rs_term *t, const float *base,
-                          bool first, float *dst)
+static rs_status add_term(const eval *e, const rs_node *nd, const rs_term *t,
+                          const float *base, bool first, float *dst)
 {
     double weight = t->weight;
     (void)nd;
@@ -183,8 +193,10 @@ static rs_status add_term(const eval *e, const rs_node *nd, const rs_term *t, co
         if (s == RS_OK) e->k->subtract(part, base, part, e->n);
     }
     if (s == RS_OK) {
-        if (first) e->k->scale((float)weight, part, dst, e->n);
-        else e->k->add_scaled((float)weight, part, dst, e->n);
+        if (first)
+            e->k->scale((float)weight, part, dst, e->n);
+        else
+            e->k->add_scaled((float)weight, part, dst, e->n);
     }
     rs_workspace_release(e->ws);
     return s;
@@ -198,7 +210,8 @@ static bool term_is_zero(const eval *e, const rs_node *nd, const rs_term *t)
     return a && rs_same_model(a, rs_node_leaf(e->p, nd->base, e->i));
 }
 
-static rs_status eval_delta(const eval *e, const rs_node *nd, const float *base, float *dst)
+static rs_status eval_delta(const eval *e, const rs_node *nd, const float *base,
+                            float *dst)
 {
     bool first = true;
     if (!rs_node_takes_first(e->p, e->i))
@@ -214,9 +227,11 @@ static rs_status eval_delta(const eval *e, const rs_node *nd, const float *base,
 static rs_status bad_fisher(const eval *e, const rs_src_fisher *f, const float *x)
 {
     int64_t i = 0;
-    while (i < e->n && isfinite(x[i]) && x[i] >= 0) i++;
+    while (i < e->n && isfinite(x[i]) && x[i] >= 0)
+        i++;
     return rs_fail(e->err, RS_E_INVALID,
-                   "Fisher \"%s\" (%.200s): %s, element %" PRId64 " is %g: it must be finite and not "
+                   "Fisher \"%s\" (%.200s): %s, element %" PRId64
+                   " is %g: it must be finite and not "
                    "negative",
                    f->name, f->path, f->tensor[e->i]->name, e->first + i, (double)x[i]);
 }
@@ -226,7 +241,8 @@ static rs_status read_fisher(const eval *e, int index, float *dst)
     const rs_src_fisher *f = &e->p->sources->fishers[index];
     const rs_tensor *t = f->tensor[e->i];
     RS_TRY(rs_checkpoint_read_f32(f->file, t, e->first, e->n, dst, e->err));
-    if (e->k->not_finite(dst, e->n) || e->k->negative(dst, e->n)) return bad_fisher(e, f, dst);
+    if (e->k->not_finite(dst, e->n) || e->k->negative(dst, e->n))
+        return bad_fisher(e, f, dst);
     return RS_OK;
 }
 
@@ -271,7 +287,8 @@ static rs_angles *angles_of(const eval *e, const rs_node *nd)
 }
 
 /* The two sides, in delta space less the base (whose values go to base). */
-static rs_status eval_sides(const eval *e, const rs_node *nd, float *a, float *b, float *base)
+static rs_status eval_sides(const eval *e, const rs_node *nd, float *a, float *b,
+                            float *base)
 {
     RS_TRY(eval_node(e, nd->side[0], a));
     RS_TRY(eval_node(e, nd->side[1], b));
@@ -324,7 +341,8 @@ static rs_status eval_slerp(const eval *e, const rs_node *nd, float *dst)
     if (rs_node_takes_first(e->p, e->i)) return eval_node(e, nd->side[0], dst);
     float *b = rs_workspace_grab(e->ws);
     float *base = b && nd->base ? rs_workspace_grab(e->ws) : NULL;
-    rs_status s = b && (base || !nd->base) ? eval_sides(e, nd, dst, b, base) : no_memory(e->err);
+    rs_status s =
+        b && (base || !nd->base) ? eval_sides(e, nd, dst, b, base) : no_memory(e->err);
     if (s == RS_OK) s = join(e, nd, b, dst);
     if (s == RS_OK && base) e->k->apply(dst, 1, NULL, false, base, dst, e->n);
     if (base) rs_workspace_release(e->ws);
@@ -335,10 +353,14 @@ static rs_status eval_slerp(const eval *e, const rs_node *nd, float *dst)
 static rs_status eval_node(const eval *e, const rs_node *nd, float *dst)
 {
     switch (nd->type) {
-    case RS_NODE_MODEL: return read_model(e, nd->model, dst);
-    case RS_NODE_FOLDED: return eval_folded(e, nd, dst);
-    case RS_NODE_TASK: return eval_task(e, nd, dst);
-    case RS_NODE_SLERP: return eval_slerp(e, nd, dst);
+    case RS_NODE_MODEL:
+        return read_model(e, nd->model, dst);
+    case RS_NODE_FOLDED:
+        return eval_folded(e, nd, dst);
+    case RS_NODE_TASK:
+        return eval_task(e, nd, dst);
+    case RS_NODE_SLERP:
+        return eval_slerp(e, nd, dst);
     }
     return RS_E_BUG;
 }
@@ -358,16 +380,16 @@ rs_status rs_node_eval(const rs_runtime *rt, const rs_plan *p, rs_workspace *ws,
 }
 
 rs_status rs_node_delta(const rs_runtime *rt, const rs_plan *p, rs_workspace *ws,
-                        const rs_node *nd, int i, int64_t first, int64_t n, const float *base,
-                        float *dst, rs_err *err)
+                        const rs_node *nd, int i, int64_t first, int64_t n,
+                        const float *base, float *dst, rs_err *err)
 {
     eval e = eval_at(rt, p, ws, i, first, n, err);
     return eval_delta(&e, nd, base, dst);
 }
 
 rs_status rs_node_dampening(const rs_runtime *rt, const rs_plan *p, rs_workspace *ws,
-                            const rs_node *nd, int i, int64_t first, int64_t n, float *dst,
-                            bool *flat, rs_err *err)
+                            const rs_node *nd, int i, int64_t first, int64_t n,
+                            float *dst, bool *flat, rs_err *err)
 {
     eval e = eval_at(rt, p, ws, i, first, n, err);
     return eval_dampening(&e, nd, dst, flat);
@@ -378,7 +400,8 @@ rs_status rs_node_dampening(const rs_runtime *rt, const rs_plan *p, rs_workspace
 static bool is_bad(const eval *e, const rs_src_model *m, float *value)
 {
     return m && m->tensor[e->i] &&
-           rs_checkpoint_read_f32(m->file, m->tensor[e->i], e->first, 1, value, NULL) == RS_OK &&
+           rs_checkpoint_read_f32(m->file, m->tensor[e->i], e->first, 1, value, NULL) ==
+               RS_OK &&
            !isfinite(*value);
 }
 
@@ -390,13 +413,15 @@ rs_status rs_plan_blame(const rs_runtime *rt, const rs_plan *p, rs_workspace *ws
     for (int m = 0; m < s->n_models; m++) {
         float v;
         if (!s->models[m].file || !is_bad(&e, &s->models[m], &v)) continue;
-        return rs_fail(err, RS_E_INVALID, "%s, element %" PRId64 " is %s in the model \"%s\" (%s)",
-                       s->models[m].tensor[i]->name, element, isnan(v) ? "NaN" : "infinite",
-                       s->models[m].name, s->models[m].path);
+        return rs_fail(
+            err, RS_E_INVALID, "%s, element %" PRId64 " is %s in the model \"%s\" (%s)",
+            s->models[m].tensor[i]->name, element, isnan(v) ? "NaN" : "infinite",
+            s->models[m].name, s->models[m].path);
     }
     return rs_fail(err, RS_E_INVALID,
                    "%s, element %" PRId64 " of the merge is %g, which %s cannot hold",
-                   p->tensors[i].name, element, value, rs_dtype_name(p->tensors[i].out_dtype));
+                   p->tensors[i].name, element, value,
+                   rs_dtype_name(p->tensors[i].out_dtype));
 }
 
 static rs_status find_bad_element(const eval *e, const float *y)
@@ -409,7 +434,8 @@ static rs_status find_bad_element(const eval *e, const float *y)
                                            : y[i];
         if (!isfinite(stored)) break;
     }
-    return rs_plan_blame(e->rt, e->p, e->ws, e->i, e->first + i, i < e->n ? (double)y[i] : 0, e->err);
+    return rs_plan_blame(e->rt, e->p, e->ws, e->i, e->first + i,
+                         i < e->n ? (double)y[i] : 0, e->err);
 }
 
 static bool not_finite(const eval *e, rs_dtype d, const void *stored, int64_t n)
@@ -431,7 +457,8 @@ static rs_status copy_raw(const eval *e, const rs_src_model *m, void *dst)
 {
     const rs_tensor *t = m->tensor[e->i];
     uint64_t first, n;
-    if (!rs_dtype_bytes(t->dtype, e->first, &first) || !rs_dtype_bytes(t->dtype, e->n, &n))
+    if (!rs_dtype_bytes(t->dtype, e->first, &first) ||
+        !rs_dtype_bytes(t->dtype, e->n, &n))
         return rs_fail(e->err, RS_E_BUG, "%s is cut inside a block", t->name);
     RS_TRY(rs_checkpoint_read_raw(m->file, t, first, (size_t)n, dst, e->err));
     bool judged = e->p->sources->role[e->i].kind != RS_KIND_TOWER || t->n_elements > 1;
@@ -465,8 +492,8 @@ int64_t rs_plan_tile(const rs_plan *p, int i, int64_t first, int64_t left)
     return left < tile ? left : tile;
 }
 
-static rs_status produce_tiles(const rs_runtime *rt, const rs_plan *p, rs_workspace *ws, int i,
-                               int64_t first, int64_t n, char *dst, rs_err *err)
+static rs_status produce_tiles(const rs_runtime *rt, const rs_plan *p, rs_workspace *ws,
+                               int i, int64_t first, int64_t n, char *dst, rs_err *err)
 {
     rs_dtype d = p->tensors[i].out_dtype;
     const rs_src_model *leaf;
@@ -496,11 +523,13 @@ static int source_of(const rs_plan *p, int i)
     return p->sources->alias[i] >= 0 ? p->sources->alias[i] : i;
 }
 
-static rs_status check_range(const rs_plan *p, int i, int64_t first, int64_t n, rs_err *err)
+static rs_status check_range(const rs_plan *p, int i, int64_t first, int64_t n,
+                             rs_err *err)
 {
     int64_t all = p->tensors[i].base->n_elements;
     if (first >= 0 && n >= 0 && first <= all && n <= all - first) return RS_OK;
-    return rs_fail(err, RS_E_BUG, "elements %" PRId64 " + %" PRId64 " of %s, which has %" PRId64, first,
+    return rs_fail(err, RS_E_BUG,
+                   "elements %" PRId64 " + %" PRId64 " of %s, which has %" PRId64, first,
                    n, p->tensors[i].name, all);
 }
 
@@ -542,7 +571,8 @@ static bool do_chunk(void *ctx, int64_t chunk, int worker)
 
 static void close_whole(whole *w, int threads)
 {
-    for (int i = 0; w->ws && i < threads; i++) rs_workspace_free(w->ws[i]);
+    for (int i = 0; w->ws && i < threads; i++)
+        rs_workspace_free(w->ws[i]);
     free(w->ws);
     free(w->status);
     free(w->errors);
@@ -554,7 +584,8 @@ static rs_status open_whole(whole *w, int threads, rs_err *err)
     w->status = calloc((size_t)threads, sizeof *w->status);
     w->errors = calloc((size_t)threads, sizeof *w->errors);
     if (!w->ws || !w->status || !w->errors) return no_memory(err);
-    for (int i = 0; i < threads; i++) RS_TRY(rs_workspace_new(w->rt, &w->ws[i], err));
+    for (int i = 0; i < threads; i++)
+        RS_TRY(rs_workspace_new(w->rt, &w->ws[i], err));
     return RS_OK;
 }
 
@@ -578,7 +609,8 @@ rs_status rs_plan_produce_tensor(const rs_runtime *rt, const rs_plan *p, int i, 
     int threads = rs_pool_threads(pool);
     whole w = {.rt = rt, .p = p, .i = i, .dst = dst};
     rs_status s = open_whole(&w, threads, err);
-    if (s == RS_OK && !rs_pool_run(pool, chunks, do_chunk, &w)) s = first_error(&w, threads, err);
+    if (s == RS_OK && !rs_pool_run(pool, chunks, do_chunk, &w))
+        s = first_error(&w, threads, err);
     close_whole(&w, threads);
     return s;
 }
@@ -608,7 +640,8 @@ static rs_status sum_range(const eval *whole_piece, const rs_node *nd, double su
         s = eval_sides(&e, nd, a, b, base);
         if (s == RS_OK) rs_angle_sums(e.k, a, b, e.n, sums);
     }
-    while (grabbed-- > 0) rs_workspace_release(ws);
+    while (grabbed-- > 0)
+        rs_workspace_release(ws);
     return s;
 }
 
@@ -627,14 +660,15 @@ static bool do_sums(void *ctx, int64_t piece, int worker)
 
 static rs_status no_way(const rs_plan *p, const rs_node *nd, int i, rs_err *err)
 {
-    return rs_fail(err, RS_E_INVALID,
-                   "stage \"%s\": the two sides of %s point in opposite directions, and the recipe "
-                   "says \"opposite\": \"error\"",
-                   nd->name, p->tensors[i].name);
+    return rs_fail(
+        err, RS_E_INVALID,
+        "stage \"%s\": the two sides of %s point in opposite directions, and the recipe "
+        "says \"opposite\": \"error\"",
+        nd->name, p->tensors[i].name);
 }
 
-static rs_status check_angles(const rs_plan *p, const rs_node *nd, int i, const rs_angles *a,
-                              rs_err *err)
+static rs_status check_angles(const rs_plan *p, const rs_node *nd, int i,
+                              const rs_angles *a, rs_err *err)
 {
     if (!nd->stage->opposite_error) return RS_OK;
     for (int64_t r = 0; r < a->n; r++) {
@@ -653,15 +687,17 @@ static rs_angles *finish_angles(const reduction *r, int64_t pieces)
     atomic_init(&a->refs, 1);
     a->n = n;
     for (int64_t i = 0; i < pieces; i++) {
-        if (r->rowwise) a->at[i] = rs_angle_of_sums(r->sums[i][0], r->sums[i][1], r->sums[i][2]);
-        for (int k = 0; k < 3; k++) all[k] += r->sums[i][k];
+        if (r->rowwise)
+            a->at[i] = rs_angle_of_sums(r->sums[i][0], r->sums[i][1], r->sums[i][2]);
+        for (int k = 0; k < 3; k++)
+            all[k] += r->sums[i][k];
     }
     if (!r->rowwise) a->at[0] = rs_angle_of_sums(all[0], all[1], all[2]);
     return a;
 }
 
-static rs_status make_angles(const rs_runtime *rt, const rs_plan *p, const rs_node *nd, int i,
-                             bool use_pool, rs_angles **out, rs_err *err)
+static rs_status make_angles(const rs_runtime *rt, const rs_plan *p, const rs_node *nd,
+                             int i, bool use_pool, rs_angles **out, rs_err *err)
 {
     const rs_tensor *t = p->sources->base_tensor[i];
     reduction r = {.w = {.rt = rt, .p = p, .i = i}, .nd = nd};
@@ -671,7 +707,8 @@ static rs_status make_angles(const rs_runtime *rt, const rs_plan *p, const rs_no
     int threads = rs_pool_threads(pool);
     r.sums = calloc((size_t)pieces + 1, sizeof *r.sums);
     rs_status s = r.sums ? open_whole(&r.w, threads, err) : no_memory(err);
-    if (s == RS_OK && !rs_pool_run(pool, pieces, do_sums, &r)) s = first_error(&r.w, threads, err);
+    if (s == RS_OK && !rs_pool_run(pool, pieces, do_sums, &r))
+        s = first_error(&r.w, threads, err);
     if (s == RS_OK && !(*out = finish_angles(&r, pieces))) s = no_memory(err);
     close_whole(&r.w, threads);
     free(r.sums);
@@ -685,15 +722,16 @@ uint64_t rs_angle_key(const rs_plan *p, const rs_node *nd, int i)
     return rs_mix(h, nd->stage->rowwise);
 }
 
-static rs_status ready_node(const rs_runtime *rt, const rs_plan *p, const rs_node *nd, int i,
-                            bool use_pool, rs_err *err);
+static rs_status ready_node(const rs_runtime *rt, const rs_plan *p, const rs_node *nd,
+                            int i, bool use_pool, rs_err *err);
 
-static rs_status ready_slerp(const rs_runtime *rt, const rs_plan *p, const rs_node *nd, int i,
-                             bool use_pool, rs_err *err)
+static rs_status ready_slerp(const rs_runtime *rt, const rs_plan *p, const rs_node *nd,
+                             int i, bool use_pool, rs_err *err)
 {
     size_t at = (size_t)nd->i_slerp * (size_t)p->sources->n_tensors + (size_t)i;
     _Atomic(rs_angles *) *slot = &p->cache->angles[at];
-    for (int k = 0; k < 2; k++) RS_TRY(ready_node(rt, p, nd->side[k], i, use_pool, err));
+    for (int k = 0; k < 2; k++)
+        RS_TRY(ready_node(rt, p, nd->side[k], i, use_pool, err));
     if (nd->base) RS_TRY(ready_node(rt, p, nd->base, i, use_pool, err));
     if (rs_node_takes_first(p, i) || rs_node_leaf(p, nd, i) || !rs_node_turns(p, nd, i))
         return RS_OK;
@@ -701,32 +739,36 @@ static rs_status ready_slerp(const rs_runtime *rt, const rs_plan *p, const rs_no
     if (!now) {
         RS_TRY(make_angles(rt, p, nd, i, use_pool, &made, err));
         made->key = rs_angle_key(p, nd, i);
-        if (atomic_compare_exchange_strong(slot, &now, made)) now = made;
-        else free(made); /* another thread was faster: the same numbers */
+        if (atomic_compare_exchange_strong(slot, &now, made))
+            now = made;
+        else
+            free(made); /* another thread was faster: the same numbers */
     }
     return check_angles(p, nd, i, now, err);
 }
 
-static rs_status ready_node(const rs_runtime *rt, const rs_plan *p, const rs_node *nd, int i,
-                            bool use_pool, rs_err *err)
+static rs_status ready_node(const rs_runtime *rt, const rs_plan *p, const rs_node *nd,
+                            int i, bool use_pool, rs_err *err)
 {
     if (nd->type == RS_NODE_SLERP) return ready_slerp(rt, p, nd, i, use_pool, err);
     if (nd->type != RS_NODE_TASK) return RS_OK;
     RS_TRY(ready_node(rt, p, nd->base, i, use_pool, err));
     for (int k = 0; k < nd->n_terms; k++)
-        if (nd->terms[k].node) RS_TRY(ready_node(rt, p, nd->terms[k].node, i, use_pool, err));
+        if (nd->terms[k].node)
+            RS_TRY(ready_node(rt, p, nd->terms[k].node, i, use_pool, err));
     return RS_OK;
 }
 
 /* --- Fisher statistics --- */
 
-static rs_dampener dampener_of(const rs_plan *p, const rs_node *nd, const rs_view *v, double cut,
-                               int i)
+static rs_dampener dampener_of(const rs_plan *p, const rs_node *nd, const rs_view *v,
+                               double cut, int i)
 {
     const rs_dampen_spec *d = &nd->stage->dampen;
     const rs_role *role = &p->sources->role[i];
     const rs_sources *s = p->sources;
-    rs_dampener r = {.kind = d->kind, .lambda = (float)d->lambda, .a = (float)d->parameter, .keep = 1};
+    rs_dampener r = {
+        .kind = d->kind, .lambda = (float)d->lambda, .a = (float)d->parameter, .keep = 1};
     if (!s->fishers[nd->fisher].tensor[i]) return (rs_dampener){.kind = RS_DAMPEN_NONE};
     if (d->kind == RS_DAMPEN_TASK && !s->fishers[nd->task_fisher].tensor[i])
         return (rs_dampener){.kind = RS_DAMPEN_NONE};
@@ -737,7 +779,8 @@ static rs_dampener dampener_of(const rs_plan *p, const rs_node *nd, const rs_vie
     return r;
 }
 
-static rs_status prepare_node(const rs_pass *pass, const rs_plan *p, rs_node *nd, rs_err *err)
+static rs_status prepare_node(const rs_pass *pass, const rs_plan *p, rs_node *nd,
+                              rs_err *err)
 {
     const rs_dampen_spec *d = &nd->stage->dampen;
     const rs_view *v = NULL;
@@ -747,7 +790,8 @@ static rs_status prepare_node(const rs_pass *pass, const rs_plan *p, rs_node *nd
     if (d->kind != RS_DAMPEN_TASK) {
         bool *targets = calloc((size_t)n + 1, sizeof *targets);
         if (!targets) return no_memory(err);
-        for (int i = 0; i < n; i++) targets[i] = rs_node_has_delta(p, nd, i);
+        for (int i = 0; i < n; i++)
+            targets[i] = rs_node_has_delta(p, nd, i);
         rs_status s = rs_view_get(pass, p->sources, nd->fisher, d, targets, &v, err);
         free(targets);
         if (s == RS_OK && d->kind == RS_DAMPEN_HARD)
@@ -782,9 +826,11 @@ rs_status rs_plan_prepare(const rs_runtime *rt, const rs_plan *p, rs_progress_fn
     return prepare(&pass, p, err);
 }
 
-rs_status rs_plan_ready(const rs_runtime *rt, const rs_plan *p, int i, bool use_pool, rs_err *err)
+rs_status rs_plan_ready(const rs_runtime *rt, const rs_plan *p, int i, bool use_pool,
+                        rs_err *err)
 {
-    rs_pass pass = {.k = rt->kernels->merge, .pool = use_pool ? rt->pool : NULL, .what = "Fisher"};
+    rs_pass pass = {
+        .k = rt->kernels->merge, .pool = use_pool ? rt->pool : NULL, .what = "Fisher"};
     RS_TRY(prepare(&pass, p, err));
     return ready_node(rt, p, p->root, i, use_pool, err);
 }

@@ -9,10 +9,28 @@
 /* --- names of things --- */
 
 const char *const rs_method_names[] = {
-    "task_arithmetic", "slerp", /* built; the rest is refused by plan, not by the parser */
-    "linear", "passthrough", "nuslerp", "multislerp", "karcher", "ties", "dare_linear",
-    "dare_ties", "della", "della_linear", "breadcrumbs", "breadcrumbs_ties", "sce",
-    "model_stock", "nearswap", "arcee_fusion", "ram", "ramplus_tl", "fisher", "regmean",
+    "task_arithmetic",
+    "slerp", /* built; the rest is refused by plan, not by the parser */
+    "linear",
+    "passthrough",
+    "nuslerp",
+    "multislerp",
+    "karcher",
+    "ties",
+    "dare_linear",
+    "dare_ties",
+    "della",
+    "della_linear",
+    "breadcrumbs",
+    "breadcrumbs_ties",
+    "sce",
+    "model_stock",
+    "nearswap",
+    "arcee_fusion",
+    "ram",
+    "ramplus_tl",
+    "fisher",
+    "regmean",
     "contrastive",
 };
 const int rs_n_method_names = sizeof rs_method_names / sizeof *rs_method_names;
@@ -25,17 +43,15 @@ rs_method rs_method_of(const char *name)
 }
 
 static const char *const dampen_names[] = {
-    [RS_DAMPEN_NONE] = "none",
-    [RS_DAMPEN_EWC] = "ewc",
-    [RS_DAMPEN_ONE_MINUS] = "one_minus",
-    [RS_DAMPEN_TASK] = "task",
+    [RS_DAMPEN_NONE] = "none",           [RS_DAMPEN_EWC] = "ewc",
+    [RS_DAMPEN_ONE_MINUS] = "one_minus", [RS_DAMPEN_TASK] = "task",
     [RS_DAMPEN_HARD] = "hard",
 };
 
 static const char *const normaliser_names[] = {
-    [RS_NORM_MEAN] = "mean", [RS_NORM_MAX] = "max", [RS_NORM_LOG] = "log",
+    [RS_NORM_MEAN] = "mean", [RS_NORM_MAX] = "max",   [RS_NORM_LOG] = "log",
     [RS_NORM_RANK] = "rank", [RS_NORM_NONE] = "none", [RS_NORM_P90] = "p90",
-    [RS_NORM_P95] = "p95",   [RS_NORM_P99] = "p99", [RS_NORM_P999] = "p999",
+    [RS_NORM_P95] = "p95",   [RS_NORM_P99] = "p99",   [RS_NORM_P999] = "p999",
 };
 
 static int index_of(const char *name, const char *const *names, int n)
@@ -149,10 +165,12 @@ const char *rs_recipe_str(rs_recipe *r, const char *s)
     return rs_arena_strdup(&r->arena, s);
 }
 
-bool rs_pairs_set(rs_recipe *r, rs_pairs *p, const char *key, double value, double neutral)
+bool rs_pairs_set(rs_recipe *r, rs_pairs *p, const char *key, double value,
+                  double neutral)
 {
     int i = 0;
-    while (i < p->n && strcmp(p->at[i].key, key) != 0) i++;
+    while (i < p->n && strcmp(p->at[i].key, key) != 0)
+        i++;
     if (value == neutral) {
         if (i == p->n) return true;
         memmove(&p->at[i], &p->at[i + 1], (size_t)(p->n - i - 1) * sizeof *p->at);
@@ -209,7 +227,8 @@ rs_status rs_recipe_load(const char *path, rs_recipe **out, rs_err *err)
         return rs_fail(err, RS_E_INVALID, "the path %.200s... is too long", path);
     rs_buf text = {0};
     rs_status s = rs_os_read_file(file, RS_RECIPE_BYTES, &text, err);
-    if (s == RS_OK) s = rs_recipe_parse(rs_buf_str(&text), text.len, folder, file, out, err);
+    if (s == RS_OK)
+        s = rs_recipe_parse(rs_buf_str(&text), text.len, folder, file, out, err);
     rs_buf_free(&text);
     return s;
 }
@@ -219,10 +238,9 @@ rs_status rs_recipe_clone(const rs_recipe *r, rs_recipe **out, rs_err *err)
     *out = NULL;
     rs_buf text = {0};
     rs_recipe_text(r, NULL, &text);
-    rs_status s = text.failed
-                      ? rs_fail(err, RS_E_NOMEM, "no memory to copy a recipe")
-                      : rs_recipe_parse(rs_buf_str(&text), text.len, r->folder,
-                                        r->name ? r->name : "recipe", out, err);
+    rs_status s = text.failed ? rs_fail(err, RS_E_NOMEM, "no memory to copy a recipe")
+                              : rs_recipe_parse(rs_buf_str(&text), text.len, r->folder,
+                                                r->name ? r->name : "recipe", out, err);
     rs_buf_free(&text);
     return s;
 }

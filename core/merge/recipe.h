@@ -22,7 +22,8 @@
 enum { RS_RECIPE_LAYERS = 512 };
 
 typedef struct rs_pair {
-    const char *key; /* a selector in the short form of its place: "0-3", "mlp", "5.q_proj" */
+    const char
+        *key; /* a selector in the short form of its place: "0-3", "mlp", "5.q_proj" */
     double value;
 } rs_pair;
 
@@ -53,8 +54,9 @@ typedef struct rs_model_entry { /* "models" */
     const char *name;
     const char *path;    /* a model, or NULL */
     const char *adapter; /* a PEFT adapter's folder, or NULL */
-    const char *on;      /* with adapter: folded on this model, so itself a model; or NULL */
-    const char *later;   /* compact JSON text of an entry of a later version (make, combine) */
+    const char *on; /* with adapter: folded on this model, so itself a model; or NULL */
+    const char
+        *later; /* compact JSON text of an entry of a later version (make, combine) */
 } rs_model_entry;
 
 typedef enum rs_measure_type { RS_MEASURE_FISHER, RS_MEASURE_SUBSPACE } rs_measure_type;
@@ -64,10 +66,15 @@ typedef struct rs_measure_entry { /* "measures" */
     rs_measure_type type;
     const char *path;
     const char *scale; /* "per_token", "per_sequence", or NULL: as the file says */
-    const char *make;  /* compact JSON text of a "make" member, or NULL: a later version's */
+    const char
+        *make; /* compact JSON text of a "make" member, or NULL: a later version's */
 } rs_measure_entry;
 
-typedef enum rs_method { RS_METHOD_TASK_ARITHMETIC, RS_METHOD_SLERP, RS_METHOD_LATER } rs_method;
+typedef enum rs_method {
+    RS_METHOD_TASK_ARITHMETIC,
+    RS_METHOD_SLERP,
+    RS_METHOD_LATER
+} rs_method;
 typedef enum rs_dampen_kind {
     RS_DAMPEN_NONE,
     RS_DAMPEN_EWC,
@@ -131,7 +138,8 @@ typedef struct rs_stage {
     bool normalize;
     double scale;
     const char *mask; /* compact JSON text of a "mask": a later version's; or NULL */
-    const char *later; /* RS_METHOD_LATER: compact JSON text of the whole stage; else NULL */
+    const char
+        *later; /* RS_METHOD_LATER: compact JSON text of the whole stage; else NULL */
     rs_dampen_spec dampen;
     rs_gain_spec gain;
     /* slerp: inputs[0] is t = 0, inputs[1] is t = 1 */
@@ -161,8 +169,8 @@ typedef struct rs_recipe {
 } rs_recipe;
 
 /* folder: for relative paths; what: how errors call the text. */
-rs_status rs_recipe_parse(const char *text, size_t n, const char *folder, const char *what,
-                          rs_recipe **out, rs_err *err) RS_MUST_USE;
+rs_status rs_recipe_parse(const char *text, size_t n, const char *folder,
+                          const char *what, rs_recipe **out, rs_err *err) RS_MUST_USE;
 /* A .json file, or a merged folder (its ringside.json). */
 rs_status rs_recipe_load(const char *path, rs_recipe **out, rs_err *err) RS_MUST_USE;
 rs_status rs_recipe_clone(const rs_recipe *r, rs_recipe **out, rs_err *err) RS_MUST_USE;
@@ -175,18 +183,22 @@ bool rs_recipe_equal(const rs_recipe *a, const rs_recipe *b);
  * many lines; "same ..." lines are not written here. */
 int rs_recipe_diff(const rs_recipe *a, const rs_recipe *b, rs_buf *out);
 
-const rs_model_entry *rs_recipe_model(const rs_recipe *r, const char *name);     /* or NULL */
-const rs_measure_entry *rs_recipe_measure(const rs_recipe *r, const char *name); /* or NULL */
-rs_stage *rs_recipe_stage(const rs_recipe *r, const char *name);                 /* or NULL */
+const rs_model_entry *rs_recipe_model(const rs_recipe *r, const char *name); /* or NULL */
+const rs_measure_entry *rs_recipe_measure(const rs_recipe *r,
+                                          const char *name);     /* or NULL */
+rs_stage *rs_recipe_stage(const rs_recipe *r, const char *name); /* or NULL */
 /* The task_arithmetic stage that the output depends on most directly (the Ring's rows), and
  * the slerp stage after it; NULL where there is none. */
 rs_stage *rs_recipe_fuel(const rs_recipe *r);
 rs_stage *rs_recipe_heal(const rs_recipe *r);
 
-const char *rs_recipe_str(rs_recipe *r, const char *s); /* a copy in the arena; NULL: memory */
+const char *rs_recipe_str(rs_recipe *r,
+                          const char *s); /* a copy in the arena; NULL: memory */
 /* Sets key to value, or takes the pair out where value is `neutral`. false: no memory. */
-bool rs_pairs_set(rs_recipe *r, rs_pairs *p, const char *key, double value, double neutral);
-bool rs_names_add(rs_recipe *r, rs_names *n, const char *name); /* once; false: no memory */
+bool rs_pairs_set(rs_recipe *r, rs_pairs *p, const char *key, double value,
+                  double neutral);
+bool rs_names_add(rs_recipe *r, rs_names *n,
+                  const char *name); /* once; false: no memory */
 void rs_names_remove(rs_names *n, const char *name);
 bool rs_names_has(const rs_names *n, const char *name);
 

@@ -29,9 +29,12 @@ static void say(differ *d, const char *fmt, ...)
 
 static void number(char *dst, size_t size, double v, int digits)
 {
-    if (isnan(v)) snprintf(dst, size, "unset");
-    else if (digits > 3) snprintf(dst, size, "%.*g", digits, v);
-    else snprintf(dst, size, "%.3f", v);
+    if (isnan(v))
+        snprintf(dst, size, "unset");
+    else if (digits > 3)
+        snprintf(dst, size, "%.*g", digits, v);
+    else
+        snprintf(dst, size, "%.3f", v);
 }
 
 /* "what 1.000 -> 0.300", with as many digits as show the difference. */
@@ -66,12 +69,17 @@ static double *spread(const rs_pairs *p, rs_keys_of of, double neutral)
 {
     double *grid = calloc(ROWS * K, sizeof *grid);
     if (!grid) return NULL;
-    for (int i = 0; i < ROWS * K; i++) grid[i] = neutral;
-    if (rs_keys_spread(p, of, RS_RECIPE_LAYERS, "", grid, NULL) != RS_OK) free(grid), grid = NULL;
+    for (int i = 0; i < ROWS * K; i++)
+        grid[i] = neutral;
+    if (rs_keys_spread(p, of, RS_RECIPE_LAYERS, "", grid, NULL) != RS_OK)
+        free(grid), grid = NULL;
     return grid;
 }
 
-static bool same(double a, double b) { return a == b || (isnan(a) && isnan(b)); }
+static bool same(double a, double b)
+{
+    return a == b || (isnan(a) && isnan(b));
+}
 
 /* Runs of rows with the same change in one column of the grids. */
 static void diff_rows(differ *d, const double *a, const double *b, int stride, bool *done,
@@ -83,12 +91,16 @@ static void diff_rows(differ *d, const double *a, const double *b, int stride, b
         int end = l;
         double x = a[l * stride], y = b[l * stride];
         if (same(x, y) || done[l * stride]) continue;
-        while (end < ROWS && (end == l || end < RS_RECIPE_LAYERS) && same(a[end * stride], x) &&
-               same(b[end * stride], y) && !done[end * stride])
+        while (end < ROWS && (end == l || end < RS_RECIPE_LAYERS) &&
+               same(a[end * stride], x) && same(b[end * stride], y) &&
+               !done[end * stride])
             rows[end++] = true;
         rs_key_run(rows, RS_RECIPE_LAYERS, 0, run, sizeof run);
-        const char *word = l == RS_RECIPE_LAYERS ? "" : end > l + 1 ? "layers " : "layer ";
-        snprintf(label, sizeof label, "%s%s %s%s%s", word, run, kind, kind[0] ? " " : "", what);
+        const char *word = l == RS_RECIPE_LAYERS ? ""
+                           : end > l + 1         ? "layers "
+                                                 : "layer ";
+        snprintf(label, sizeof label, "%s%s %s%s%s", word, run, kind, kind[0] ? " " : "",
+                 what);
         say_number(d, label, x, y);
         l = end - 1;
     }
@@ -97,7 +109,8 @@ static void diff_rows(differ *d, const double *a, const double *b, int stride, b
 static void diff_layers(differ *d, const rs_pairs *a, const rs_pairs *b, double neutral,
                         const char *what)
 {
-    double *x = spread(a, RS_KEYS_LAYERS, neutral), *y = spread(b, RS_KEYS_LAYERS, neutral);
+    double *x = spread(a, RS_KEYS_LAYERS, neutral),
+           *y = spread(b, RS_KEYS_LAYERS, neutral);
     bool done[ROWS] = {false};
     if (x && y) diff_rows(d, x, y, 1, done, "", what);
     free(x);
@@ -126,7 +139,8 @@ static void diff_kinds(differ *d, const rs_pairs *a, const rs_pairs *b, double n
     for (int i = 0; i < n && x && y; i++) {
         char label[128];
         if (!group_moves_together(x, y, &groups[i], &first) || done[first]) continue;
-        for (int k = 0; k < K; k++) done[k] |= groups[i].cols[k];
+        for (int k = 0; k < K; k++)
+            done[k] |= groups[i].cols[k];
         snprintf(label, sizeof label, "%s %s", groups[i].name, what);
         say_number(d, label, x[first], y[first]);
     }
@@ -144,12 +158,15 @@ static void diff_cells(differ *d, const rs_pairs *a, const rs_pairs *b, double n
     bool *done = calloc(ROWS * K, sizeof *done), *skip = calloc(ROWS * K, sizeof *skip);
     for (int i = 0; i < n && x && y && done && skip; i++) {
         int col = 0;
-        while (!groups[i].cols[col]) col++;
+        while (!groups[i].cols[col])
+            col++;
         for (int l = 0; l < ROWS; l++) {
             bool *here = done + l * K;
-            bool together = group_moves_together(x + l * K, y + l * K, &groups[i], &first);
+            bool together =
+                group_moves_together(x + l * K, y + l * K, &groups[i], &first);
             skip[l * K + col] = !together || here[col];
-            for (int k = 0; k < K; k++) here[k] |= together && groups[i].cols[k];
+            for (int k = 0; k < K; k++)
+                here[k] |= together && groups[i].cols[k];
         }
         diff_rows(d, x + col, y + col, K, skip + col, groups[i].name, what);
     }
@@ -241,7 +258,8 @@ static void diff_weighted_inputs(differ *d, const rs_stage *a, const rs_stage *b
 static void diff_slerp(differ *d, const rs_stage *a, const rs_stage *b)
 {
     for (int i = 0; i < 2; i++)
-        say_string(d, i ? "second input" : "first input", a->inputs[i].from, b->inputs[i].from);
+        say_string(d, i ? "second input" : "first input", a->inputs[i].from,
+                   b->inputs[i].from);
     say_number(d, "t", a->t.fallback, b->t.fallback);
     diff_layers(d, &a->t.layers, &b->t.layers, NAN, "t");
     diff_kinds(d, &a->t.kinds, &b->t.kinds, NAN, "t");
@@ -280,13 +298,16 @@ static void diff_stages(differ *d, const rs_recipe *a, const rs_recipe *b)
 {
     for (int i = 0; i < a->n_stages; i++) {
         d->who = a->stages[i].name;
-        if (!rs_recipe_stage(b, d->who)) say(d, "stage is gone (%s)", a->stages[i].method_name);
+        if (!rs_recipe_stage(b, d->who))
+            say(d, "stage is gone (%s)", a->stages[i].method_name);
     }
     for (int i = 0; i < b->n_stages; i++) {
         const rs_stage *old = rs_recipe_stage(a, b->stages[i].name);
         d->who = b->stages[i].name;
-        if (old) diff_stage(d, old, &b->stages[i]);
-        else say(d, "stage is new (%s)", b->stages[i].method_name);
+        if (old)
+            diff_stage(d, old, &b->stages[i]);
+        else
+            say(d, "stage is new (%s)", b->stages[i].method_name);
     }
 }
 
@@ -294,10 +315,13 @@ static void diff_stages(differ *d, const rs_recipe *a, const rs_recipe *b)
 
 static void describe_model(const rs_model_entry *e, char *dst, size_t size)
 {
-    if (e->path) snprintf(dst, size, "%s", e->path);
+    if (e->path)
+        snprintf(dst, size, "%s", e->path);
     else if (e->adapter)
-        snprintf(dst, size, "%s%s%s", e->adapter, e->on ? " on " : "", e->on ? e->on : "");
-    else snprintf(dst, size, "%s", e->later ? e->later : "");
+        snprintf(dst, size, "%s%s%s", e->adapter, e->on ? " on " : "",
+                 e->on ? e->on : "");
+    else
+        snprintf(dst, size, "%s", e->later ? e->later : "");
 }
 
 static void diff_models(differ *d, const rs_recipe *a, const rs_recipe *b)
@@ -324,9 +348,11 @@ static void diff_measures(differ *d, const rs_recipe *a, const rs_recipe *b)
     char label[256];
     d->who = "measure";
     for (int i = 0; i < a->n_measures; i++)
-        if (!rs_recipe_measure(b, a->measures[i].name)) say(d, "- %s", a->measures[i].name);
+        if (!rs_recipe_measure(b, a->measures[i].name))
+            say(d, "- %s", a->measures[i].name);
     for (int i = 0; i < b->n_measures; i++) {
-        const rs_measure_entry *now = &b->measures[i], *old = rs_recipe_measure(a, now->name);
+        const rs_measure_entry *now = &b->measures[i],
+                               *old = rs_recipe_measure(a, now->name);
         if (!old) {
             say(d, "+ %s %s", now->name, now->path);
             continue;
@@ -340,11 +366,13 @@ static void diff_measures(differ *d, const rs_recipe *a, const rs_recipe *b)
 static void diff_output(differ *d, const rs_recipe *a, const rs_recipe *b)
 {
     d->who = "budget";
-    say_number(d, "damage", a->budget > 0 ? a->budget : NAN, b->budget > 0 ? b->budget : NAN);
+    say_number(d, "damage", a->budget > 0 ? a->budget : NAN,
+               b->budget > 0 ? b->budget : NAN);
     if (a->budget > 0 && b->budget > 0) say_string(d, "of", a->budget_of, b->budget_of);
     d->who = "output";
     say_string(d, "stage", a->output_stage, b->output_stage);
-    say_string(d, "dtype", rs_dtype_name(a->output_dtype), rs_dtype_name(b->output_dtype));
+    say_string(d, "dtype", rs_dtype_name(a->output_dtype),
+               rs_dtype_name(b->output_dtype));
     say_switch(d, "rounding", a->stochastic, b->stochastic, "nearest", "stochastic");
     say_number(d, "seed", (double)a->seed, (double)b->seed);
     say_number(d, "shard bytes", (double)a->shard_bytes, (double)b->shard_bytes);

@@ -33,7 +33,8 @@ rs_status rs_read_later(const rs_reader *p, const rs_json *v, const char **out);
 rs_status rs_read_stages(const rs_reader *p, const rs_json *list);
 rs_status rs_read_gain(const rs_reader *p, const rs_json *v, const char *where,
                        rs_gain_spec *g);
-rs_status rs_read_t(const rs_reader *p, const rs_json *v, const char *where, rs_t_spec *t);
+rs_status rs_read_t(const rs_reader *p, const rs_json *v, const char *where,
+                    rs_t_spec *t);
 rs_status rs_read_dampen(const rs_reader *p, const rs_json *o, const char *where,
                          rs_dampen_spec *d);
 /* name must be a model, an adapter or one of the first n_stages stages. */
@@ -46,6 +47,7 @@ rs_status rs_read_fisher(const rs_reader *p, const char *name, const char *where
                  (int)(sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)))
 
 /* Writes path, which is relative to `from` unless absolute, relative to `to`. */
-void rs_path_rebase(const char *from, const char *to, const char *path, char *dst, size_t size);
+void rs_path_rebase(const char *from, const char *to, const char *path, char *dst,
+                    size_t size);
 
 #endif

@@ -24,8 +24,8 @@ rs_status rs_read_keys(const rs_reader *p, const rs_json *o, const char *where,
         if (found) continue;
         char hint[96];
         rs_did_you_mean(hint, sizeof hint, rs_json_key(m), known, n_known);
-        return rs_fail(p->err, RS_E_INVALID, "%s: unknown key \"%s\"%s", where, rs_json_key(m),
-                       hint);
+        return rs_fail(p->err, RS_E_INVALID, "%s: unknown key \"%s\"%s", where,
+                       rs_json_key(m), hint);
     }
     return RS_OK;
 }
@@ -80,12 +80,12 @@ static rs_status check_name(const rs_reader *p, const char *name, const char *wh
 {
     size_t n = strlen(name);
     if (n == 0 || n > 200)
-        return rs_fail(p->err, RS_E_INVALID, "%s: the name of a %s must have 1 to 200 bytes",
-                       p->what, what);
+        return rs_fail(p->err, RS_E_INVALID,
+                       "%s: the name of a %s must have 1 to 200 bytes", p->what, what);
     if (strcmp(name, "out") == 0)
         return rs_fail(p->err, RS_E_INVALID,
-                       "%s: a %s cannot be called \"out\", that is what a merge writes", p->what,
-                       what);
+                       "%s: a %s cannot be called \"out\", that is what a merge writes",
+                       p->what, what);
     return RS_OK;
 }
 
@@ -101,9 +101,11 @@ static rs_status read_model(const rs_reader *p, const rs_json *o, rs_model_entry
     RS_TRY(rs_read_text(p, o, "path", where, &e->path));
     RS_TRY(rs_read_text(p, o, "adapter", where, &e->adapter));
     RS_TRY(rs_read_text(p, o, "on", where, &e->on));
-    if (rs_json_get(o, "make")) RS_TRY(rs_read_later(p, rs_json_get(o, "make"), &e->later));
+    if (rs_json_get(o, "make"))
+        RS_TRY(rs_read_later(p, rs_json_get(o, "make"), &e->later));
     if (!e->path == !e->adapter)
-        return rs_fail(p->err, RS_E_INVALID, "%s needs either \"path\" or \"adapter\"", where);
+        return rs_fail(p->err, RS_E_INVALID, "%s needs either \"path\" or \"adapter\"",
+                       where);
     if (e->on && !e->adapter)
         return rs_fail(p->err, RS_E_INVALID, "%s: \"on\" goes with \"adapter\"", where);
     return RS_OK;
@@ -123,20 +125,23 @@ static rs_status check_on(const rs_reader *p)
         if (!e->on || (on && on->path)) continue;
         rs_did_you_mean(hint, sizeof hint, e->on, names, r->n_models);
         return rs_fail(p->err, RS_E_INVALID,
-                       "%s: \"%s\" is on \"%s\", which is not a model with a path%s", p->what,
-                       e->name, e->on, hint);
+                       "%s: \"%s\" is on \"%s\", which is not a model with a path%s",
+                       p->what, e->name, e->on, hint);
     }
     return RS_OK;
 }
 
-static rs_status count_members(const rs_reader *p, const rs_json *o, const char *key, int *n)
+static rs_status count_members(const rs_reader *p, const rs_json *o, const char *key,
+                               int *n)
 {
     *n = rs_json_is_null(o) ? 0 : rs_json_count(o);
     if (!rs_json_is_null(o) && !rs_json_is_object(o))
-        return rs_fail(p->err, RS_E_INVALID, "%s: \"%s\" must be an object", p->what, key);
+        return rs_fail(p->err, RS_E_INVALID, "%s: \"%s\" must be an object", p->what,
+                       key);
     if (*n > RS_RECIPE_ENTRIES)
-        return rs_fail(p->err, RS_E_UNSUPPORTED, "%s: %d entries in \"%s\", at most %d work",
-                       p->what, *n, key, (int)RS_RECIPE_ENTRIES);
+        return rs_fail(p->err, RS_E_UNSUPPORTED,
+                       "%s: %d entries in \"%s\", at most %d work", p->what, *n, key,
+                       (int)RS_RECIPE_ENTRIES);
     return RS_OK;
 }
 
@@ -163,8 +168,8 @@ static rs_status read_scale(const rs_reader *p, const rs_json *o, const char *wh
     char hint[96];
     rs_did_you_mean(hint, sizeof hint, e->scale, known, 2);
     return rs_fail(p->err, RS_E_INVALID,
-                   "%s: scale \"%s\" is neither \"per_token\" nor \"per_sequence\"%s", where,
-                   e->scale, hint);
+                   "%s: scale \"%s\" is neither \"per_token\" nor \"per_sequence\"%s",
+                   where, e->scale, hint);
 }
 
 static rs_status read_measure(const rs_reader *p, const rs_json *o, rs_measure_entry *e)
@@ -209,14 +214,16 @@ rs_status rs_read_reference(const rs_reader *p, const char *name, int n_stages,
     const rs_recipe *r = p->r;
     const char *known[2 * RS_RECIPE_ENTRIES];
     int n = 0;
-    for (int i = 0; i < r->n_models; i++) known[n++] = r->models[i].name;
-    for (int i = 0; i < n_stages; i++) known[n++] = r->stages[i].name;
+    for (int i = 0; i < r->n_models; i++)
+        known[n++] = r->models[i].name;
+    for (int i = 0; i < n_stages; i++)
+        known[n++] = r->stages[i].name;
     for (int i = 0; i < n; i++)
         if (strcmp(known[i], name) == 0) return RS_OK;
     char hint[256];
     rs_did_you_mean(hint, sizeof hint, name, known, n);
-    return rs_fail(p->err, RS_E_INVALID, "%s: \"%s\" is no model and no earlier stage%s", where,
-                   name, hint);
+    return rs_fail(p->err, RS_E_INVALID, "%s: \"%s\" is no model and no earlier stage%s",
+                   where, name, hint);
 }
 
 rs_status rs_read_fisher(const rs_reader *p, const char *name, const char *where)
@@ -230,8 +237,8 @@ rs_status rs_read_fisher(const rs_reader *p, const char *name, const char *where
         if (r->measures[i].type == RS_MEASURE_FISHER) known[n++] = r->measures[i].name;
     char hint[256];
     rs_did_you_mean(hint, sizeof hint, name, known, n);
-    return rs_fail(p->err, RS_E_INVALID, "%s: \"%s\" is no Fisher measure of this recipe%s",
-                   where, name, hint);
+    return rs_fail(p->err, RS_E_INVALID,
+                   "%s: \"%s\" is no Fisher measure of this recipe%s", where, name, hint);
 }
 
 /* --- the rest of the document --- */
@@ -240,12 +247,14 @@ static rs_status read_tags(const rs_reader *p, const rs_json *list)
 {
     if (rs_json_is_null(list)) return RS_OK;
     if (!rs_json_is_array(list))
-        return rs_fail(p->err, RS_E_INVALID, "%s: \"tags\" must be a list of strings", p->what);
+        return rs_fail(p->err, RS_E_INVALID, "%s: \"tags\" must be a list of strings",
+                       p->what);
     for (const rs_json *v = rs_json_first(list); v; v = rs_json_next(v)) {
         if (!rs_json_is_string(v))
             return rs_fail(p->err, RS_E_INVALID, "%s: \"tags\" must be a list of strings",
                            p->what);
-        if (!rs_names_add(p->r, &p->r->tags, rs_json_string(v))) return rs_read_no_memory(p);
+        if (!rs_names_add(p->r, &p->r->tags, rs_json_string(v)))
+            return rs_read_no_memory(p);
     }
     return RS_OK;
 }
@@ -253,12 +262,13 @@ static rs_status read_tags(const rs_reader *p, const rs_json *list)
 static rs_status check_stage_name(const rs_reader *p, const char *name, const char *where)
 {
     const char *known[RS_RECIPE_ENTRIES];
-    for (int i = 0; i < p->r->n_stages; i++) known[i] = p->r->stages[i].name;
+    for (int i = 0; i < p->r->n_stages; i++)
+        known[i] = p->r->stages[i].name;
     if (rs_recipe_stage(p->r, name)) return RS_OK;
     char hint[256];
     rs_did_you_mean(hint, sizeof hint, name, known, p->r->n_stages);
-    return rs_fail(p->err, RS_E_INVALID, "%s: \"%s\" is no stage of this recipe%s", where, name,
-                   hint);
+    return rs_fail(p->err, RS_E_INVALID, "%s: \"%s\" is no stage of this recipe%s", where,
+                   name, hint);
 }
 
 static rs_status read_budget(const rs_reader *p, const rs_json *o)
@@ -272,8 +282,8 @@ static rs_status read_budget(const rs_reader *p, const rs_json *o)
     RS_TRY(rs_json_opt_double(o, "damage", where, &p->r->budget, p->err));
     RS_TRY(rs_read_text(p, o, "of", where, &p->r->budget_of));
     if (p->r->budget < 0)
-        return rs_fail(p->err, RS_E_INVALID, "%s: a damage of %g is less than nothing", where,
-                       p->r->budget);
+        return rs_fail(p->err, RS_E_INVALID, "%s: a damage of %g is less than nothing",
+                       where, p->r->budget);
     if (strcmp(p->r->budget_of, "out") == 0) return RS_OK;
     return check_stage_name(p, p->r->budget_of, where);
 }
@@ -290,7 +300,8 @@ static rs_status read_dtype(const rs_reader *p, const rs_json *o, const char *wh
     char hint[96];
     rs_did_you_mean(hint, sizeof hint, name, known, 3);
     return rs_fail(p->err, RS_E_INVALID,
-                   "%s: dtype \"%s\" is none of bfloat16, float16, float32%s", where, name, hint);
+                   "%s: dtype \"%s\" is none of bfloat16, float16, float32%s", where,
+                   name, hint);
 }
 
 static rs_status read_rounding(const rs_reader *p, const rs_json *o, const char *where)
@@ -300,7 +311,8 @@ static rs_status read_rounding(const rs_reader *p, const rs_json *o, const char 
     p->r->stochastic = strcmp(name, "stochastic") == 0;
     if (p->r->stochastic || strcmp(name, "nearest") == 0) return RS_OK;
     return rs_fail(p->err, RS_E_INVALID,
-                   "%s: rounding \"%s\" is neither \"nearest\" nor \"stochastic\"", where, name);
+                   "%s: rounding \"%s\" is neither \"nearest\" nor \"stochastic\"", where,
+                   name);
 }
 
 static rs_status read_output(const rs_reader *p, const rs_json *o)
@@ -313,13 +325,15 @@ static rs_status read_output(const rs_reader *p, const rs_json *o)
     r->shard_bytes = (uint64_t)shard;
     if (rs_json_is_null(o)) return RS_OK;
     snprintf(where, sizeof where, "%s: output", p->what);
-    RS_TRY(RS_READ_KEYS(p, o, where, "stage", "dtype", "rounding", "seed", "shard_bytes"));
+    RS_TRY(
+        RS_READ_KEYS(p, o, where, "stage", "dtype", "rounding", "seed", "shard_bytes"));
     RS_TRY(rs_read_text(p, o, "stage", where, &r->output_stage));
     RS_TRY(check_stage_name(p, r->output_stage, where));
     RS_TRY(read_dtype(p, o, where));
     RS_TRY(read_rounding(p, o, where));
     RS_TRY(rs_json_opt_int(o, "seed", 0, (INT64_C(1) << 53) - 1, where, &seed, p->err));
-    RS_TRY(rs_json_opt_int(o, "shard_bytes", 1000000, INT64_C(1) << 50, where, &shard, p->err));
+    RS_TRY(rs_json_opt_int(o, "shard_bytes", 1000000, INT64_C(1) << 50, where, &shard,
+                           p->err));
     r->seed = (uint64_t)seed;
     r->shard_bytes = (uint64_t)shard;
     return RS_OK;
@@ -333,8 +347,9 @@ static rs_status read_version(const rs_reader *p, const rs_json *root)
                        p->what);
     RS_TRY(rs_json_opt_int(root, "ringside", 1, 1000000, p->what, &version, p->err));
     if (version == 1) return RS_OK;
-    return rs_fail(p->err, RS_E_UNSUPPORTED, "%s has recipe format %d, this program reads 1",
-                   p->what, (int)version);
+    return rs_fail(p->err, RS_E_UNSUPPORTED,
+                   "%s has recipe format %d, this program reads 1", p->what,
+                   (int)version);
 }
 
 /* The file's name without folder and .json. */
@@ -364,14 +379,15 @@ static rs_status read_document(const rs_reader *p, const rs_json *root)
     return read_budget(p, rs_json_get(root, "budget"));
 }
 
-rs_status rs_recipe_parse(const char *text, size_t n, const char *folder, const char *what,
-                          rs_recipe **out, rs_err *err)
+rs_status rs_recipe_parse(const char *text, size_t n, const char *folder,
+                          const char *what, rs_recipe **out, rs_err *err)
 {
     *out = NULL;
     rs_json *root = NULL;
     if (n > RS_RECIPE_BYTES)
-        return rs_fail(err, RS_E_FORMAT, "%s: a recipe of %zu bytes is over the limit of %d",
-                       what, n, (int)RS_RECIPE_BYTES);
+        return rs_fail(err, RS_E_FORMAT,
+                       "%s: a recipe of %zu bytes is over the limit of %d", what, n,
+                       (int)RS_RECIPE_BYTES);
     RS_TRY(rs_json_parse(text, n, what, &root, err));
     rs_recipe *r = calloc(1, sizeof *r);
     rs_reader p = {.r = r, .what = what, .err = err};
@@ -381,7 +397,9 @@ rs_status rs_recipe_parse(const char *text, size_t n, const char *folder, const 
         s = r->folder ? read_document(&p, root) : rs_read_no_memory(&p);
     }
     rs_json_free(root);
-    if (s == RS_OK) *out = r;
-    else rs_recipe_free(r);
+    if (s == RS_OK)
+        *out = r;
+    else
+        rs_recipe_free(r);
     return s;
 }

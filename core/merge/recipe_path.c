@@ -55,7 +55,8 @@ static bool relative(const parts *to, const parts *path, char *dst, size_t size)
     return true;
 }
 
-void rs_path_rebase(const char *from, const char *to, const char *path, char *dst, size_t size)
+void rs_path_rebase(const char *from, const char *to, const char *path, char *dst,
+                    size_t size)
 {
     char joined[PATH_BYTES];
     parts goal, file;

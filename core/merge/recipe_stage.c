@@ -51,15 +51,16 @@ static rs_status read_names(const rs_reader *p, const rs_json *list, const char 
     return RS_OK;
 }
 
-static rs_status read_row(const rs_reader *p, const rs_json *v, const char *where, rs_row *row)
+static rs_status read_row(const rs_reader *p, const rs_json *v, const char *where,
+                          rs_row *row)
 {
     const rs_json *selector = rs_json_first(v), *op = rs_json_next(selector);
     const rs_json *value = op ? rs_json_next(op) : NULL;
     const char *sign = rs_json_string(op);
     const rs_selector *parsed;
-    if (!rs_json_is_array(v) || rs_json_count(v) != 3 || !rs_json_is_string(selector) || !sign ||
-        strlen(sign) != 1 || !strchr("=*+", sign[0]) || !rs_json_is_number(value) ||
-        !isfinite(rs_json_number(value)))
+    if (!rs_json_is_array(v) || rs_json_count(v) != 3 || !rs_json_is_string(selector) ||
+        !sign || strlen(sign) != 1 || !strchr("=*+", sign[0]) ||
+        !rs_json_is_number(value) || !isfinite(rs_json_number(value)))
         return rs_fail(p->err, RS_E_INVALID,
                        "%s: a row is [selector, \"=\" or \"*\" or \"+\", number]", where);
     *row = (rs_row){rs_recipe_str(p->r, rs_json_string(selector)), sign[0],
@@ -68,9 +69,10 @@ static rs_status read_row(const rs_reader *p, const rs_json *v, const char *wher
     if (rs_selector_parse(&p->r->arena, row->selector, &parsed, p->err) != RS_OK)
         return rs_err_prefix(p->err, "%s", where);
     if (rs_selector_has_part(parsed))
-        return rs_fail(p->err, RS_E_INVALID,
-                       "%s: %s: factors belong to layers and kinds, not to parts of names",
-                       where, row->selector);
+        return rs_fail(
+            p->err, RS_E_INVALID,
+            "%s: %s: factors belong to layers and kinds, not to parts of names", where,
+            row->selector);
     return RS_OK;
 }
 
@@ -80,7 +82,8 @@ static rs_status read_rows(const rs_reader *p, const rs_json *list, const char *
     if (rs_json_is_null(list)) return RS_OK;
     if (!rs_json_is_array(list))
         return rs_fail(p->err, RS_E_INVALID, "%s: rows must be a list", where);
-    out->at = rs_arena_array(&p->r->arena, (size_t)rs_json_count(list) + 1, sizeof *out->at);
+    out->at =
+        rs_arena_array(&p->r->arena, (size_t)rs_json_count(list) + 1, sizeof *out->at);
     if (!out->at) return rs_read_no_memory(p);
     for (const rs_json *v = rs_json_first(list); v; v = rs_json_next(v)) {
         RS_TRY(read_row(p, v, where, &out->at[out->n]));
@@ -114,7 +117,8 @@ static rs_status read_table(const rs_reader *p, const rs_json *o, const char *wh
     return check_pairs(p, out, of, place, least, most);
 }
 
-rs_status rs_read_gain(const rs_reader *p, const rs_json *v, const char *where, rs_gain_spec *g)
+rs_status rs_read_gain(const rs_reader *p, const rs_json *v, const char *where,
+                       rs_gain_spec *g)
 {
     char place[560];
     g->master = 1;
@@ -141,8 +145,8 @@ rs_status rs_read_gain(const rs_reader *p, const rs_json *v, const char *where, 
 rs_status rs_read_t(const rs_reader *p, const rs_json *v, const char *where, rs_t_spec *t)
 {
     if (rs_json_is_null(v))
-        return rs_fail(p->err, RS_E_INVALID, "%s is missing: how far to go to the second input",
-                       where);
+        return rs_fail(p->err, RS_E_INVALID,
+                       "%s is missing: how far to go to the second input", where);
     if (rs_json_is_number(v)) {
         t->fallback = rs_json_number(v);
     } else if (rs_json_is_array(v)) {
@@ -156,7 +160,8 @@ rs_status rs_read_t(const rs_reader *p, const rs_json *v, const char *where, rs_
         RS_TRY(read_rows(p, rs_json_get(v, "rows"), where, &t->rows));
     }
     if (fabs(t->fallback) <= 100) return RS_OK;
-    return rs_fail(p->err, RS_E_INVALID, "%s: %g is outside -100 to 100", where, t->fallback);
+    return rs_fail(p->err, RS_E_INVALID, "%s: %g is outside -100 to 100", where,
+                   t->fallback);
 }
 
 /* --- dampening --- */
@@ -170,12 +175,12 @@ static rs_status one_of(const rs_reader *p, const char *where, const char *key,
         size_t used = strlen(list);
         snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", known[i]);
     }
-    return rs_fail(p->err, RS_E_INVALID, "%s: %s \"%s\" is none of %s%s", where, key, word, list,
-                   hint);
+    return rs_fail(p->err, RS_E_INVALID, "%s: %s \"%s\" is none of %s%s", where, key,
+                   word, list, hint);
 }
 
-static rs_status read_dampen_words(const rs_reader *p, const rs_json *o, const char *where,
-                                   rs_dampen_spec *d)
+static rs_status read_dampen_words(const rs_reader *p, const rs_json *o,
+                                   const char *where, rs_dampen_spec *d)
 {
     static const char *const kinds[] = {"ewc", "one_minus", "task", "hard", "none"};
     static const char *const normalisers[] = {"mean", "max", "log", "rank", "none",
@@ -187,12 +192,14 @@ static rs_status read_dampen_words(const rs_reader *p, const rs_json *o, const c
     RS_TRY(rs_json_opt_string(o, "normaliser", where, &normaliser, p->err));
     RS_TRY(rs_json_opt_string(o, "over", where, &over, p->err));
     RS_TRY(rs_json_opt_string(o, "scope", where, &scope, p->err));
-    if (!rs_dampen_from_name(kind, &d->kind)) return one_of(p, where, "kind", kind, kinds, 5);
+    if (!rs_dampen_from_name(kind, &d->kind))
+        return one_of(p, where, "kind", kind, kinds, 5);
     d->normaliser = rs_normaliser_default(d->kind);
     if (normaliser && !rs_normaliser_from_name(normaliser, &d->normaliser))
         return one_of(p, where, "normaliser", normaliser, normalisers, 9);
     int i = 0;
-    while (i < 3 && strcmp(over, overs[i]) != 0) i++;
+    while (i < 3 && strcmp(over, overs[i]) != 0)
+        i++;
     if (i == 3) return one_of(p, where, "over", over, overs, 3);
     d->over = (rs_over)i;
     d->per_tensor = strcmp(scope, "tensor") == 0;
@@ -201,12 +208,12 @@ static rs_status read_dampen_words(const rs_reader *p, const rs_json *o, const c
     return RS_OK;
 }
 
-static rs_status in_range(const rs_reader *p, const char *where, const char *key, double v,
-                          double least, double most)
+static rs_status in_range(const rs_reader *p, const char *where, const char *key,
+                          double v, double least, double most)
 {
     if (v >= least && v <= most) return RS_OK;
-    return rs_fail(p->err, RS_E_INVALID, "%s: %s is %g, outside %g to %g", where, key, v, least,
-                   most);
+    return rs_fail(p->err, RS_E_INVALID, "%s: %s is %g, outside %g to %g", where, key, v,
+                   least, most);
 }
 
 rs_status rs_read_dampen(const rs_reader *p, const rs_json *o, const char *where,
@@ -214,8 +221,8 @@ rs_status rs_read_dampen(const rs_reader *p, const rs_json *o, const char *where
 {
     *d = (rs_dampen_spec){.lambda = 1, .parameter = 1, .layer = 1, .q = 0.99};
     if (rs_json_is_null(o)) return RS_OK;
-    RS_TRY(RS_READ_KEYS(p, o, where, "by", "task", "kind", "lambda", "parameter", "layer", "q",
-                        "normaliser", "over", "scope", "clamp"));
+    RS_TRY(RS_READ_KEYS(p, o, where, "by", "task", "kind", "lambda", "parameter", "layer",
+                        "q", "normaliser", "over", "scope", "clamp"));
     RS_TRY(read_dampen_words(p, o, where, d));
     RS_TRY(rs_read_text(p, o, "by", where, &d->by));
     RS_TRY(rs_read_text(p, o, "task", where, &d->task));
@@ -231,11 +238,12 @@ rs_status rs_read_dampen(const rs_reader *p, const rs_json *o, const char *where
     if (d->by) RS_TRY(rs_read_fisher(p, d->by, where));
     if (d->task) RS_TRY(rs_read_fisher(p, d->task, where));
     if (d->kind != RS_DAMPEN_NONE && !d->by)
-        return rs_fail(p->err, RS_E_INVALID, "%s: %s needs \"by\", a Fisher measure", where,
-                       rs_dampen_name(d->kind));
+        return rs_fail(p->err, RS_E_INVALID, "%s: %s needs \"by\", a Fisher measure",
+                       where, rs_dampen_name(d->kind));
     if (d->kind == RS_DAMPEN_TASK && !d->task)
         return rs_fail(p->err, RS_E_INVALID,
-                       "%s: task needs \"task\", the style task's own Fisher measure", where);
+                       "%s: task needs \"task\", the style task's own Fisher measure",
+                       where);
     return RS_OK;
 }
 
@@ -249,8 +257,8 @@ static rs_status read_inputs(const rs_reader *p, const rs_json *list, const char
         return rs_fail(p->err, RS_E_INVALID, "%s needs \"inputs\", a list", where);
     int n = rs_json_count(list);
     if (n > RS_RECIPE_ENTRIES)
-        return rs_fail(p->err, RS_E_UNSUPPORTED, "%s: %d inputs, at most %d work", where, n,
-                       (int)RS_RECIPE_ENTRIES);
+        return rs_fail(p->err, RS_E_UNSUPPORTED, "%s: %d inputs, at most %d work", where,
+                       n, (int)RS_RECIPE_ENTRIES);
     s->inputs = rs_arena_array(&p->r->arena, (size_t)n + 1, sizeof *s->inputs);
     if (!s->inputs) return rs_read_no_memory(p);
     for (const rs_json *v = rs_json_first(list); v; v = rs_json_next(v)) {
@@ -273,12 +281,14 @@ static rs_status must_be_model(const rs_reader *p, const char *name, const char 
 {
     const rs_model_entry *e = rs_recipe_model(p->r, name);
     if (!e || e->path || e->on || !e->adapter) return RS_OK;
-    return rs_fail(p->err, RS_E_INVALID,
-                   "%s: \"%s\" is an adapter; with \"on\": MODEL in its entry it is a model",
-                   where, name);
+    return rs_fail(
+        p->err, RS_E_INVALID,
+        "%s: \"%s\" is an adapter; with \"on\": MODEL in its entry it is a model", where,
+        name);
 }
 
-static rs_status read_base(const rs_reader *p, const rs_json *o, const char *where, rs_stage *s)
+static rs_status read_base(const rs_reader *p, const rs_json *o, const char *where,
+                           rs_stage *s)
 {
     RS_TRY(rs_read_text(p, o, "base", where, &s->base));
     if (!s->base) return RS_OK;
@@ -286,14 +296,15 @@ static rs_status read_base(const rs_reader *p, const rs_json *o, const char *whe
     return must_be_model(p, s->base, where);
 }
 
-static rs_status read_task_arithmetic(const rs_reader *p, const rs_json *o, const char *where,
-                                      rs_stage *s)
+static rs_status read_task_arithmetic(const rs_reader *p, const rs_json *o,
+                                      const char *where, rs_stage *s)
 {
     char place[512];
-    RS_TRY(RS_READ_KEYS(p, o, where, "name", "method", "base", "inputs", "normalize", "scale",
-                        "mask", "dampen", "gain"));
+    RS_TRY(RS_READ_KEYS(p, o, where, "name", "method", "base", "inputs", "normalize",
+                        "scale", "mask", "dampen", "gain"));
     RS_TRY(read_base(p, o, where, s));
-    if (!s->base) return rs_fail(p->err, RS_E_INVALID, "%s needs \"base\", a model", where);
+    if (!s->base)
+        return rs_fail(p->err, RS_E_INVALID, "%s needs \"base\", a model", where);
     RS_TRY(read_inputs(p, rs_json_get(o, "inputs"), where, s));
     RS_TRY(rs_json_opt_bool(o, "normalize", where, &s->normalize, p->err));
     RS_TRY(rs_json_opt_double(o, "scale", where, &s->scale, p->err));
@@ -314,21 +325,23 @@ static rs_status read_switch(const rs_reader *p, const rs_json *o, const char *k
     if (!word) return RS_OK;
     *out = strcmp(word, b) == 0;
     if (*out || strcmp(word, a) == 0) return RS_OK;
-    return rs_fail(p->err, RS_E_INVALID, "%s: %s \"%s\" is neither \"%s\" nor \"%s\"", where, key,
-                   word, a, b);
+    return rs_fail(p->err, RS_E_INVALID, "%s: %s \"%s\" is neither \"%s\" nor \"%s\"",
+                   where, key, word, a, b);
 }
 
-static rs_status read_slerp(const rs_reader *p, const rs_json *o, const char *where, rs_stage *s)
+static rs_status read_slerp(const rs_reader *p, const rs_json *o, const char *where,
+                            rs_stage *s)
 {
     char place[512];
-    RS_TRY(RS_READ_KEYS(p, o, where, "name", "method", "base", "inputs", "t", "space", "norm",
-                        "rowwise", "vectors", "opposite", "flat_below"));
+    RS_TRY(RS_READ_KEYS(p, o, where, "name", "method", "base", "inputs", "t", "space",
+                        "norm", "rowwise", "vectors", "opposite", "flat_below"));
     RS_TRY(read_base(p, o, where, s));
     RS_TRY(read_inputs(p, rs_json_get(o, "inputs"), where, s));
     if (s->n_inputs != 2)
-        return rs_fail(p->err, RS_E_INVALID, "%s: slerp goes between 2 inputs, not %d", where,
-                       s->n_inputs);
-    for (int i = 0; i < 2; i++) RS_TRY(must_be_model(p, s->inputs[i].from, where));
+        return rs_fail(p->err, RS_E_INVALID, "%s: slerp goes between 2 inputs, not %d",
+                       where, s->n_inputs);
+    for (int i = 0; i < 2; i++)
+        RS_TRY(must_be_model(p, s->inputs[i].from, where));
     snprintf(place, sizeof place, "%s: t", where);
     RS_TRY(rs_read_t(p, rs_json_get(o, "t"), place, &s->t));
     RS_TRY(read_switch(p, o, "space", where, "weight", "delta", &s->space_delta));
@@ -339,24 +352,27 @@ static rs_status read_slerp(const rs_reader *p, const rs_json *o, const char *wh
     RS_TRY(rs_json_opt_double(o, "flat_below", where, &s->flat_below, p->err));
     RS_TRY(in_range(p, where, "flat_below", s->flat_below, 0, 1));
     if (s->space_delta && !s->base)
-        return rs_fail(p->err, RS_E_INVALID, "%s: space \"delta\" needs \"base\", a model",
-                       where);
-    if (s->base && !s->space_delta)
         return rs_fail(p->err, RS_E_INVALID,
-                       "%s: \"base\" does nothing in space \"weight\"; did you mean \"space\": "
-                       "\"delta\"?",
-                       where);
+                       "%s: space \"delta\" needs \"base\", a model", where);
+    if (s->base && !s->space_delta)
+        return rs_fail(
+            p->err, RS_E_INVALID,
+            "%s: \"base\" does nothing in space \"weight\"; did you mean \"space\": "
+            "\"delta\"?",
+            where);
     return RS_OK;
 }
 
 static rs_status check_new_name(const rs_reader *p, const char *name)
 {
     if (strlen(name) == 0 || strlen(name) > 200 || strcmp(name, "out") == 0)
-        return rs_fail(p->err, RS_E_INVALID,
-                       "%s: \"%s\" cannot be the name of a stage (1 to 200 bytes, not \"out\")",
-                       p->what, name);
+        return rs_fail(
+            p->err, RS_E_INVALID,
+            "%s: \"%s\" cannot be the name of a stage (1 to 200 bytes, not \"out\")",
+            p->what, name);
     if (rs_recipe_model(p->r, name) || rs_recipe_stage(p->r, name))
-        return rs_fail(p->err, RS_E_INVALID, "%s: two things are called \"%s\"", p->what, name);
+        return rs_fail(p->err, RS_E_INVALID, "%s: two things are called \"%s\"", p->what,
+                       name);
     return RS_OK;
 }
 
@@ -372,9 +388,10 @@ static rs_status read_method(const rs_reader *p, const rs_json *o, const char *w
         return RS_OK;
     }
     char hint[96];
-    rs_did_you_mean(hint, sizeof hint, s->method_name, rs_method_names, rs_n_method_names);
-    return rs_fail(p->err, RS_E_INVALID, "%s: \"%s\" is no method%s", where, s->method_name,
-                   hint);
+    rs_did_you_mean(hint, sizeof hint, s->method_name, rs_method_names,
+                    rs_n_method_names);
+    return rs_fail(p->err, RS_E_INVALID, "%s: \"%s\" is no method%s", where,
+                   s->method_name, hint);
 }
 
 static rs_status read_stage(const rs_reader *p, const rs_json *o, rs_stage *s)
@@ -391,9 +408,12 @@ static rs_status read_stage(const rs_reader *p, const rs_json *o, rs_stage *s)
     snprintf(where, sizeof where, "%s: stage \"%s\"", p->what, s->name);
     RS_TRY(read_method(p, o, where, s));
     switch (s->method) {
-    case RS_METHOD_TASK_ARITHMETIC: return read_task_arithmetic(p, o, where, s);
-    case RS_METHOD_SLERP: return read_slerp(p, o, where, s);
-    case RS_METHOD_LATER: return rs_read_later(p, o, &s->later);
+    case RS_METHOD_TASK_ARITHMETIC:
+        return read_task_arithmetic(p, o, where, s);
+    case RS_METHOD_SLERP:
+        return read_slerp(p, o, where, s);
+    case RS_METHOD_LATER:
+        return rs_read_later(p, o, &s->later);
     }
     return RS_OK;
 }
@@ -403,11 +423,11 @@ rs_status rs_read_stages(const rs_reader *p, const rs_json *list)
     rs_recipe *r = p->r;
     int n = rs_json_is_array(list) ? rs_json_count(list) : 0;
     if (n == 0)
-        return rs_fail(p->err, RS_E_INVALID, "%s needs \"stages\", a list of at least one",
-                       p->what);
+        return rs_fail(p->err, RS_E_INVALID,
+                       "%s needs \"stages\", a list of at least one", p->what);
     if (n > RS_RECIPE_ENTRIES)
-        return rs_fail(p->err, RS_E_UNSUPPORTED, "%s: %d stages, at most %d work", p->what, n,
-                       (int)RS_RECIPE_ENTRIES);
+        return rs_fail(p->err, RS_E_UNSUPPORTED, "%s: %d stages, at most %d work",
+                       p->what, n, (int)RS_RECIPE_ENTRIES);
     r->stages = rs_arena_array(&r->arena, (size_t)n, sizeof *r->stages);
     if (!r->stages) return rs_read_no_memory(p);
     for (const rs_json *v = rs_json_first(list); v; v = rs_json_next(v)) {

@@ -13,9 +13,15 @@ typedef struct writer {
     bool first;         /* no member of the object at hand is written yet */
 } writer;
 
-static void put(writer *w, const char *s) { rs_buf_puts(w->out, s); }
+static void put(writer *w, const char *s)
+{
+    rs_buf_puts(w->out, s);
+}
 
-static void put_string(writer *w, const char *s) { rs_buf_json(w->out, s, strlen(s)); }
+static void put_string(writer *w, const char *s)
+{
+    rs_buf_json(w->out, s, strlen(s));
+}
 
 static void next_line(writer *w, int indent)
 {
@@ -126,13 +132,15 @@ static void write_entries(writer *w)
     if (r->n_models) {
         line_key(w, 2, "models");
         open_inline(w);
-        for (int i = 0; i < r->n_models; i++) write_model(w, &r->models[i]);
+        for (int i = 0; i < r->n_models; i++)
+            write_model(w, &r->models[i]);
         put(w, "\n  }");
     }
     if (r->n_measures) {
         line_key(w, 2, "measures");
         open_inline(w);
-        for (int i = 0; i < r->n_measures; i++) write_measure(w, &r->measures[i]);
+        for (int i = 0; i < r->n_measures; i++)
+            write_measure(w, &r->measures[i]);
         put(w, "\n  }");
     }
 }
@@ -144,7 +152,8 @@ static void inline_pairs(writer *w, const char *key, const rs_pairs *p)
     if (p->n == 0) return;
     inline_key(w, key);
     open_inline(w);
-    for (int i = 0; i < p->n; i++) inline_number(w, p->at[i].key, p->at[i].value);
+    for (int i = 0; i < p->n; i++)
+        inline_number(w, p->at[i].key, p->at[i].value);
     close_inline(w);
 }
 
@@ -172,8 +181,8 @@ static void inline_names(writer *w, const char *key, const rs_names *n)
 
 static void write_gain(writer *w, const rs_gain_spec *g)
 {
-    bool factors = g->master != 1 || g->layers.n || g->kinds.n || g->cells.n || g->mute.n ||
-                   g->solo.n || g->lock.n;
+    bool factors = g->master != 1 || g->layers.n || g->kinds.n || g->cells.n ||
+                   g->mute.n || g->solo.n || g->lock.n;
     if (!factors && g->rows.n == 0) return;
     line_key(w, 6, "gain");
     if (!factors) {
@@ -291,8 +300,10 @@ static void write_stage(writer *w, const rs_stage *s)
     open_inline(w);
     line_string(w, "name", s->name);
     line_string(w, "method", s->method_name);
-    if (s->method == RS_METHOD_SLERP) write_slerp(w, s);
-    else write_task_arithmetic(w, s);
+    if (s->method == RS_METHOD_SLERP)
+        write_slerp(w, s);
+    else
+        write_task_arithmetic(w, s);
     put(w, "\n    }");
     w->first = false;
 }
@@ -302,7 +313,8 @@ static void write_stages(writer *w)
     line_key(w, 2, "stages");
     put(w, "[");
     w->first = true;
-    for (int i = 0; i < w->r->n_stages; i++) write_stage(w, &w->r->stages[i]);
+    for (int i = 0; i < w->r->n_stages; i++)
+        write_stage(w, &w->r->stages[i]);
     put(w, "\n  ]");
     w->first = false;
 }
@@ -334,7 +346,8 @@ static void write_output(writer *w)
     inline_string(w, "dtype", dtype_word(r->output_dtype));
     if (r->stochastic) inline_string(w, "rounding", "stochastic");
     if (r->seed) inline_number(w, "seed", (double)r->seed);
-    if (r->shard_bytes != 5000000000) inline_number(w, "shard_bytes", (double)r->shard_bytes);
+    if (r->shard_bytes != 5000000000)
+        inline_number(w, "shard_bytes", (double)r->shard_bytes);
     close_inline(w);
 }
 

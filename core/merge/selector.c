@@ -8,7 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef enum term_type { TERM_ALL, TERM_LAYERS, TERM_KINDS, TERM_EMBED, TERM_ATTENTION, TERM_PART } term_type;
+typedef enum term_type {
+    TERM_ALL,
+    TERM_LAYERS,
+    TERM_KINDS,
+    TERM_EMBED,
+    TERM_ATTENTION,
+    TERM_PART
+} term_type;
 
 typedef enum attention { SLIDING, FULL, DONOR, SHARER } attention;
 
@@ -45,10 +52,25 @@ static const char *const attention_names[] = {"sliding", "full", "donor", "share
 
 /* What a selector may begin with; the kinds have fixed names (names.h). */
 static const char *const words[] = {
-    "attn",    "mlp",       "ple",       "norm",
-    "q_proj",  "k_proj",    "v_proj",    "o_proj",
-    "gate_proj", "up_proj", "down_proj", "per_layer_input_gate",
-    "per_layer_projection", "embed", "sliding", "full", "donor", "sharer", "layers.",
+    "attn",
+    "mlp",
+    "ple",
+    "norm",
+    "q_proj",
+    "k_proj",
+    "v_proj",
+    "o_proj",
+    "gate_proj",
+    "up_proj",
+    "down_proj",
+    "per_layer_input_gate",
+    "per_layer_projection",
+    "embed",
+    "sliding",
+    "full",
+    "donor",
+    "sharer",
+    "layers.",
 };
 enum { N_KIND_WORDS = 13, N_WORDS = sizeof words / sizeof *words };
 
@@ -63,7 +85,8 @@ bool rs_kind_group(const char *name, uint32_t *bits)
     for (int i = 0; i < N_GROUPS; i++)
         if (strcmp(name, groups[i].name) == 0) return *bits = groups[i].kinds, true;
     rs_kind k;
-    if (!rs_kind_from_name(name, &k) || k == RS_KIND_TOWER || k == RS_KIND_OTHER) return false;
+    if (!rs_kind_from_name(name, &k) || k == RS_KIND_TOWER || k == RS_KIND_OTHER)
+        return false;
     *bits = BIT(k);
     return true;
 }
@@ -87,7 +110,8 @@ bool rs_layer_list(const char *text, int n_layers, bool *bits)
     const char *at = text;
     for (;;) {
         int first, last;
-        while (*at == ' ') at++;
+        while (*at == ' ')
+            at++;
         if (!read_number(&at, &first) || first >= n_layers) return false;
         last = first;
         if (*at == '-') {
@@ -96,8 +120,10 @@ bool rs_layer_list(const char *text, int n_layers, bool *bits)
             if (isdigit((unsigned char)*at) && !read_number(&at, &last)) return false;
         }
         if (last < first || last >= n_layers) return false;
-        for (int l = first; l <= last; l++) bits[l] = true;
-        while (*at == ' ') at++;
+        for (int l = first; l <= last; l++)
+            bits[l] = true;
+        while (*at == ' ')
+            at++;
         if (*at == 0) return true;
         if (*at++ != ',') return false;
     }
@@ -131,8 +157,9 @@ static rs_status bad_word(const parser *p, const char *word)
 {
     char hint[96];
     rs_did_you_mean(hint, sizeof hint, word, words, N_WORDS);
-    return rs_fail(p->err, RS_E_INVALID, "selector \"%s\": \"%s\" is no layer, kind or group%s",
-                   p->text, word, hint);
+    return rs_fail(p->err, RS_E_INVALID,
+                   "selector \"%s\": \"%s\" is no layer, kind or group%s", p->text, word,
+                   hint);
 }
 
 static rs_status add_layers(parser *p, const char *list, bool negated)
@@ -142,8 +169,8 @@ static rs_status add_layers(parser *p, const char *list, bool negated)
     if (!t.layers) return no_memory(p->err);
     if (!rs_layer_list(list, RS_RECIPE_LAYERS, t.layers))
         return rs_fail(p->err, RS_E_INVALID,
-                       "selector \"%s\": \"%s\" is no list of layers like 0-3,6,10-", p->text,
-                       list);
+                       "selector \"%s\": \"%s\" is no list of layers like 0-3,6,10-",
+                       p->text, list);
     return add_term(p, &t);
 }
 
@@ -175,9 +202,10 @@ static rs_status add_layers_and_word(parser *p, char *list, bool negated)
     char *dot = strchr(list, '.');
     if (!dot) return add_layers(p, list, negated);
     if (negated)
-        return rs_fail(p->err, RS_E_INVALID,
-                       "selector \"%s\": ! stands before one condition, not before \"%s\"",
-                       p->text, list);
+        return rs_fail(
+            p->err, RS_E_INVALID,
+            "selector \"%s\": ! stands before one condition, not before \"%s\"", p->text,
+            list);
     *dot = 0;
     RS_TRY(add_layers(p, list, false));
     return add_word(p, dot + 1, false);
@@ -188,16 +216,20 @@ static rs_status add_part(parser *p, char *quoted, bool negated)
     size_t n = strlen(quoted);
     if (n < 3 || quoted[n - 1] != '"' || memchr(quoted + 1, '"', n - 2))
         return rs_fail(p->err, RS_E_INVALID,
-                       "selector \"%s\": a part of a name stands between two quotes", p->text);
+                       "selector \"%s\": a part of a name stands between two quotes",
+                       p->text);
     quoted[n - 1] = 0;
-    return add_term(p, &(term){.type = TERM_PART, .negated = negated, .part = quoted + 1});
+    return add_term(p,
+                    &(term){.type = TERM_PART, .negated = negated, .part = quoted + 1});
 }
 
 static char *trimmed(char *s)
 {
-    while (*s == ' ' || *s == '\t') s++;
+    while (*s == ' ' || *s == '\t')
+        s++;
     size_t n = strlen(s);
-    while (n && (s[n - 1] == ' ' || s[n - 1] == '\t')) s[--n] = 0;
+    while (n && (s[n - 1] == ' ' || s[n - 1] == '\t'))
+        s[--n] = 0;
     return s;
 }
 
@@ -210,7 +242,8 @@ static rs_status parse_condition(parser *p, char *s)
         s = trimmed(s + 1);
     }
     if (*s == 0)
-        return rs_fail(p->err, RS_E_INVALID, "selector \"%s\" has an empty condition", p->text);
+        return rs_fail(p->err, RS_E_INVALID, "selector \"%s\" has an empty condition",
+                       p->text);
     if (*s == '"') return add_part(p, s, negated);
     if (strncmp(s, "layers.", 7) == 0) return add_layers_and_word(p, s + 7, negated);
     if (isdigit((unsigned char)*s)) return add_layers_and_word(p, s, negated);
@@ -233,7 +266,8 @@ static rs_status parse_all(parser *p, char *s)
     }
 }
 
-rs_status rs_selector_parse(rs_arena *a, const char *text, const rs_selector **out, rs_err *err)
+rs_status rs_selector_parse(rs_arena *a, const char *text, const rs_selector **out,
+                            rs_err *err)
 {
     *out = NULL;
     char *copy = rs_arena_strdup(a, text);
@@ -257,10 +291,14 @@ static bool attention_is(const rs_config *c, int layer, attention what)
     if (!c || layer < 0 || layer >= c->n_layers) return false;
     const rs_layer_config *l = &c->layers[layer];
     switch (what) {
-    case SLIDING: return !l->is_full;
-    case FULL: return l->is_full;
-    case DONOR: return l->is_donor;
-    case SHARER: return l->is_sharer;
+    case SLIDING:
+        return !l->is_full;
+    case FULL:
+        return l->is_full;
+    case DONOR:
+        return l->is_donor;
+    case SHARER:
+        return l->is_sharer;
     }
     return false;
 }
@@ -271,12 +309,18 @@ static bool term_holds(const term *t, const rs_config *c, int layer, rs_kind kin
                        const char *name)
 {
     switch (t->type) {
-    case TERM_ALL: return true;
-    case TERM_LAYERS: return layer >= 0 && layer < RS_RECIPE_LAYERS && t->layers[layer];
-    case TERM_KINDS: return (name || layer >= 0) && (t->kinds >> kind & 1) != 0;
-    case TERM_EMBED: return layer < 0 && kind != RS_KIND_TOWER;
-    case TERM_ATTENTION: return attention_is(c, layer, t->attention);
-    case TERM_PART: return name && strstr(name, t->part) != NULL;
+    case TERM_ALL:
+        return true;
+    case TERM_LAYERS:
+        return layer >= 0 && layer < RS_RECIPE_LAYERS && t->layers[layer];
+    case TERM_KINDS:
+        return (name || layer >= 0) && (t->kinds >> kind & 1) != 0;
+    case TERM_EMBED:
+        return layer < 0 && kind != RS_KIND_TOWER;
+    case TERM_ATTENTION:
+        return attention_is(c, layer, t->attention);
+    case TERM_PART:
+        return name && strstr(name, t->part) != NULL;
     }
     return false;
 }
@@ -295,7 +339,8 @@ bool rs_selector_matches(const rs_selector *s, const rs_config *c, const rs_role
     return all_hold(s, c, role->layer, role->kind, name ? name : "");
 }
 
-bool rs_selector_matches_cell(const rs_selector *s, const rs_config *c, int layer, rs_kind kind)
+bool rs_selector_matches_cell(const rs_selector *s, const rs_config *c, int layer,
+                              rs_kind kind)
 {
     if (rs_selector_has_part(s)) return false;
     return all_hold(s, c, layer, kind < RS_N_LAYER_KINDS ? kind : RS_KIND_NORM, NULL);

@@ -8,7 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-uint64_t rs_mix(uint64_t a, uint64_t b) { return rs_rng_at(a, b, 0x726973); }
+uint64_t rs_mix(uint64_t a, uint64_t b)
+{
+    return rs_rng_at(a, b, 0x726973);
+}
 
 uint64_t rs_mix_double(uint64_t a, double v)
 {
@@ -34,7 +37,10 @@ int rs_base_entry(const rs_recipe *r, const char *name)
 {
     for (int guard = 0; guard <= r->n_stages && name; guard++) {
         const rs_model_entry *e = rs_recipe_model(r, name);
-        if (e) return e->path ? rs_model_index(r, name) : e->on ? rs_model_index(r, e->on) : -1;
+        if (e)
+            return e->path ? rs_model_index(r, name)
+                   : e->on ? rs_model_index(r, e->on)
+                           : -1;
         const rs_stage *s = rs_recipe_stage(r, name);
         if (!s) return -1;
         name = s->method == RS_METHOD_TASK_ARITHMETIC ? s->base
@@ -57,7 +63,8 @@ bool rs_sources_warn(rs_sources *s, const char *fmt, ...)
         rs_arena_array(&s->arena, (size_t)s->warnings.n + 1, sizeof *grown);
     char *copy = rs_arena_strdup(&s->arena, text);
     if (!grown || !copy) return false;
-    if (s->warnings.n) memcpy(grown, s->warnings.at, (size_t)s->warnings.n * sizeof *grown);
+    if (s->warnings.n)
+        memcpy(grown, s->warnings.at, (size_t)s->warnings.n * sizeof *grown);
     grown[s->warnings.n++] = copy;
     s->warnings.at = grown;
     return true;
@@ -82,7 +89,8 @@ static void need(needs *n, const char *name)
     if (!s || n->stage[s - n->r->stages]) return;
     n->stage[s - n->r->stages] = true;
     if (s->base) need(n, s->base);
-    for (int i = 0; i < s->n_inputs; i++) need(n, s->inputs[i].from);
+    for (int i = 0; i < s->n_inputs; i++)
+        need(n, s->inputs[i].from);
 }
 
 static rs_status no_memory(rs_err *err)
@@ -105,7 +113,8 @@ char *rs_sources_key(const rs_recipe *r, const rs_stage *root)
     for (int i = 0; i < r->n_stages; i++) {
         const rs_stage *s = &r->stages[i];
         rs_buf_printf(&b, "s %s\t%d\t%s", s->name, s->method, s->base ? s->base : "");
-        for (int j = 0; j < s->n_inputs; j++) rs_buf_printf(&b, "\t%s", s->inputs[j].from);
+        for (int j = 0; j < s->n_inputs; j++)
+            rs_buf_printf(&b, "\t%s", s->inputs[j].from);
         rs_buf_printf(&b, "\t%s\t%s\n", s->dampen.by ? s->dampen.by : "",
                       s->dampen.task ? s->dampen.task : "");
     }
@@ -124,7 +133,8 @@ static rs_status resolve(const rs_recipe *r, const rs_plan_options *o, const cha
         if (o->resolve(o->resolve_ctx, path, out, err) == RS_OK) return RS_OK;
         return rs_err_prefix(err, "%s", what);
     }
-    return rs_fail(err, RS_E_NOT_FOUND, "%s: there is no %s (from %s)", what, path, r->folder);
+    return rs_fail(err, RS_E_NOT_FOUND, "%s: there is no %s (from %s)", what, path,
+                   r->folder);
 }
 
 static rs_status identity(const rs_checkpoint *c, uint64_t *id, rs_err *err)
@@ -135,8 +145,8 @@ static rs_status identity(const rs_checkpoint *c, uint64_t *id, rs_err *err)
     return RS_OK;
 }
 
-static rs_status open_model(rs_sources *s, const rs_recipe *r, const rs_plan_options *o, int i,
-                            rs_err *err)
+static rs_status open_model(rs_sources *s, const rs_recipe *r, const rs_plan_options *o,
+                            int i, rs_err *err)
 {
     char path[4096], what[300];
     rs_src_model *m = &s->models[i];
@@ -145,12 +155,13 @@ static rs_status open_model(rs_sources *s, const rs_recipe *r, const rs_plan_opt
     m->name = rs_arena_strdup(&s->arena, r->models[i].name);
     m->path = rs_arena_strdup(&s->arena, path);
     if (!m->name || !m->path) return no_memory(err);
-    if (rs_checkpoint_open(path, &m->file, err) != RS_OK) return rs_err_prefix(err, "%s", what);
+    if (rs_checkpoint_open(path, &m->file, err) != RS_OK)
+        return rs_err_prefix(err, "%s", what);
     return identity(m->file, &m->id, err);
 }
 
-static rs_status open_adapter(rs_sources *s, const rs_recipe *r, const rs_plan_options *o, int i,
-                              rs_err *err)
+static rs_status open_adapter(rs_sources *s, const rs_recipe *r, const rs_plan_options *o,
+                              int i, rs_err *err)
 {
     char path[4096], what[300];
     rs_src_adapter *a = &s->adapters[i];
@@ -159,7 +170,8 @@ static rs_status open_adapter(rs_sources *s, const rs_recipe *r, const rs_plan_o
     a->name = rs_arena_strdup(&s->arena, r->models[i].name);
     a->path = rs_arena_strdup(&s->arena, path);
     if (!a->name || !a->path) return no_memory(err);
-    if (rs_adapter_open(path, &a->adapter, err) != RS_OK) return rs_err_prefix(err, "%s", what);
+    if (rs_adapter_open(path, &a->adapter, err) != RS_OK)
+        return rs_err_prefix(err, "%s", what);
     RS_TRY(identity(a->adapter->file, &a->id, err));
     a->id = rs_mix_double(a->id, a->adapter->alpha);
     for (int p = 0; p < a->adapter->n_pairs; p++)
@@ -173,18 +185,21 @@ static void read_scale(rs_src_fisher *f, const char *stated)
     const char *word = stated ? stated : rs_checkpoint_metadata(f->file, "scale");
     const char *sequences = rs_checkpoint_metadata(f->file, "sequences");
     const char *tokens = rs_checkpoint_metadata(f->file, "tokens");
-    double n = sequences ? strtod(sequences, NULL) : 0, t = tokens ? strtod(tokens, NULL) : 0;
+    double n = sequences ? strtod(sequences, NULL) : 0,
+           t = tokens ? strtod(tokens, NULL) : 0;
     f->scale = 1;
     f->scale_unknown = false;
     size_t len = word ? strlen(word) : 0;
     if (len >= 8 && strcmp(word + len - 8, "/ tokens") == 0) return;
     if (word && strcmp(word, "per_token") == 0) return;
-    if (word && strcmp(word, "per_sequence") == 0 && n > 0 && t > 0) f->scale = n / t;
-    else f->scale_unknown = true;
+    if (word && strcmp(word, "per_sequence") == 0 && n > 0 && t > 0)
+        f->scale = n / t;
+    else
+        f->scale_unknown = true;
 }
 
-static rs_status open_fisher(rs_sources *s, const rs_recipe *r, const rs_plan_options *o, int i,
-                             rs_err *err)
+static rs_status open_fisher(rs_sources *s, const rs_recipe *r, const rs_plan_options *o,
+                             int i, rs_err *err)
 {
     char path[4096], what[300];
     rs_src_fisher *f = &s->fishers[i];
@@ -194,7 +209,8 @@ static rs_status open_fisher(rs_sources *s, const rs_recipe *r, const rs_plan_op
     f->name = rs_arena_strdup(&s->arena, r->measures[i].name);
     f->path = rs_arena_strdup(&s->arena, path);
     if (!f->name || !f->path) return no_memory(err);
-    if (rs_checkpoint_open(path, &f->file, err) != RS_OK) return rs_err_prefix(err, "%s", what);
+    if (rs_checkpoint_open(path, &f->file, err) != RS_OK)
+        return rs_err_prefix(err, "%s", what);
     RS_TRY(identity(f->file, &f->id, err));
     read_scale(f, r->measures[i].scale);
     return rs_match_fisher(s, f, err);
@@ -252,7 +268,8 @@ static bool names_model(const char *claimed, const rs_src_model *m)
     return strstr(own, want) || strstr(want, own) || rs_checkpoint_gguf(m->file) != NULL;
 }
 
-static rs_status match_adapter_entry(rs_sources *s, const rs_recipe *r, int i, rs_err *err)
+static rs_status match_adapter_entry(rs_sources *s, const rs_recipe *r, int i,
+                                     rs_err *err)
 {
     rs_src_adapter *a = &s->adapters[i];
     const char *on = r->models[i].on;
@@ -288,8 +305,11 @@ static rs_status list_base(rs_sources *s, rs_err *err)
         if (s->role[i].kind != RS_KIND_HEAD || !s->config->tied_head) continue;
         if (t->n_dims != 2 || t->dim[0] != e->dim[0] || t->dim[1] != e->dim[1]) continue;
         s->alias[i] = embed;
-        if (!rs_sources_warn(s, "the config ties the head to the embedding: %s is written as a "
-                                "copy of %s", t->name, e->name))
+        if (!rs_sources_warn(
+                s,
+                "the config ties the head to the embedding: %s is written as a "
+                "copy of %s",
+                t->name, e->name))
             return no_memory(err);
     }
     return RS_OK;
@@ -301,11 +321,13 @@ static rs_status open_all(rs_sources *s, const rs_recipe *r, const rs_stage *roo
     need(n, root->name);
     s->base = rs_base_entry(r, root->name);
     if (s->base < 0)
-        return rs_fail(err, RS_E_INVALID, "stage \"%s\" has no model at its base", root->name);
+        return rs_fail(err, RS_E_INVALID, "stage \"%s\" has no model at its base",
+                       root->name);
     RS_TRY(open_model(s, r, o, s->base, err));
     RS_TRY(list_base(s, err));
     for (int i = 0; i < r->n_models; i++)
-        if (n->model[i] && r->models[i].path && i != s->base) RS_TRY(open_model(s, r, o, i, err));
+        if (n->model[i] && r->models[i].path && i != s->base)
+            RS_TRY(open_model(s, r, o, i, err));
     for (int i = 0; i < r->n_models; i++)
         if (s->models[i].file) RS_TRY(rs_match_model(s, &s->models[i], err));
     for (int i = 0; i < r->n_models; i++)
@@ -335,18 +357,20 @@ static rs_sources *new_sources(const rs_recipe *r, const rs_stage *root)
     return NULL;
 }
 
-rs_status rs_sources_open(const rs_recipe *r, const rs_stage *root, const rs_plan_options *o,
-                          rs_sources **out, rs_err *err)
+rs_status rs_sources_open(const rs_recipe *r, const rs_stage *root,
+                          const rs_plan_options *o, rs_sources **out, rs_err *err)
 {
     *out = NULL;
     rs_sources *s = new_sources(r, root);
     needs n = {r, calloc((size_t)r->n_stages + 1, 1), calloc((size_t)r->n_models + 1, 1)};
-    rs_status status = s && n.stage && n.model ? open_all(s, r, root, o, &n, err)
-                                               : no_memory(err);
+    rs_status status =
+        s && n.stage && n.model ? open_all(s, r, root, o, &n, err) : no_memory(err);
     free(n.stage);
     free(n.model);
-    if (status == RS_OK) *out = s;
-    else rs_sources_drop(s);
+    if (status == RS_OK)
+        *out = s;
+    else
+        rs_sources_drop(s);
     return status;
 }
 
@@ -354,9 +378,12 @@ void rs_sources_drop(rs_sources *s)
 {
     if (!s || atomic_fetch_sub(&s->refs, 1) > 1) return;
     rs_views_free(s);
-    for (int i = 0; s->models && i < s->n_models; i++) rs_checkpoint_close(s->models[i].file);
-    for (int i = 0; s->adapters && i < s->n_models; i++) rs_adapter_close(s->adapters[i].adapter);
-    for (int i = 0; s->fishers && i < s->n_measures; i++) rs_checkpoint_close(s->fishers[i].file);
+    for (int i = 0; s->models && i < s->n_models; i++)
+        rs_checkpoint_close(s->models[i].file);
+    for (int i = 0; s->adapters && i < s->n_models; i++)
+        rs_adapter_close(s->adapters[i].adapter);
+    for (int i = 0; s->fishers && i < s->n_measures; i++)
+        rs_checkpoint_close(s->fishers[i].file);
     rs_config_free(s->config);
     pthread_mutex_destroy(&s->mutex);
     rs_arena_free(&s->arena);

@@ -12,19 +12,21 @@ static rs_status no_memory(rs_err *err)
 }
 
 /* tail -> index, of the text model's tensors of a file. */
-static rs_status map_tails(const rs_sources *s, const rs_checkpoint *c, rs_map *map, rs_err *err)
+static rs_status map_tails(const rs_sources *s, const rs_checkpoint *c, rs_map *map,
+                           rs_err *err)
 {
     for (int i = 0; i < rs_checkpoint_count(c); i++) {
         const rs_tensor *t = rs_checkpoint_at(c, i);
         rs_role role = rs_role_of(s->config, t->name);
         if (role.kind == RS_KIND_TOWER) continue;
-        if (!rs_map_put(map, role.tail, strlen(role.tail), i, NULL)) return no_memory(err);
+        if (!rs_map_put(map, role.tail, strlen(role.tail), i, NULL))
+            return no_memory(err);
     }
     return RS_OK;
 }
 
-static const rs_tensor *find(const rs_checkpoint *c, const rs_map *tails, const rs_role *role,
-                             const char *name)
+static const rs_tensor *find(const rs_checkpoint *c, const rs_map *tails,
+                             const rs_role *role, const char *name)
 {
     if (role->kind == RS_KIND_TOWER) return rs_checkpoint_find(c, name);
     int64_t i = rs_map_find(tails, role->tail);
@@ -45,7 +47,8 @@ static rs_status wrong_shape(const char *what, const rs_tensor *t, const rs_tens
     char have[200], want[200];
     rs_tensor_shape(t, have, sizeof have);
     rs_tensor_shape(base, want, sizeof want);
-    return rs_fail(err, RS_E_MISMATCH, "%s has %s where the base has %s", what, have, want);
+    return rs_fail(err, RS_E_MISMATCH, "%s has %s where the base has %s", what, have,
+                   want);
 }
 
 /* Must every input have it? Towers, inert K/V and the scalar come from the first input. */
@@ -92,9 +95,11 @@ rs_status rs_match_model(rs_sources *s, rs_src_model *m, rs_err *err)
     RS_TRY(match_all(s, m->file, what, m->tensor, err));
     borrow_head(s, m);
     for (int i = 0; i < s->n_tensors; i++) {
-        if (m->tensor[i] && is_merged(&s->role[i]) && !rs_dtype_is_numeric(m->tensor[i]->dtype) &&
+        if (m->tensor[i] && is_merged(&s->role[i]) &&
+            !rs_dtype_is_numeric(m->tensor[i]->dtype) &&
             rs_dtype_is_numeric(s->base_tensor[i]->dtype))
-            return rs_fail(err, RS_E_UNSUPPORTED, "%s: %s is %s, which is not computed with", what,
+            return rs_fail(err, RS_E_UNSUPPORTED,
+                           "%s: %s is %s, which is not computed with", what,
                            m->tensor[i]->name, rs_dtype_name(m->tensor[i]->dtype));
         if (m->tensor[i] || !is_merged(&s->role[i]) ||
             s->role[i].kind == RS_KIND_LAYER_SCALAR)
@@ -102,8 +107,8 @@ rs_status rs_match_model(rs_sources *s, rs_src_model *m, rs_err *err)
         if (missing++ == 0) first = s->base_tensor[i]->name;
     }
     if (missing == 0) return RS_OK;
-    return rs_fail(err, RS_E_MISMATCH, "%s lacks %d of the base's %d tensors, %s first", what,
-                   missing, s->n_tensors, first);
+    return rs_fail(err, RS_E_MISMATCH, "%s lacks %d of the base's %d tensors, %s first",
+                   what, missing, s->n_tensors, first);
 }
 
 typedef struct unmatched {
@@ -115,7 +120,8 @@ static void note_unmatched(unmatched *u, const char *name)
 {
     size_t used = strlen(u->names);
     if (u->n++ < 3)
-        snprintf(u->names + used, sizeof u->names - used, "%s%.80s", used ? ", " : "", name);
+        snprintf(u->names + used, sizeof u->names - used, "%s%.80s", used ? ", " : "",
+                 name);
 }
 
 static rs_status check_pair(const rs_src_adapter *a, const rs_adapter_pair *p,
@@ -126,8 +132,8 @@ static rs_status check_pair(const rs_src_adapter *a, const rs_adapter_pair *p,
     char shape[200];
     rs_tensor_shape(t, shape, sizeof shape);
     return rs_fail(err, RS_E_MISMATCH,
-                   "adapter \"%s\" (%.200s): %s is made for a matrix [%" PRId64 ", %" PRId64
-                   "], the base has %s",
+                   "adapter \"%s\" (%.200s): %s is made for a matrix [%" PRId64
+                   ", %" PRId64 "], the base has %s",
                    a->name, a->path, p->module, rows, cols, shape);
 }
 
@@ -138,10 +144,11 @@ static rs_status match_pairs(const rs_sources *s, rs_src_adapter *a, const rs_ma
         const rs_adapter_pair *p = &a->adapter->pairs[i];
         rs_role role = rs_role_of(s->config, p->weight);
         if (role.kind == RS_KIND_TOWER)
-            return rs_fail(err, RS_E_UNSUPPORTED,
-                           "adapter \"%s\" (%.200s) changes %s: vision and audio towers are copied "
-                           "from the base unchanged in this version",
-                           a->name, a->path, p->module);
+            return rs_fail(
+                err, RS_E_UNSUPPORTED,
+                "adapter \"%s\" (%.200s) changes %s: vision and audio towers are copied "
+                "from the base unchanged in this version",
+                a->name, a->path, p->module);
         if (role.inert) {
             a->n_inert++;
             continue;
@@ -153,15 +160,17 @@ static rs_status match_pairs(const rs_sources *s, rs_src_adapter *a, const rs_ma
         }
         RS_TRY(check_pair(a, p, s->base_tensor[at], err));
         if (a->pair[at])
-            return rs_fail(err, RS_E_FORMAT, "adapter \"%s\": %s and %s both change %s", a->name,
-                           a->pair[at]->module, p->module, s->base_tensor[at]->name);
+            return rs_fail(err, RS_E_FORMAT, "adapter \"%s\": %s and %s both change %s",
+                           a->name, a->pair[at]->module, p->module,
+                           s->base_tensor[at]->name);
         a->pair[at] = p;
         a->n_matched++;
     }
     return RS_OK;
 }
 
-rs_status rs_match_adapter(rs_sources *s, rs_src_adapter *a, const char *onto, rs_err *err)
+rs_status rs_match_adapter(rs_sources *s, rs_src_adapter *a, const char *onto,
+                           rs_err *err)
 {
     rs_map tails = {0};
     unmatched u = {.n = 0};
@@ -177,12 +186,15 @@ rs_status rs_match_adapter(rs_sources *s, rs_src_adapter *a, const char *onto, r
     if (status != RS_OK) return status;
     if (u.n)
         return rs_fail(err, RS_E_MISMATCH,
-                       "adapter \"%s\" (%.150s): %d of its %d modules find no tensor in %.150s: %s%s",
+                       "adapter \"%s\" (%.150s): %d of its %d modules find no tensor in "
+                       "%.150s: %s%s",
                        a->name, a->path, u.n, a->adapter->n_pairs, onto, u.names,
                        u.n > 3 ? " ..." : "");
-    if (a->n_inert && !rs_sources_warn(s, "%s: %d pairs change K or V of layers that share another "
-                                          "layer's: nothing reads them, they are dropped",
-                                       a->name, a->n_inert))
+    if (a->n_inert &&
+        !rs_sources_warn(s,
+                         "%s: %d pairs change K or V of layers that share another "
+                         "layer's: nothing reads them, they are dropped",
+                         a->name, a->n_inert))
         return no_memory(err);
     return RS_OK;
 }

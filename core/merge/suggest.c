@@ -11,14 +11,18 @@ static char fold(char c)
     return c == '-' ? '_' : (char)tolower((unsigned char)c);
 }
 
-static int least(int a, int b) { return a < b ? a : b; }
+static int least(int a, int b)
+{
+    return a < b ? a : b;
+}
 
 /* Optimal string alignment over three rows; words longer than MAX_WORD are never near. */
 static int distance(const char *a, const char *b)
 {
     int n_a = (int)strlen(a), n_b = (int)strlen(b);
     int rows[3][MAX_WORD + 1];
-    for (int j = 0; j <= n_b; j++) rows[0][j] = j;
+    for (int j = 0; j <= n_b; j++)
+        rows[0][j] = j;
     for (int i = 1; i <= n_a; i++) {
         int *now = rows[i % 3];
         const int *last = rows[(i + 2) % 3], *before = rows[(i + 1) % 3];

@@ -40,15 +40,18 @@ static const rs_node *base_node(const rs_plan *p)
 }
 
 /* X = d D, such that gain X is what is applied: with `clamp` that depends on the gain. */
-static rs_status fill_damped(const task *t, rs_workspace *ws, tile *at, double *sum_d, rs_err *err)
+static rs_status fill_damped(const task *t, rs_workspace *ws, tile *at, double *sum_d,
+                             rs_err *err)
 {
     const rs_merge_kernels *k = t->rt->kernels->merge;
     const rs_node *fuel = t->p->fuel;
     float *d = at->v[RS_V_DAMPED];
     double gain = rs_node_gain(t->p, fuel, t->i);
     bool flat;
-    RS_TRY(rs_node_dampening(t->rt, t->p, ws, fuel, t->i, at->first, at->n, d, &flat, err));
-    for (int64_t i = 0; flat && i < at->n; i++) d[i] = 1;
+    RS_TRY(
+        rs_node_dampening(t->rt, t->p, ws, fuel, t->i, at->first, at->n, d, &flat, err));
+    for (int64_t i = 0; flat && i < at->n; i++)
+        d[i] = 1;
     if (fuel->stage->dampen.clamp && gain != 0)
         for (int64_t i = 0; i < at->n; i++) {
             double e = gain * (double)d[i];
@@ -59,12 +62,15 @@ static rs_status fill_damped(const task *t, rs_workspace *ws, tile *at, double *
     return RS_OK;
 }
 
-static rs_status fill_fuel(const task *t, rs_workspace *ws, tile *at, double *sum_d, rs_err *err)
+static rs_status fill_fuel(const task *t, rs_workspace *ws, tile *at, double *sum_d,
+                           rs_err *err)
 {
     const rs_plan *p = t->p;
-    RS_TRY(rs_node_eval(t->rt, p, ws, base_node(p), t->i, at->first, at->n, at->v[RS_V_BASE], err));
+    RS_TRY(rs_node_eval(t->rt, p, ws, base_node(p), t->i, at->first, at->n,
+                        at->v[RS_V_BASE], err));
     at->has[RS_V_BASE] = true;
-    at->has[RS_V_DELTA] = at->has[RS_V_DAMPED] = p->fuel && rs_node_has_delta(p, p->fuel, t->i);
+    at->has[RS_V_DELTA] = at->has[RS_V_DAMPED] =
+        p->fuel && rs_node_has_delta(p, p->fuel, t->i);
     if (!at->has[RS_V_DELTA]) return RS_OK;
     RS_TRY(rs_node_delta(t->rt, p, ws, p->fuel, t->i, at->first, at->n, at->v[RS_V_BASE],
                          at->v[RS_V_DELTA], err));
@@ -81,7 +87,8 @@ static rs_status fill_other(const task *t, rs_workspace *ws, tile *at, rs_err *e
         memcpy(at->v[RS_V_OTHER], at->v[RS_V_BASE], (size_t)at->n * sizeof(float));
         return RS_OK;
     }
-    return rs_node_eval(t->rt, p, ws, p->other, t->i, at->first, at->n, at->v[RS_V_OTHER], err);
+    return rs_node_eval(t->rt, p, ws, p->other, t->i, at->first, at->n, at->v[RS_V_OTHER],
+                        err);
 }
 
 static void add_grams(const task *t, const tile *at, rs_tensor_sums *out)
@@ -91,7 +98,8 @@ static void add_grams(const task *t, const tile *at, rs_tensor_sums *out)
         for (int b = a; b < RS_N_V; b++) {
             if (!at->has[a] || !at->has[b]) continue;
             double plain = k->dot(at->v[a], at->v[b], at->n);
-            double weighted = t->has_fisher ? k->dot3(at->f, at->v[a], at->v[b], at->n) : 0;
+            double weighted =
+                t->has_fisher ? k->dot3(at->f, at->v[a], at->v[b], at->n) : 0;
             out->gram[a][b] += plain;
             out->fisher[a][b] += weighted;
             if (a == b) continue;
@@ -107,7 +115,8 @@ static rs_status add_fisher(const task *t, tile *at, rs_tensor_sums *out, rs_err
     const rs_tensor *x = f->tensor[t->i];
     RS_TRY(rs_checkpoint_read_f32(f->file, x, at->first, at->n, at->f, err));
     if (k->not_finite(at->f, at->n) || k->negative(at->f, at->n))
-        return rs_fail(err, RS_E_INVALID, "Fisher \"%s\" (%.300s): %s holds a negative or infinite value",
+        return rs_fail(err, RS_E_INVALID,
+                       "Fisher \"%s\" (%.300s): %s holds a negative or infinite value",
                        f->name, f->path, x->name);
     out->sum_f += k->sum(at->f, at->n);
     double most = k->largest(at->f, at->n);
@@ -116,8 +125,8 @@ static rs_status add_fisher(const task *t, tile *at, rs_tensor_sums *out, rs_err
 }
 
 /* The output as it is stored, against the base as it would be stored. */
-static rs_status add_output(const task *t, rs_workspace *ws, tile *at, rs_tensor_sums *out,
-                            rs_err *err)
+static rs_status add_output(const task *t, rs_workspace *ws, tile *at,
+                            rs_tensor_sums *out, rs_err *err)
 {
     const rs_merge_kernels *k = t->rt->kernels->merge;
     rs_dtype d = t->p->tensors[t->i].out_dtype;
@@ -127,9 +136,11 @@ static rs_status add_output(const task *t, rs_workspace *ws, tile *at, rs_tensor
     char *a = (char *)at->stored, *b = (char *)at->f; /* F is done with */
     rs_from_f32(t->rt->kernels, d, at->y, a, at->n);
     rs_from_f32(t->rt->kernels, d, w0, b, at->n);
-    out->changed += (double)(d == RS_DTYPE_F32
-                                 ? k->differing32((uint32_t *)(void *)a, (uint32_t *)(void *)b, at->n)
-                                 : k->differing16((uint16_t *)(void *)a, (uint16_t *)(void *)b, at->n));
+    out->changed +=
+        (double)(d == RS_DTYPE_F32
+                     ? k->differing32((uint32_t *)(void *)a, (uint32_t *)(void *)b, at->n)
+                     : k->differing16((uint16_t *)(void *)a, (uint16_t *)(void *)b,
+                                      at->n));
     memcpy(at->f, a, bytes);
     rs_to_f32(t->rt->kernels, d, at->f, at->stored, at->n);
     k->subtract(at->stored, w0, at->stored, at->n);
@@ -154,7 +165,8 @@ static rs_status sum_piece(const task *t, rs_workspace *ws, int64_t first, int64
 {
     tile at = {0};
     float **slots[N_BUFFERS] = {&at.f, &at.y, &at.stored};
-    for (int k = 0; k < RS_N_V; k++) slots[3 + k] = &at.v[k];
+    for (int k = 0; k < RS_N_V; k++)
+        slots[3 + k] = &at.v[k];
     int grabbed = 0;
     for (; grabbed < N_BUFFERS; grabbed++)
         if (!(*slots[grabbed] = rs_workspace_grab(ws))) break;
@@ -164,7 +176,8 @@ static rs_status sum_piece(const task *t, rs_workspace *ws, int64_t first, int64
         at.n = n - done < RS_TILE ? n - done : RS_TILE;
         s = sum_tile(t, ws, &at, out, err);
     }
-    while (grabbed-- > 0) rs_workspace_release(ws);
+    while (grabbed-- > 0)
+        rs_workspace_release(ws);
     return s;
 }
 
@@ -206,14 +219,16 @@ static rs_status run(task *t, rs_tensor_sums *out, rs_err *err)
     t->errors = calloc((size_t)threads, sizeof *t->errors);
     t->piece = calloc((size_t)pieces + 1, sizeof *t->piece);
     if (!t->ws || !t->status || !t->errors || !t->piece) s = no_memory(err);
-    for (int i = 0; i < threads && s == RS_OK; i++) s = rs_workspace_new(t->rt, &t->ws[i], err);
+    for (int i = 0; i < threads && s == RS_OK; i++)
+        s = rs_workspace_new(t->rt, &t->ws[i], err);
     if (s == RS_OK && !rs_pool_run(pool, pieces, do_piece, t)) {
         s = RS_E_BUG;
         for (int i = 0; i < threads && s == RS_E_BUG; i++)
             if (t->status[i] != RS_OK) s = t->status[i], *err = t->errors[i];
     }
     if (s == RS_OK) add_pieces(t, pieces, out);
-    for (int i = 0; t->ws && i < threads; i++) rs_workspace_free(t->ws[i]);
+    for (int i = 0; t->ws && i < threads; i++)
+        rs_workspace_free(t->ws[i]);
     free(t->ws);
     free(t->status);
     free(t->errors);
@@ -246,7 +261,8 @@ rs_status rs_sums_tensor(const rs_runtime *rt, const rs_plan *p, int i, bool wit
     out->fingerprint = rs_sums_fingerprint(p, i);
     if (!is_idle(p, i)) {
         RS_TRY(rs_plan_ready(rt, p, i, true, err ? err : &own));
-        t.has_fisher = p->damage_fisher >= 0 && p->sources->fishers[p->damage_fisher].tensor[i];
+        t.has_fisher =
+            p->damage_fisher >= 0 && p->sources->fishers[p->damage_fisher].tensor[i];
         RS_TRY(run(&t, out, err ? err : &own));
     }
     if (!with_output) out->want_dot = out->want_norm = out->changed = NAN;
@@ -267,8 +283,10 @@ uint64_t rs_sums_fingerprint(const rs_plan *p, int i)
 {
     uint64_t h = rs_mix((uint64_t)i + 1, (uint64_t)p->tensors[i].out_dtype);
     if (p->damage_fisher >= 0) h = rs_mix(h, p->sources->fishers[p->damage_fisher].id);
-    h = rs_mix(h, p->fuel ? rs_node_shape_hash(p, p->fuel, i) : rs_node_hash(p, p->root, i));
-    if (p->fuel && p->fuel->stage->dampen.clamp) h = rs_mix_double(h, rs_node_gain(p, p->fuel, i));
+    h = rs_mix(h,
+               p->fuel ? rs_node_shape_hash(p, p->fuel, i) : rs_node_hash(p, p->root, i));
+    if (p->fuel && p->fuel->stage->dampen.clamp)
+        h = rs_mix_double(h, rs_node_gain(p, p->fuel, i));
     if (p->other) h = rs_mix(h, rs_node_hash(p, p->other, i));
     return h;
 }

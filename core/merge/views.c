@@ -37,15 +37,18 @@ static rs_values values_of(reading *r, int64_t *sizes)
     return (rs_values){r, read_values, value_name, r->s->n_tensors, sizes};
 }
 
-static bool in_population(const rs_sources *s, const rs_src_fisher *f, int i, rs_over over,
-                          const bool *targets)
+static bool in_population(const rs_sources *s, const rs_src_fisher *f, int i,
+                          rs_over over, const bool *targets)
 {
     if (!f->tensor[i]) return false;
     const rs_role *role = &s->role[i];
     switch (over) {
-    case RS_OVER_LAYERS: return role->layer >= 0 && role->kind < RS_N_LAYER_KINDS;
-    case RS_OVER_ALL: return true;
-    case RS_OVER_TARGETS: return targets && targets[i];
+    case RS_OVER_LAYERS:
+        return role->layer >= 0 && role->kind < RS_N_LAYER_KINDS;
+    case RS_OVER_ALL:
+        return true;
+    case RS_OVER_TARGETS:
+        return targets && targets[i];
     }
     return false;
 }
@@ -56,7 +59,8 @@ static rs_status measure(const rs_pass *pass, rs_src_fisher *f, const rs_values 
     bool *todo = calloc((size_t)v->n_tensors + 1, sizeof *todo), any = false;
     rs_moments *m = calloc((size_t)v->n_tensors + 1, sizeof *m);
     rs_status s = todo && m ? RS_OK : no_memory(err);
-    for (int i = 0; i < v->n_tensors && s == RS_OK; i++) any |= todo[i] = use[i] && !f->measured[i];
+    for (int i = 0; i < v->n_tensors && s == RS_OK; i++)
+        any |= todo[i] = use[i] && !f->measured[i];
     if (s == RS_OK && any) s = rs_fisher_moments(pass, v, todo, m, err);
     for (int i = 0; i < v->n_tensors && s == RS_OK; i++)
         if (todo[i]) f->moments[i] = m[i], f->measured[i] = true;
@@ -75,8 +79,10 @@ static rs_status make_norms(const rs_pass *pass, const rs_sources *s, rs_view *v
         if (view->use[i]) rs_moments_add(&all, &m[i]);
     view->n_values = all.n;
     if (!view->per_tensor) {
-        for (int i = 0; i < n; i++) view->norm_of[i] = &view->norms[0];
-        return rs_norm_make(pass, v, view->use, &all, view->normaliser, &view->norms[0], err);
+        for (int i = 0; i < n; i++)
+            view->norm_of[i] = &view->norms[0];
+        return rs_norm_make(pass, v, view->use, &all, view->normaliser, &view->norms[0],
+                            err);
     }
     bool *one = calloc((size_t)n + 1, sizeof *one);
     rs_status status = one ? RS_OK : no_memory(err);
@@ -84,15 +90,16 @@ static rs_status make_norms(const rs_pass *pass, const rs_sources *s, rs_view *v
         view->norm_of[i] = &view->norms[i];
         one[i] = true;
         if (view->fisher->tensor[i])
-            status = rs_norm_make(pass, v, one, &m[i], view->normaliser, &view->norms[i], err);
+            status =
+                rs_norm_make(pass, v, one, &m[i], view->normaliser, &view->norms[i], err);
         one[i] = false;
     }
     free(one);
     return status;
 }
 
-static rs_status fill_view(const rs_pass *pass, rs_sources *s, rs_src_fisher *f, rs_view *view,
-                           rs_err *err)
+static rs_status fill_view(const rs_pass *pass, rs_sources *s, rs_src_fisher *f,
+                           rs_view *view, rs_err *err)
 {
     size_t n = (size_t)s->n_tensors + 1;
     reading r = {s, f};
@@ -101,7 +108,8 @@ static rs_status fill_view(const rs_pass *pass, rs_sources *s, rs_src_fisher *f,
     bool *measured = calloc(n, sizeof *measured);
     view->norms = calloc(view->per_tensor ? n : 1, sizeof *view->norms);
     view->norm_of = calloc(n, sizeof *view->norm_of);
-    view->layer_fisher = calloc((size_t)s->config->n_layers + 1, sizeof *view->layer_fisher);
+    view->layer_fisher =
+        calloc((size_t)s->config->n_layers + 1, sizeof *view->layer_fisher);
     bool fine = sizes && layer_of && measured && view->norms && view->norm_of &&
                 view->layer_fisher;
     rs_status status = fine ? RS_OK : no_memory(err);
@@ -152,13 +160,17 @@ static rs_status find_or_make(const rs_pass *pass, rs_sources *s, rs_src_fisher 
     for (int i = 0; i < s->n_tensors; i++)
         if (use[i]) population = rs_mix(population, (uint64_t)i);
     for (rs_view *v = s->views; v; v = v->next)
-        if (v->fisher == f && v->normaliser == d->normaliser && v->per_tensor == d->per_tensor &&
-            v->population == population)
+        if (v->fisher == f && v->normaliser == d->normaliser &&
+            v->per_tensor == d->per_tensor && v->population == population)
             return free(use), *out = v, RS_OK;
     rs_view *v = calloc(1, sizeof *v);
     if (!v) return free(use), no_memory(err);
-    *v = (rs_view){.fisher = f, .normaliser = d->normaliser, .over = d->over,
-                   .per_tensor = d->per_tensor, .population = population, .use = use};
+    *v = (rs_view){.fisher = f,
+                   .normaliser = d->normaliser,
+                   .over = d->over,
+                   .per_tensor = d->per_tensor,
+                   .population = population,
+                   .use = use};
     rs_status status = fill_view(pass, s, f, v, err);
     if (status != RS_OK) return free_view(v, s->n_tensors), status;
     v->next = s->views;
@@ -167,13 +179,15 @@ static rs_status find_or_make(const rs_pass *pass, rs_sources *s, rs_src_fisher 
     return RS_OK;
 }
 
-rs_status rs_view_get(const rs_pass *pass, rs_sources *s, int i_fisher, const rs_dampen_spec *d,
-                      const bool *targets, const rs_view **out, rs_err *err)
+rs_status rs_view_get(const rs_pass *pass, rs_sources *s, int i_fisher,
+                      const rs_dampen_spec *d, const bool *targets, const rs_view **out,
+                      rs_err *err)
 {
     rs_src_fisher *f = &s->fishers[i_fisher];
     bool *use = calloc((size_t)s->n_tensors + 1, sizeof *use);
     if (!use) return no_memory(err);
-    for (int i = 0; i < s->n_tensors; i++) use[i] = in_population(s, f, i, d->over, targets);
+    for (int i = 0; i < s->n_tensors; i++)
+        use[i] = in_population(s, f, i, d->over, targets);
     pthread_mutex_lock(&s->mutex);
     rs_status status = find_or_make(pass, s, f, d, use, out, err);
     pthread_mutex_unlock(&s->mutex);
@@ -188,9 +202,10 @@ rs_status rs_view_cut(const rs_pass *pass, rs_sources *s, const rs_view *v, doub
     *cut = 0;
     if (!sizes) return no_memory(err);
     rs_values values = values_of(&r, sizes);
-    rs_status status = v->n_values == 0 ? RS_OK
-                                        : rs_fisher_cut(pass, &values, v->use, v->n_values,
-                                                        v->norm_of, q, cut, err);
+    rs_status status =
+        v->n_values == 0
+            ? RS_OK
+            : rs_fisher_cut(pass, &values, v->use, v->n_values, v->norm_of, q, cut, err);
     free(sizes);
     return status;
 }

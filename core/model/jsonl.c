@@ -349,6 +349,7 @@ rs_status rs_line_parse(const char *json, size_t n, const char *what,
         if (s == RS_OK) s = finish(out, err);
         if (s != RS_OK) s = rs_err_prefix(err, "%s", what);
     }
+    if (s != RS_OK) rs_line_free(out);
     free_draft(&d);
     return s;
 }
@@ -363,6 +364,7 @@ rs_status rs_line_from_prompt(const char *prompt, size_t n, const rs_line_option
     rs_buf_add(&d.prompt, prompt, n);
     rs_status s = d.prompt.failed ? no_memory(err) : from_prompt(o, &d, out, err);
     if (s == RS_OK) s = finish(out, err);
+    if (s != RS_OK) rs_line_free(out);
     free_draft(&d);
     return s;
 }
@@ -371,6 +373,8 @@ rs_status rs_line_from_text(const char *text, size_t n, const rs_line_options *o
                             rs_line *out, rs_err *err)
 {
     rs_line_free(out);
-    RS_TRY(from_text(o, text, n, out, err));
-    return finish(out, err);
+    rs_status s = from_text(o, text, n, out, err);
+    if (s == RS_OK) s = finish(out, err);
+    if (s != RS_OK) rs_line_free(out);
+    return s;
 }

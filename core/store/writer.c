@@ -48,15 +48,24 @@ static rs_status look_at_final(rs_writer *w, bool force, rs_err *err)
                        w->final);
     rs_buf names = {0};
     int count = 0;
-    bool is_model = false;
+    bool is_model = false, has_folder = false;
     rs_status s = rs_os_list(w->final, &names, &count, err);
     const char *name = rs_buf_str(&names);
-    for (int i = 0; s == RS_OK && i < count; i++, name += strlen(name) + 1)
+    for (int i = 0; s == RS_OK && i < count; i++, name += strlen(name) + 1) {
+        char path[PATH_LIMIT];
         is_model |= ends_with(name, ".safetensors") || ends_with(name, "config.json");
+        has_folder |= rs_path_join(path, sizeof path, w->final, name) &&
+                      rs_os_kind(path) == RS_PATH_FOLDER;
+    }
     rs_buf_free(&names);
     if (s != RS_OK || count == 0) return s;
     if (!force)
         return rs_fail(err, RS_E_EXISTS, "%s exists: choose another name or use --force",
+                       w->final);
+    if (has_folder)
+        return rs_fail(err, RS_E_EXISTS,
+                       "%s holds folders of its own, so it is not replaced even by force: "
+                       "choose another name",
                        w->final);
     if (!is_model)
         return rs_fail(
@@ -98,14 +107,60 @@ static rs_status start_shard(rs_writer *w, int i, rs_err *err)
     return st;
 }
 
+/* A folder that is ours has this file until it is published, so that a name.partial of
+ * somebody else's is never emptied. Folders are emptied from the last name to the first, so
+ * the mark, whose name sorts first, goes last. */
+static const char mark_name[] = ".ringside-partial";
+
+static rs_status put_mark(const char *folder, rs_err *err)
+{
+    char path[PATH_LIMIT];
+    int fd;
+    if (!rs_path_join(path, sizeof path, folder, mark_name))
+        return rs_fail(err, RS_E_INVALID, "the path %.200s is too long", folder);
+    RS_TRY(rs_os_create(path, &fd, err));
+    rs_os_close(fd);
+    return RS_OK;
+}
+
+/* RS_E_EXISTS unless the partial folder is empty or left by an interrupted run. */
+static rs_status check_partial(const rs_writer *w, rs_err *err)
+{
+    rs_buf names = {0};
+    int count = 0;
+    bool ours = false;
+    rs_status s = rs_os_list(w->partial, &names, &count, err);
+    const char *name = rs_buf_str(&names);
+    for (int i = 0; s == RS_OK && i < count; i++, name += strlen(name) + 1)
+        ours |= strcmp(name, mark_name) == 0;
+    rs_buf_free(&names);
+    if (s != RS_OK || count == 0 || ours) return s;
+    return rs_fail(err, RS_E_EXISTS,
+                   "%s exists and is not what an interrupted run left: move it away",
+                   w->partial);
+}
+
+/* Locks and empties the partial folder; what is not ours is let go untouched. */
+static rs_status take_partial(rs_writer *w, rs_err *err)
+{
+    RS_TRY(rs_os_lock_folder(w->partial, &w->lock_fd, err));
+    rs_status s = check_partial(w, err);
+    if (s != RS_OK) {
+        rs_os_close(w->lock_fd);
+        w->lock_fd = -1;
+        return s;
+    }
+    RS_TRY(rs_os_clear_folder(w->partial, err));
+    return put_mark(w->partial, err);
+}
+
 static rs_status start(rs_writer *w, const char *folder, const rs_write_plan *plan,
                        rs_err *err)
 {
     RS_TRY(set_names(w, folder, plan->stem, err));
     RS_TRY(look_at_final(w, plan->force, err));
     RS_TRY(rs_writer_lay_out(w, plan, err));
-    RS_TRY(rs_os_lock_folder(w->partial, &w->lock_fd, err));
-    RS_TRY(rs_os_clear_folder(w->partial, err));
+    RS_TRY(take_partial(w, err));
     RS_TRY(check_room(w, err));
     RS_TRY(rs_writer_count_leaves(w, err));
     for (int i = 0; i < w->n_shards; i++)
@@ -303,15 +358,25 @@ static void clear_partial(const rs_writer *w)
     (void)ignored;
 }
 
+static rs_status remove_mark(const char *folder, rs_err *err)
+{
+    char path[PATH_LIMIT];
+    if (!rs_path_join(path, sizeof path, folder, mark_name))
+        return rs_fail(err, RS_E_INVALID, "the path %.200s is too long", folder);
+    return rs_os_unlink(path, err);
+}
+
 static rs_status publish(rs_writer *w, rs_err *err)
 {
     char parent[PATH_LIMIT];
     if (!rs_path_dirname(parent, sizeof parent, w->final))
         return rs_fail(err, RS_E_INVALID, "the path %.200s is too long", w->final);
+    if (w->replaces) RS_TRY(put_mark(w->final, err)); /* soon it is the partial one */
     RS_TRY(w->replaces ? rs_os_exchange(w->partial, w->final, err)
                        : rs_os_rename(w->partial, w->final, err));
     w->published = true;
-    rs_status s = rs_os_sync_folder(parent, err);
+    rs_status s = remove_mark(w->final, err);
+    if (s == RS_OK) s = rs_os_sync_folder(parent, err);
     if (s != RS_OK)
         return rs_err_prefix(err, "%s is written, but may not survive a power cut",
                              w->final);

@@ -35,13 +35,16 @@ static inline uint16_t rs_bf16_round(float v)
     return (uint16_t)((bits & 0x7fffffffu) > 0x7f800000u ? quiet : rounded);
 }
 
+/* A tiny half is an integer times 2^-24; masks instead of branches let loops vectorise. */
 static inline float rs_f16_widen(uint16_t h)
 {
     uint32_t em = h & 0x7fffu, sign = (uint32_t)(h & 0x8000u) << 16;
-    uint32_t normal = (em << 13) + (112u << 23);
-    uint32_t special = (em << 13) | 0x7f800000u | (em > 0x7c00u ? 0x400000u : 0u);
+    uint32_t is_tiny = 0u - (uint32_t)(em < 0x400u);
+    uint32_t is_special = 0u - (uint32_t)(em >= 0x7c00u);
+    uint32_t is_nan = 0u - (uint32_t)(em > 0x7c00u);
     uint32_t tiny = rs_bits_of((float)(int32_t)em * 0x1p-24f);
-    uint32_t bits = em >= 0x7c00u ? special : em < 0x400u ? tiny : normal;
+    uint32_t other = (em << 13) + (112u << 23) + (is_special & 112u << 23);
+    uint32_t bits = (tiny & is_tiny) | (other & ~is_tiny) | (is_nan & 0x400000u);
     return rs_float_of(bits | sign);
 }
 

@@ -18,18 +18,22 @@ struct rs_merge_kernels {
      * factors whose products are exact in float32 (both bfloat16, no underflow). */
     void (*lowrank)(const float *a, int64_t lda, const float *b, int64_t ldb, int rank,
                     float *out, int64_t ldo, int64_t rows, int64_t n);
-    void (*lowrank_exact)(const float *a, int64_t lda, const float *b, int64_t ldb, int rank,
-                          float *out, int64_t ldo, int64_t rows, int64_t n);
+    void (*lowrank_exact)(const float *a, int64_t lda, const float *b, int64_t ldb,
+                          int rank, float *out, int64_t ldo, int64_t rows, int64_t n);
 
-    void (*scale)(float c, const float *x, float *y, int64_t n);      /* y = c x; y may be x */
+    void (*scale)(float c, const float *x, float *y, int64_t n); /* y = c x; y may be x */
     void (*add_scaled)(float c, const float *x, float *y, int64_t n); /* y += c x */
-    void (*subtract)(const float *a, const float *b, float *y, int64_t n); /* y may be a */
+    void (*subtract)(const float *a, const float *b, float *y,
+                     int64_t n); /* y may be a */
     /* y = w + (gain d) x, d NULL: 1; with clamp the bracket is cut to [0, 1]. y may be x. */
     void (*apply)(const float *w, float gain, const float *d, bool clamp, const float *x,
                   float *y, int64_t n);
-    void (*multiply)(const float *a, const float *b, float *y, int64_t n); /* y may be a */
-    void (*lerp)(const float *a, const float *b, float t, float *y, int64_t n); /* a + t(b - a) */
-    void (*blend)(const float *a, const float *b, float ca, float cb, float *y, int64_t n);
+    void (*multiply)(const float *a, const float *b, float *y,
+                     int64_t n); /* y may be a */
+    void (*lerp)(const float *a, const float *b, float t, float *y,
+                 int64_t n); /* a + t(b - a) */
+    void (*blend)(const float *a, const float *b, float ca, float cb, float *y,
+                  int64_t n);
 
     /* Fisher normalisers: p = c F; p = min(1, c F); p = (ln F - lo) c, 0 where F is 0. */
     void (*norm_scale)(float c, const float *f, float *p, int64_t n);
@@ -44,7 +48,8 @@ struct rs_merge_kernels {
 
     double (*sum)(const float *x, int64_t n);
     double (*dot)(const float *a, const float *b, int64_t n);
-    double (*dot3)(const float *f, const float *a, const float *b, int64_t n); /* f (a b) */
+    double (*dot3)(const float *f, const float *a, const float *b,
+                   int64_t n); /* f (a b) */
     /* sums of (a - b)^2, (a + b)^2, (a - b)(a + b) in float64: what slerp needs. */
     void (*angle_sums)(const float *a, const float *b, int64_t n, double out[3]);
     float (*largest)(const float *x, int64_t n); /* 0 for n = 0; NaN are passed over */

@@ -12,7 +12,8 @@ export XDG_STATE_HOME="$work/state" XDG_DATA_HOME="$work/data" XDG_CONFIG_HOME="
 unset NO_COLOR
 for script in "$here"/*.keys; do
     name=$(basename "$script" .keys)
-    for size in $(sed -n 's/^# sizes://p' "$script"); do
+    sizes=$(sed -n 's/^# sizes://p' "$script")
+    for size in $sizes; do
         rm -rf "$work/state" "$work/data" "$work/out"
         want="$here/$name.$size.txt" got="$work/$name.$size.txt"
         (cd "$work" && timeout 120 "$program" replay "$script" --size "$size") >"$got" 2>"$work/err"

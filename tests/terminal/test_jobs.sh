@@ -23,9 +23,9 @@ held() { pid=$(job) && kill -STOP $pid; }
 ended_already() { screen | grep -qF "job 2 ended" || held; }
 until_true ended_already
 if [ -n "$(job)" ]; then
-    keys 4
-    keys x
-    see "job 2"
+    keys -l ":stop 2"
+    keys Enter
+    see "y/N"
     keys y
     kill -CONT $(job) 2>/dev/null
     gone() { [ -z "$(job)" ]; }

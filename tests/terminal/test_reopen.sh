@@ -3,8 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 begin "'$PROGRAM'; '$PROGRAM'"
 leave_tour
-keys J l l
-keys h
+keys J h
 see "luchador-miniature*"
 see "0.950"
 keys Q

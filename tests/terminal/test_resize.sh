@@ -8,7 +8,7 @@ tm resize-window -x 120 -y 40
 see "c_a"
 see ">  5 S"
 tm resize-window -x 59 -y 15
-see "too small"
+see "needs 60 columns"
 keys h
 tm resize-window -x 80 -y 24
 see ">  5 S"

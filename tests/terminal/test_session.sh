@@ -15,11 +15,11 @@ see "luchador-miniature*"
 see "3.423"
 see "tok/s  now"
 before=$(screen | tail -n 8 | head -n 5)
-keys H H H H
+keys H H
 see "tok/s  now"
 changed() { [ "$(screen | tail -n 8 | head -n 5)" != "$before" ]; }
 until_true changed
-keys u u u u
+keys u u
 see "3.423"
 keys W
 see "saved as luchador-miniature v2"

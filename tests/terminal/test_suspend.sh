@@ -16,5 +16,8 @@ see "[1 Ring]"
 keys J
 see ">  5 S"
 keys Q
-see "ended with 0"
+see "shell>"
+keys -l "echo left with \$?"
+keys Enter
+see "left with 0"
 pass

@@ -9,13 +9,17 @@ static rs_recipe *recipe_with(const char *gain, const char *t)
 {
     char text[4096];
     rs_recipe *r = NULL;
-    for (int l = 0; l < 8; l++) layers[l].is_full = l == 3 || l == 7;
-    snprintf(text, sizeof text,
-             "{\"ringside\":1,\"models\":{\"it\":{\"path\":\"it\"}},\"stages\":[{\"name\":\"fuel\","
-             "\"method\":\"task_arithmetic\",\"base\":\"it\",\"inputs\":[{\"from\":\"it\"}],"
-             "\"gain\":%s},{\"name\":\"heal\",\"method\":\"slerp\",\"inputs\":[{\"from\":\"fuel\"},"
-             "{\"from\":\"it\"}],\"t\":%s}]}",
-             gain, t);
+    for (int l = 0; l < 8; l++)
+        layers[l].is_full = l == 3 || l == 7;
+    snprintf(
+        text, sizeof text,
+        "{\"ringside\":1,\"models\":{\"it\":{\"path\":\"it\"}},\"stages\":[{\"name\":"
+        "\"fuel\","
+        "\"method\":\"task_arithmetic\",\"base\":\"it\",\"inputs\":[{\"from\":\"it\"}],"
+        "\"gain\":%s},{\"name\":\"heal\",\"method\":\"slerp\",\"inputs\":[{\"from\":"
+        "\"fuel\"},"
+        "{\"from\":\"it\"}],\"t\":%s}]}",
+        gain, t);
     if (rs_recipe_parse(text, strlen(text), ".", "x", &r, &t_err) != RS_OK) {
         printf("%s\n", t_err.msg);
         return NULL;
@@ -33,9 +37,11 @@ static rs_factors *factors_of(rs_recipe *r)
 
 static void four_factors(void)
 {
-    rs_recipe *r = recipe_with("{\"master\":0.5,\"layers\":{\"0-3\":0.5,\"embed\":3},\"kinds\":{"
-                               "\"mlp\":0.8,\"norm\":2},\"cells\":{\"5.q_proj\":0.2},\"lock\":["
-                               "\"7\"]}", "0");
+    rs_recipe *r =
+        recipe_with("{\"master\":0.5,\"layers\":{\"0-3\":0.5,\"embed\":3},\"kinds\":{"
+                    "\"mlp\":0.8,\"norm\":2},\"cells\":{\"5.q_proj\":0.2},\"lock\":["
+                    "\"7\"]}",
+                    "0");
     rs_factors *f = factors_of(r);
     T_TRUE(f != NULL);
     T_NEAR(rs_factors_gain(f, 0, RS_KIND_UP), 0.5 * 0.5 * 0.8, 1e-15, 0);
@@ -50,8 +56,8 @@ static void four_factors(void)
 
 static void mute_and_solo(void)
 {
-    rs_recipe *r = recipe_with("{\"layers\":{\"2\":0.5},\"mute\":[\"2.mlp\"],\"solo\":[\"2-4\"]}",
-                               "0");
+    rs_recipe *r = recipe_with(
+        "{\"layers\":{\"2\":0.5},\"mute\":[\"2.mlp\"],\"solo\":[\"2-4\"]}", "0");
     rs_factors *f = factors_of(r);
     T_TRUE(f != NULL);
     T_NEAR(rs_factors_gain(f, 2, RS_KIND_UP), 0, 0, 0);
@@ -66,8 +72,10 @@ static void mute_and_solo(void)
 
 static void rows_go_to_the_factors(void)
 {
-    rs_recipe *r = recipe_with("[[\"*\",\"*\",0.5],[\"layers.2-3\",\"=\",0.4],[\"full\",\"*\",0.5],"
-                               "[\"mlp\",\"=\",0.8],[\"layers.5 & q_proj\",\"+\",0.25]]", "0");
+    rs_recipe *r =
+        recipe_with("[[\"*\",\"*\",0.5],[\"layers.2-3\",\"=\",0.4],[\"full\",\"*\",0.5],"
+                    "[\"mlp\",\"=\",0.8],[\"layers.5 & q_proj\",\"+\",0.25]]",
+                    "0");
     rs_factors *f = factors_of(r);
     T_TRUE(f != NULL);
     T_NEAR(f->master, 0.5, 0, 0);
@@ -87,7 +95,8 @@ static void rows_go_to_the_factors(void)
 static bool same_table(const rs_factors *a, const rs_factors *b)
 {
     size_t rows = (size_t)a->n_layers + 1, cells = rows * RS_FACTOR_KINDS;
-    return a->master == b->master && !memcmp(a->layer, b->layer, rows * sizeof *a->layer) &&
+    return a->master == b->master &&
+           !memcmp(a->layer, b->layer, rows * sizeof *a->layer) &&
            !memcmp(a->kind, b->kind, sizeof a->kind) &&
            !memcmp(a->cell, b->cell, cells * sizeof *a->cell) &&
            !memcmp(a->muted, b->muted, cells) && !memcmp(a->soloed, b->soloed, cells) &&
@@ -96,21 +105,25 @@ static bool same_table(const rs_factors *a, const rs_factors *b)
 
 static void canonical_form(void)
 {
-    rs_recipe *r = recipe_with("{\"layers\":{\"5\":0.5,\"0,1\":0.5,\"2-3\":0.5,\"7\":0.25,\"embed\":"
-                               "0.25},\"kinds\":{\"q_proj\":2,\"k_proj\":2,\"v_proj\":2,\"o_proj\":"
-                               "2},\"cells\":{\"4.up_proj\":0.3,\"4.gate_proj\":0.3,\"4.down_proj\""
-                               ":0.3,\"5.mlp\":0.3,\"5.q_proj\":0},\"mute\":[\"layers.3\",\"4\"],"
-                               "\"lock\":[\"*\"],\"solo\":[\"embed\",\"1.up_proj\"]}", "0");
+    rs_recipe *r =
+        recipe_with("{\"layers\":{\"5\":0.5,\"0,1\":0.5,\"2-3\":0.5,\"7\":0.25,\"embed\":"
+                    "0.25},\"kinds\":{\"q_proj\":2,\"k_proj\":2,\"v_proj\":2,\"o_proj\":"
+                    "2},\"cells\":{\"4.up_proj\":0.3,\"4.gate_proj\":0.3,\"4.down_proj\""
+                    ":0.3,\"5.mlp\":0.3,\"5.q_proj\":0},\"mute\":[\"layers.3\",\"4\"],"
+                    "\"lock\":[\"*\"],\"solo\":[\"embed\",\"1.up_proj\"]}",
+                    "0");
     rs_factors *f = factors_of(r), *again;
     rs_stage *fuel = rs_recipe_fuel(r);
     rs_buf text = {0};
     T_TRUE(f != NULL);
     T_OK(rs_factors_store(f, &config, r, &fuel->gain, &t_err));
     rs_recipe_text(r, NULL, &text);
-    T_TRUE(strstr(rs_buf_str(&text),
-                  "\"gain\": {\"layers\": {\"0-3\": 0.5, \"5\": 0.5, \"7\": 0.25, \"embed\": 0.25}, "
-                  "\"kinds\": {\"attn\": 2}, \"cells\": {\"4-5.mlp\": 0.3, \"5.q_proj\": 0}, "
-                  "\"mute\": [\"3-4\"], \"solo\": [\"embed\", \"1.up_proj\"], \"lock\": [\"*\"]}"));
+    T_TRUE(strstr(
+        rs_buf_str(&text),
+        "\"gain\": {\"layers\": {\"0-3\": 0.5, \"5\": 0.5, \"7\": 0.25, \"embed\": "
+        "0.25}, "
+        "\"kinds\": {\"attn\": 2}, \"cells\": {\"4-5.mlp\": 0.3, \"5.q_proj\": 0}, "
+        "\"mute\": [\"3-4\"], \"solo\": [\"embed\", \"1.up_proj\"], \"lock\": [\"*\"]}"));
     T_OK(rs_factors_from(&fuel->gain, &config, &again, &t_err));
     T_TRUE(same_table(f, again));
     rs_factors_free(f);
@@ -137,8 +150,10 @@ static void round_trips(void)
             bool on = seed >> 9 & 1;
             f->muted[i] = on, f->soloed[i] = !on;
         }
-        for (int l = 0; l <= 8; l++) f->layer[l] = (seed >> l & 1) * 0.5;
-        for (int k = 0; k < RS_FACTOR_KINDS; k++) f->kind[k] = (seed >> (k + 9) & 1) + 0.5;
+        for (int l = 0; l <= 8; l++)
+            f->layer[l] = (seed >> l & 1) * 0.5;
+        for (int k = 0; k < RS_FACTOR_KINDS; k++)
+            f->kind[k] = (seed >> (k + 9) & 1) + 0.5;
         T_OK(rs_factors_store(f, &config, r, &rs_recipe_fuel(r)->gain, &t_err));
         T_OK(rs_factors_from(&rs_recipe_fuel(r)->gain, &config, &again, &t_err));
         T_TRUE(same_table(f, again));
@@ -150,8 +165,9 @@ static void round_trips(void)
 
 static void t_is_replaced(void)
 {
-    rs_recipe *r = recipe_with("{}", "{\"default\":0.1,\"layers\":{\"6-7\":0.2},\"kinds\":{\"mlp\":"
-                                     "0.3},\"cells\":{\"6.up_proj\":0}}");
+    rs_recipe *r =
+        recipe_with("{}", "{\"default\":0.1,\"layers\":{\"6-7\":0.2},\"kinds\":{\"mlp\":"
+                          "0.3},\"cells\":{\"6.up_proj\":0}}");
     rs_t_table *t, *again;
     rs_stage *heal = rs_recipe_heal(r);
     T_OK(rs_t_table_from(&heal->t, &config, &t, &t_err));
@@ -169,7 +185,8 @@ static void t_is_replaced(void)
     rs_t_table_free(t);
     rs_t_table_free(again);
     rs_recipe_free(r);
-    r = recipe_with("{}", "[[\"*\",\"=\",0.15],[\"mlp\",\"=\",0.3],[\"layers.6-\",\"*\",2]]");
+    r = recipe_with("{}",
+                    "[[\"*\",\"=\",0.15],[\"mlp\",\"=\",0.3],[\"layers.6-\",\"*\",2]]");
     T_OK(rs_t_table_from(&rs_recipe_heal(r)->t, &config, &t, &t_err));
     T_NEAR(rs_t_value(t, 0, RS_KIND_Q), 0.15, 0, 0);
     T_NEAR(rs_t_value(t, 0, RS_KIND_UP), 0.3, 0, 0);

@@ -369,13 +369,16 @@ static void instruction_sets_agree(void)
         if (open_subject("recipes/sparring/it", 2, isas[i], &s) != RS_OK) continue;
         float *now = malloc((size_t)s.config->vocab * sizeof *now);
         run_pieces(&s, ids, long_ids(&s, ids, 100), 99, now);
-        if (first)
+        if (first) {
             T_TRUE(worst(first, now, s.config->vocab) <= 2e-4);
-        else
+            free(now);
+        } else {
             first = now;
+        }
         tried++;
         close_subject(&s);
     }
+    free(first);
     T_TRUE(tried >= 1);
 }
 

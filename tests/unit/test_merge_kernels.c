@@ -22,10 +22,12 @@ static void pick_all(void)
     static const char *const names[] = {"base", "avx2", "avx512"};
     for (int i = 0; i < 3; i++)
         if (rs_kernels_pick(names[i], &all[n_all], NULL) == RS_OK) n_all++;
-    for (int i = 0; i < N; i++) a[i] = value(), b[i] = value(), c[i] = fabsf(value());
+    for (int i = 0; i < N; i++)
+        a[i] = value(), b[i] = value(), c[i] = fabsf(value());
 }
 
-static const int64_t sizes[] = {0, 1, 2, 7, 8, 15, 16, 17, 31, 33, 255, 257, 4095, 4096, 4097};
+static const int64_t sizes[] = {0,  1,  2,   7,   8,    15,   16,  17,
+                                31, 33, 255, 257, 4095, 4096, 4097};
 enum { N_SIZES = sizeof sizes / sizeof *sizes };
 
 #define SAME_BITS(CALL, EXPECTED, TOLERANCE)                                             \
@@ -41,10 +43,14 @@ enum { N_SIZES = sizeof sizes / sizeof *sizes };
                 T_FAIL("%s with %lld elements differs on %s", #CALL, (long long)n,       \
                        all[v]->isa);                                                     \
         }                                                                                \
-        for (int64_t i = 0; i < n; i++) T_NEAR(y[i], EXPECTED, TOLERANCE, 3e-7);         \
+        for (int64_t i = 0; i < n; i++)                                                  \
+            T_NEAR(y[i], EXPECTED, TOLERANCE, 3e-7);                                     \
     }
 
-static double cut01(double v) { return v < 0 ? 0 : v > 1 ? 1 : v; }
+static double cut01(double v)
+{
+    return v < 0 ? 0 : v > 1 ? 1 : v;
+}
 
 static void elementwise(void)
 {
@@ -58,12 +64,12 @@ static void elementwise(void)
     SAME_BITS(k->apply(a, -1.7f, NULL, false, b, y, n), a[i] - (double)1.7f * b[i], 2e-7)
     SAME_BITS(k->apply(a, 1.7f, NULL, true, b, y, n), (double)a[i] + b[i], 2e-7)
     SAME_BITS(k->lerp(a, c, 0.15f, y, n), a[i] + 0.15f * ((double)c[i] - a[i]), 2e-7)
-    SAME_BITS(k->blend(a, c, 0.85f, 0.15f, y, n), 0.85f * (double)a[i] + 0.15f * (double)c[i],
-              2e-7)
+    SAME_BITS(k->blend(a, c, 0.85f, 0.15f, y, n),
+              0.85f * (double)a[i] + 0.15f * (double)c[i], 2e-7)
     SAME_BITS(k->norm_scale(3.0f, c, y, n), 3.0 * c[i], 1e-7)
     SAME_BITS(k->norm_min1(3.0f, c, y, n), cut01(3.0 * c[i]), 1e-7)
-    SAME_BITS(k->norm_log(-9.5, 0.1, c, y, n), c[i] > 0 ? (log((double)c[i]) + 9.5) * 0.1 : 0,
-              2e-7)
+    SAME_BITS(k->norm_log(-9.5, 0.1, c, y, n),
+              c[i] > 0 ? (log((double)c[i]) + 9.5) * 0.1 : 0, 2e-7)
     SAME_BITS(k->damp_ewc(3.0f, c, y, n), 1 / (1 + 3.0 * c[i]), 2e-7)
     SAME_BITS(k->damp_one_minus(0.9f, 0.5f, c, y, n), cut01((1 - 0.9 * c[i]) * 0.5), 2e-7)
     SAME_BITS(k->damp_task(3.0f, c, c, y, n), c[i] > 0 ? 0.25 : 1, 2e-7)
@@ -73,7 +79,8 @@ static void elementwise(void)
 static double dot_in_double(const float *x, const float *y, const float *z, int64_t n)
 {
     double s = 0;
-    for (int64_t i = 0; i < n; i++) s += (double)x[i] * y[i] * (z ? z[i] : 1);
+    for (int64_t i = 0; i < n; i++)
+        s += (double)x[i] * y[i] * (z ? z[i] : 1);
     return s;
 }
 
@@ -85,7 +92,8 @@ static void reductions(void)
         double first[7];
         for (int v = 0; v < n_all; v++) {
             const rs_merge_kernels *k = all[v]->merge;
-            double r[7] = {k->sum(a, n), k->dot(a, b, n), k->dot3(c, a, b, n), k->largest(c, n)};
+            double r[7] = {k->sum(a, n), k->dot(a, b, n), k->dot3(c, a, b, n),
+                           k->largest(c, n)};
             k->angle_sums(a, b, n, r + 4);
             if (v == 0) memcpy(first, r, sizeof r);
             T_TRUE(memcmp(first, r, sizeof r) == 0);
@@ -104,10 +112,12 @@ static void low_rank(void)
 {
     static float out[40 * 640], first[40 * 640];
     pick_all();
-    for (int i = 0; i < RANK * 640 + 8; i++) big_a[i] = value();
-    for (int i = 0; i < 40 * RANK; i++) big_b[i] = value();
-    static const int shape[][3] = {{1, 1, 1}, {4, 16, 8}, {5, 33, 16}, {7, 100, 3}, {16, 129, 32},
-                                   {3, 640, 33}, {1, 300, 16}, {9, 7, 4}};
+    for (int i = 0; i < RANK * 640 + 8; i++)
+        big_a[i] = value();
+    for (int i = 0; i < 40 * RANK; i++)
+        big_b[i] = value();
+    static const int shape[][3] = {{1, 1, 1},     {4, 16, 8},   {5, 33, 16},  {7, 100, 3},
+                                   {16, 129, 32}, {3, 640, 33}, {1, 300, 16}, {9, 7, 4}};
     for (int s = 0; s < 8; s++)
         for (int exact = 0; exact < 2; exact++) {
             int rows = shape[s][0], n = shape[s][1], rank = shape[s][2];
@@ -119,11 +129,12 @@ static void low_rank(void)
             for (int v = 0; v < n_all; v++) {
                 const rs_merge_kernels *k = all[v]->merge;
                 memset(out, 0, sizeof out);
-                (exact ? k->lowrank_exact : k->lowrank)(big_a + 3, 640, big_b, RANK, rank, out,
-                                                        n + 1, rows, n);
+                (exact ? k->lowrank_exact : k->lowrank)(big_a + 3, 640, big_b, RANK, rank,
+                                                        out, n + 1, rows, n);
                 if (v == 0) memcpy(first, out, sizeof out);
                 if (memcmp(first, out, sizeof out) != 0)
-                    T_FAIL("%d x %d of rank %d differs on %s", rows, n, rank, all[v]->isa);
+                    T_FAIL("%d x %d of rank %d differs on %s", rows, n, rank,
+                           all[v]->isa);
             }
             for (int i = 0; i < rows; i++)
                 for (int j = 0; j < n; j++) {
@@ -149,14 +160,16 @@ static void checks(void)
         float f[70];
         for (int at = -1; at < 70; at++) {
             static const float bad[] = {NAN, INFINITY, -INFINITY};
-            for (int i = 0; i < 70; i++) f[i] = 3.4e38f * (i % 2 ? 1 : -1), h[i] = 0x3c00;
+            for (int i = 0; i < 70; i++)
+                f[i] = 3.4e38f * (i % 2 ? 1 : -1), h[i] = 0x3c00;
             if (at >= 0) f[at] = bad[at % 3];
             T_EQ(k->not_finite(f, 70), at >= 0);
             if (at >= 0) h[at] = at % 2 ? 0x7f80 : 0xffc1;
             T_EQ(k->not_finite_bf16(h, 70), at >= 0);
             if (at >= 0) h[at] = at % 2 ? 0x7c00 : 0xfe01;
             T_EQ(k->not_finite_f16(h, 70), at >= 0);
-            for (int i = 0; i < 70; i++) f[i] = i % 2 ? 0.0f : -0.0f;
+            for (int i = 0; i < 70; i++)
+                f[i] = i % 2 ? 0.0f : -0.0f;
             if (at >= 0) f[at] = -1e-45f;
             T_EQ(k->negative(f, 70), at >= 0);
             uint16_t g[70];

@@ -10,13 +10,24 @@
 
 #include <unistd.h>
 
+/* What a test leaves to the end of its process stays reachable, so that a leak checker sees
+ * only leaks of the engine. */
+static void *remains[4096];
+static int n_remains;
+static void keep(void *p)
+{
+    if (n_remains < 4096) remains[n_remains++] = p;
+}
+
 static rs_runtime rt;
 static char root[1024]; /* of the tree: recipes here have absolute paths */
 
 static void start(const char *isa)
 {
     rs_options o = {.threads = 3, .isa = isa};
-    if (!getcwd(root, sizeof root) || rs_init(&o, &rt, &t_err) != RS_OK) printf("%s\n", t_err.msg);
+    if (!getcwd(root, sizeof root) || rs_init(&o, &rt, &t_err) != RS_OK)
+        printf("%s\n", t_err.msg);
+    keep(rt.pool);
 }
 
 /* models and stages of a recipe; "@/" stands for the tree's root. */
@@ -26,35 +37,47 @@ static rs_status parse(const char *models, const char *measures, const char *sta
     char text[8192], *full = malloc(65536);
     size_t n = 0;
     snprintf(text, sizeof text,
-             "{\"ringside\":1,\"models\":{%s},\"measures\":{%s},\"stages\":[%s],\"output\":{%s}}", models,
-             measures, stages, output);
+             "{\"ringside\":1,\"models\":{%s},\"measures\":{%s},\"stages\":[%s],"
+             "\"output\":{%s}}",
+             models, measures, stages, output);
     for (const char *c = text; *c; c++) {
-        if (c[0] == '@' && c[1] == '/') n += (size_t)sprintf(full + n, "%s", root);
-        else full[n++] = *c;
+        if (c[0] == '@' && c[1] == '/')
+            n += (size_t)sprintf(full + n, "%s", root);
+        else
+            full[n++] = *c;
     }
     rs_status s = rs_recipe_parse(full, n, ".", "test.json", r, &t_err);
     free(full);
+    keep(*r);
     return s;
 }
 
 static rs_status build(rs_recipe *r, rs_plan **p)
 {
-    return rs_plan_build(&rt, r, NULL, p, &t_err);
+    rs_status s = rs_plan_build(&rt, r, NULL, p, &t_err);
+    keep(*p);
+    return s;
 }
 
-#define IT "\"it\":{\"path\":\"@/recipes/sparring/it\"},\"pt\":{\"path\":\"@/recipes/sparring/pt\"},"
+#define IT                                                                               \
+    "\"it\":{\"path\":\"@/recipes/sparring/it\"},\"pt\":{\"path\":\"@/recipes/sparring/" \
+    "pt\"},"
 #define LORA(name) "\"" name "\":{\"adapter\":\"@/recipes/sparring/lora/" name "\"}"
 #define ALL                                                                              \
-    IT LORA("gothic") "," LORA("comic") "," LORA("folk")                                 \
-        ",\"style\":{\"adapter\":\"@/recipes/sparring/lora/sea\",\"on\":\"it\"},"            \
-        "\"away\":{\"adapter\":\"@/recipes/sparring/lora/sea\",\"on\":\"pt\"}"
+    IT LORA("gothic") "," LORA("comic") "," LORA(                                        \
+        "folk") ",\"style\":{\"adapter\":\"@/recipes/sparring/lora/"                     \
+                "sea\",\"on\":\"it\"},"                                                  \
+                "\"away\":{\"adapter\":\"@/recipes/sparring/lora/sea\",\"on\":\"pt\"}"
 #define FISHER                                                                           \
-    "\"f\":{\"fisher\":\"@/recipes/sparring/fisher/it-instruct.safetensors\",\"scale\":\"per_token\"}"
+    "\"f\":{\"fisher\":\"@/recipes/sparring/fisher/"                                     \
+    "it-instruct.safetensors\",\"scale\":\"per_token\"}"
 #define TASK(more)                                                                       \
-    "{\"name\":\"fuel\",\"method\":\"task_arithmetic\",\"base\":\"it\",\"inputs\":[{\"from\":"   \
+    "{\"name\":\"fuel\",\"method\":\"task_arithmetic\",\"base\":\"it\",\"inputs\":[{"    \
+    "\"from\":"                                                                          \
     "\"gothic\"},{\"from\":\"comic\",\"weight\":0.5}],\"scale\":0.3" more "}"
 #define HEAL(more)                                                                       \
-    ",{\"name\":\"heal\",\"method\":\"slerp\",\"inputs\":[{\"from\":\"fuel\"},{\"from\":\"style\"}]" more "}"
+    ",{\"name\":\"heal\",\"method\":\"slerp\",\"inputs\":[{\"from\":\"fuel\"},{"         \
+    "\"from\":\"style\"}]" more "}"
 
 static char *bytes_of(const rs_plan *p, int i)
 {
@@ -80,7 +103,8 @@ static int differing(const rs_plan *a, const rs_plan *b)
         char *x = bytes_of(a, i), *y = bytes_of(b, i);
         bool same = x && y && memcmp(x, y, (size_t)rs_plan_at(a, i)->out_bytes) == 0;
         bool equal = rs_plan_fingerprint(a, i) == rs_plan_fingerprint(b, i);
-        if (equal && !same) printf("equal fingerprints, other bytes: %s\n", rs_plan_at(a, i)->name);
+        if (equal && !same)
+            printf("equal fingerprints, other bytes: %s\n", rs_plan_at(a, i)->name);
         if (equal && !same) n += 10000;
         n += !same;
         free(x);
@@ -102,7 +126,8 @@ static void what_changes(void)
 {
     rs_recipe *r;
     start(NULL);
-    rs_plan *p = plan_of(FISHER, TASK(",\"dampen\":{\"by\":\"f\"},\"gain\":{\"mute\":[\"3\"]}"), "", &r);
+    rs_plan *p = plan_of(
+        FISHER, TASK(",\"dampen\":{\"by\":\"f\"},\"gain\":{\"mute\":[\"3\"]}"), "", &r);
     T_TRUE(p != NULL);
     rs_plan_needs n = rs_plan_need(p);
     T_EQ(n.n_tensors, 135);
@@ -123,20 +148,27 @@ static void what_changes(void)
 static void nothing_is_nothing(void)
 {
     static const char *const stages[] = {
-        "{\"name\":\"s\",\"method\":\"slerp\",\"t\":0.4,\"inputs\":[{\"from\":\"it\"},{\"from\":\"it\"}]}",
-        "{\"name\":\"s\",\"method\":\"task_arithmetic\",\"base\":\"it\",\"inputs\":[{\"from\":\"it\"}]}",
-        "{\"name\":\"s\",\"method\":\"task_arithmetic\",\"base\":\"it\",\"inputs\":[{\"from\":\"gothic\","
+        "{\"name\":\"s\",\"method\":\"slerp\",\"t\":0.4,\"inputs\":[{\"from\":\"it\"},{"
+        "\"from\":\"it\"}]}",
+        "{\"name\":\"s\",\"method\":\"task_arithmetic\",\"base\":\"it\",\"inputs\":[{"
+        "\"from\":\"it\"}]}",
+        "{\"name\":\"s\",\"method\":\"task_arithmetic\",\"base\":\"it\",\"inputs\":[{"
+        "\"from\":\"gothic\","
         "\"weight\":0}]}",
-        "{\"name\":\"s\",\"method\":\"task_arithmetic\",\"base\":\"it\",\"inputs\":[{\"from\":\"gothic\"}],"
+        "{\"name\":\"s\",\"method\":\"task_arithmetic\",\"base\":\"it\",\"inputs\":[{"
+        "\"from\":\"gothic\"}],"
         "\"scale\":0}",
-        "{\"name\":\"s\",\"method\":\"task_arithmetic\",\"base\":\"it\",\"inputs\":[{\"from\":\"gothic\"}],"
+        "{\"name\":\"s\",\"method\":\"task_arithmetic\",\"base\":\"it\",\"inputs\":[{"
+        "\"from\":\"gothic\"}],"
         "\"gain\":{\"master\":0}}",
-        "{\"name\":\"s\",\"method\":\"slerp\",\"t\":0,\"inputs\":[{\"from\":\"it\"},{\"from\":\"away\"}]}",
+        "{\"name\":\"s\",\"method\":\"slerp\",\"t\":0,\"inputs\":[{\"from\":\"it\"},{"
+        "\"from\":\"away\"}]}",
     };
     rs_recipe *r, *r0;
     rs_checkpoint *it;
     start(NULL);
     T_OK(rs_checkpoint_open("recipes/sparring/it", &it, &t_err));
+    keep(it);
     rs_plan *first = plan_of("", stages[0], "", &r0);
     T_TRUE(first != NULL);
     for (int k = 0; k < 6; k++) {
@@ -164,26 +196,40 @@ static void same_said_twice(void)
     rs_recipe *a, *b;
     start(NULL);
     /* The difference to the base of an adapter folded on it is that adapter's delta. */
-    rs_plan *p = plan_of("", "{\"name\":\"s\",\"method\":\"task_arithmetic\",\"base\":\"it\",\"inputs\":[{"
-                             "\"from\":\"style\"}]}", "", &a);
-    rs_plan *q = plan_of("", "{\"name\":\"s\",\"method\":\"slerp\",\"t\":1,\"inputs\":[{\"from\":\"it\"},{"
-                             "\"from\":\"style\"}]}", "", &b);
+    rs_plan *p = plan_of(
+        "",
+        "{\"name\":\"s\",\"method\":\"task_arithmetic\",\"base\":\"it\",\"inputs\":[{"
+        "\"from\":\"style\"}]}",
+        "", &a);
+    rs_plan *q = plan_of(
+        "",
+        "{\"name\":\"s\",\"method\":\"slerp\",\"t\":1,\"inputs\":[{\"from\":\"it\"},{"
+        "\"from\":\"style\"}]}",
+        "", &b);
     T_TRUE(p && q);
     T_EQ(differing(p, q), 0);
     rs_plan_free(q);
     rs_recipe_free(b);
     /* A stage in between is not rounded: halves add up. */
-    q = plan_of("", "{\"name\":\"h\",\"method\":\"task_arithmetic\",\"base\":\"it\",\"inputs\":[{\"from\":"
-                    "\"style\"}],\"scale\":0.5},{\"name\":\"s\",\"method\":\"task_arithmetic\",\"base\":"
-                    "\"h\",\"inputs\":[{\"from\":\"style\"}]}", "\"dtype\":\"float32\"", &b);
+    q = plan_of("",
+                "{\"name\":\"h\",\"method\":\"task_arithmetic\",\"base\":\"it\","
+                "\"inputs\":[{\"from\":"
+                "\"style\"}],\"scale\":0.5},{\"name\":\"s\",\"method\":\"task_"
+                "arithmetic\",\"base\":"
+                "\"h\",\"inputs\":[{\"from\":\"style\"}]}",
+                "\"dtype\":\"float32\"", &b);
     rs_plan *f = NULL;
     rs_recipe *c;
-    f = plan_of("", "{\"name\":\"s\",\"method\":\"task_arithmetic\",\"base\":\"it\",\"inputs\":[{\"from\":"
-                    "\"style\"}]}", "\"dtype\":\"float32\"", &c);
+    f = plan_of("",
+                "{\"name\":\"s\",\"method\":\"task_arithmetic\",\"base\":\"it\","
+                "\"inputs\":[{\"from\":"
+                "\"style\"}]}",
+                "\"dtype\":\"float32\"", &c);
     T_TRUE(q && f);
     int i = index_of(f, "layers.2.mlp.up_proj");
     float *x = (float *)(void *)bytes_of(q, i), *y = (float *)(void *)bytes_of(f, i);
-    for (int64_t k = 0; k < rs_plan_at(f, i)->base->n_elements; k++) T_NEAR(x[k], y[k], 3e-8, 1e-6);
+    for (int64_t k = 0; k < rs_plan_at(f, i)->base->n_elements; k++)
+        T_NEAR(x[k], y[k], 3e-8, 1e-6);
     free(x);
     free(y);
     rs_plan_free(p);
@@ -195,8 +241,9 @@ static void same_said_twice(void)
 static void ranges(void)
 {
     static const char *const stages =
-        TASK(",\"dampen\":{\"by\":\"f\",\"kind\":\"one_minus\",\"normaliser\":\"log\",\"layer\":0.5}")
-        HEAL(",\"t\":0.3,\"rowwise\":true,\"norm\":\"lerp\",\"space\":\"delta\",\"base\":\"it\"");
+        TASK(",\"dampen\":{\"by\":\"f\",\"kind\":\"one_minus\",\"normaliser\":\"log\","
+             "\"layer\":0.5}") HEAL(",\"t\":0.3,\"rowwise\":true,\"norm\":\"lerp\","
+                                    "\"space\":\"delta\",\"base\":\"it\"");
     rs_recipe *r;
     rs_workspace *ws;
     static char whole[300000], part[300000], first[300000];
@@ -226,12 +273,16 @@ static void rebuilding(void)
 {
     static const char *const edits[] = {
         TASK(",\"dampen\":{\"by\":\"f\",\"lambda\":3}") HEAL(",\"t\":0.15"),
-        TASK(",\"dampen\":{\"by\":\"f\",\"lambda\":3},\"gain\":{\"layers\":{\"5\":0.5}}") HEAL(",\"t\":0.15"),
+        TASK(",\"dampen\":{\"by\":\"f\",\"lambda\":3},\"gain\":{\"layers\":{\"5\":0.5}}")
+            HEAL(",\"t\":0.15"),
         TASK(",\"dampen\":{\"by\":\"f\",\"lambda\":3},\"gain\":{\"layers\":{\"5\":0.5}}")
             HEAL(",\"t\":{\"default\":0.15,\"kinds\":{\"mlp\":0.2}}"),
-        TASK(",\"dampen\":{\"by\":\"f\",\"kind\":\"hard\",\"q\":0.9}") HEAL(",\"t\":0.15"),
-        TASK(",\"dampen\":{\"by\":\"f\",\"kind\":\"ewc\",\"normaliser\":\"rank\"}") HEAL(",\"t\":0.15"),
-        TASK(",\"dampen\":{\"by\":\"f\",\"kind\":\"task\",\"task\":\"f\"}") HEAL(",\"t\":0.15"),
+        TASK(",\"dampen\":{\"by\":\"f\",\"kind\":\"hard\",\"q\":0.9}")
+            HEAL(",\"t\":0.15"),
+        TASK(",\"dampen\":{\"by\":\"f\",\"kind\":\"ewc\",\"normaliser\":\"rank\"}")
+            HEAL(",\"t\":0.15"),
+        TASK(",\"dampen\":{\"by\":\"f\",\"kind\":\"task\",\"task\":\"f\"}")
+            HEAL(",\"t\":0.15"),
     };
     static const int moved[] = {0, 7, 24, 52, 52, 52};
     rs_recipe *r[6], *copy;
@@ -272,50 +323,63 @@ static void fails(const char *models, const char *measures, const char *stages,
 static void refusals(void)
 {
     start(NULL);
-    fails(ALL, FISHER, TASK(",\"mask\":{\"by\":\"x\"}"), "", RS_E_UNSUPPORTED, "has a \"mask\"");
-    fails(ALL, "", "{\"name\":\"s\",\"method\":\"ties\",\"density\":0.2}", "", RS_E_UNSUPPORTED,
-          "the method ties");
-    fails(ALL, "", TASK(""), "\"rounding\":\"stochastic\"", RS_E_UNSUPPORTED, "stochastic");
-    fails(ALL, "\"f\":{\"fisher\":\"x\",\"make\":{}}", TASK(",\"dampen\":{\"by\":\"f\"}"), "",
-          RS_E_UNSUPPORTED, "\"make\"");
+    fails(ALL, FISHER, TASK(",\"mask\":{\"by\":\"x\"}"), "", RS_E_UNSUPPORTED,
+          "has a \"mask\"");
+    fails(ALL, "", "{\"name\":\"s\",\"method\":\"ties\",\"density\":0.2}", "",
+          RS_E_UNSUPPORTED, "the method ties");
+    fails(ALL, "", TASK(""), "\"rounding\":\"stochastic\"", RS_E_UNSUPPORTED,
+          "stochastic");
+    fails(ALL, "\"f\":{\"fisher\":\"x\",\"make\":{}}", TASK(",\"dampen\":{\"by\":\"f\"}"),
+          "", RS_E_UNSUPPORTED, "\"make\"");
     fails(ALL ",\"new\":{\"adapter\":\"x\",\"make\":{}}", "",
-          "{\"name\":\"s\",\"method\":\"task_arithmetic\",\"base\":\"it\",\"inputs\":[{\"from\":\"new\"}]}",
+          "{\"name\":\"s\",\"method\":\"task_arithmetic\",\"base\":\"it\",\"inputs\":[{"
+          "\"from\":\"new\"}]}",
           "", RS_E_UNSUPPORTED, "model \"new\" uses \"make\"");
     fails(ALL, "\"f\":{\"fisher\":\"@/nowhere\"}", TASK(",\"dampen\":{\"by\":\"f\"}"), "",
           RS_E_NOT_FOUND, "Fisher \"f\": there is no ");
-    fails(ALL, "", "{\"name\":\"s\",\"method\":\"task_arithmetic\",\"base\":\"it\",\"normalize\":true,"
-                   "\"inputs\":[{\"from\":\"gothic\"},{\"from\":\"comic\",\"weight\":-1}]}",
+    fails(ALL, "",
+          "{\"name\":\"s\",\"method\":\"task_arithmetic\",\"base\":\"it\",\"normalize\":"
+          "true,"
+          "\"inputs\":[{\"from\":\"gothic\"},{\"from\":\"comic\",\"weight\":-1}]}",
           "", RS_E_INVALID, "cannot be normalised");
     fails(ALL, "", TASK(",\"gain\":{\"layers\":{\"9\":0}}"), "", RS_E_MISMATCH,
           "stage \"fuel\": gain.layers: \"9\" reaches past the model's 8 layers");
     fails(IT "\"x\":{\"path\":\"@/tests/golden/models/gemma3\"}", "",
-          "{\"name\":\"s\",\"method\":\"slerp\",\"t\":0.5,\"inputs\":[{\"from\":\"it\"},{\"from\":\"x\"}]}", "",
-          RS_E_MISMATCH, "where the base has");
+          "{\"name\":\"s\",\"method\":\"slerp\",\"t\":0.5,\"inputs\":[{\"from\":\"it\"},{"
+          "\"from\":\"x\"}]}",
+          "", RS_E_MISMATCH, "where the base has");
     fails(IT "\"x\":{\"adapter\":\"@/tests/golden/peft_merge/plain/adapter\"}", "",
-          "{\"name\":\"s\",\"method\":\"task_arithmetic\",\"base\":\"it\",\"inputs\":[{\"from\":\"x\"}]}", "",
-          RS_E_MISMATCH, "is made for a matrix [");
+          "{\"name\":\"s\",\"method\":\"task_arithmetic\",\"base\":\"it\",\"inputs\":[{"
+          "\"from\":\"x\"}]}",
+          "", RS_E_MISMATCH, "is made for a matrix [");
     fails("\"b\":{\"path\":\"@/tests/golden/models/gemma3\"}," LORA("folk"), "",
-          "{\"name\":\"s\",\"method\":\"task_arithmetic\",\"base\":\"b\",\"inputs\":[{\"from\":\"folk\"}]}", "",
-          RS_E_MISMATCH, "");
+          "{\"name\":\"s\",\"method\":\"task_arithmetic\",\"base\":\"b\",\"inputs\":[{"
+          "\"from\":\"folk\"}]}",
+          "", RS_E_MISMATCH, "");
 }
 
 static void exploding_graphs(void)
 {
     char stages[16384];
     start(NULL);
-    int n = snprintf(stages, sizeof stages,
-                     "{\"name\":\"s0\",\"method\":\"slerp\",\"t\":0.5,\"inputs\":[{\"from\":\"it\"},"
-                     "{\"from\":\"pt\"}]}");
+    int n = snprintf(
+        stages, sizeof stages,
+        "{\"name\":\"s0\",\"method\":\"slerp\",\"t\":0.5,\"inputs\":[{\"from\":\"it\"},"
+        "{\"from\":\"pt\"}]}");
     for (int i = 1; i < 60; i++)
         n += snprintf(stages + n, sizeof stages - (size_t)n,
-                      ",{\"name\":\"s%d\",\"method\":\"slerp\",\"t\":0.5,\"inputs\":[{\"from\":\"s%d\"},"
-                      "{\"from\":\"s%d\"}]}", i, i - 1, i - 1);
+                      ",{\"name\":\"s%d\",\"method\":\"slerp\",\"t\":0.5,\"inputs\":[{"
+                      "\"from\":\"s%d\"},"
+                      "{\"from\":\"s%d\"}]}",
+                      i, i - 1, i - 1);
     char text[20000];
     rs_recipe *r;
     rs_plan *p;
     snprintf(text, sizeof text,
-             "{\"ringside\":1,\"models\":{\"it\":{\"path\":\"recipes/sparring/it\"},\"pt\":{\"path\":"
-             "\"recipes/sparring/pt\"}},\"stages\":[%s]}", stages);
+             "{\"ringside\":1,\"models\":{\"it\":{\"path\":\"recipes/sparring/"
+             "it\"},\"pt\":{\"path\":"
+             "\"recipes/sparring/pt\"}},\"stages\":[%s]}",
+             stages);
     T_OK(rs_recipe_parse(text, strlen(text), ".", "x", &r, &t_err));
     T_FAILS(build(r, &p), RS_E_UNSUPPORTED, "refers to other stages more than");
     rs_recipe_free(r);
@@ -332,9 +396,14 @@ static void warnings(void)
 {
     rs_recipe *r;
     start(NULL);
-    rs_plan *p = plan_of(FISHER, TASK(",\"dampen\":{\"by\":\"f\",\"kind\":\"one_minus\"}")
-                         ",{\"name\":\"heal\",\"method\":\"slerp\",\"t\":0.3,\"inputs\":[{\"from\":\"fuel\"},"
-                         "{\"from\":\"away\"}]}", "", &r);
+    rs_plan *p = plan_of(
+        FISHER,
+        TASK(",\"dampen\":{\"by\":\"f\",\"kind\":\"one_minus\"}") ",{\"name\":\"heal\","
+                                                                  "\"method\":\"slerp\","
+                                                                  "\"t\":0.3,\"inputs\":["
+                                                                  "{\"from\":\"fuel\"},"
+                                                                  "{\"from\":\"away\"}]}",
+        "", &r);
     T_TRUE(p != NULL);
     T_TRUE(has_warning(p, "away was trained on sparring-it and is folded on pt"));
     T_TRUE(has_warning(p, "takes back 30 %"));
@@ -348,16 +417,19 @@ static void warnings(void)
 /* --- damaged inputs --- */
 
 /* sparring it with one element of one tensor replaced. */
-static bool broken_copy(const char *folder, const char *tensor, int64_t element, uint16_t bits)
+static bool broken_copy(const char *folder, const char *tensor, int64_t element,
+                        uint16_t bits)
 {
     char path[600];
     rs_checkpoint *c;
     rs_buf file = {0};
     snprintf(path, sizeof path, "%s/config.json", folder);
-    if (rs_os_copy("recipes/sparring/it/config.json", path, &t_err) != RS_OK) return false;
+    if (rs_os_copy("recipes/sparring/it/config.json", path, &t_err) != RS_OK)
+        return false;
     if (rs_checkpoint_open("recipes/sparring/it", &c, &t_err) != RS_OK) return false;
     const rs_tensor *t = rs_checkpoint_find(c, tensor);
-    if (!t || rs_os_read_file(rs_checkpoint_file(c, 0), 1 << 26, &file, &t_err) != RS_OK) return false;
+    if (!t || rs_os_read_file(rs_checkpoint_file(c, 0), 1 << 26, &file, &t_err) != RS_OK)
+        return false;
     memcpy(file.data + t->offset + 2 * (uint64_t)element, &bits, 2);
     snprintf(path, sizeof path, "%s/model.safetensors", folder);
     bool fine = rs_os_write_file(path, file.data, file.len, &t_err) == RS_OK;
@@ -370,8 +442,9 @@ static void nan_is_named(void)
 {
     static const char *const names[] = {"model.layers.4.mlp.up_proj.weight",
                                         "model.embed_tokens.weight"};
-    static const char *const sentences[] = {"element 1234 is NaN in the model \"bad\"",
-                                            "element 1234 is infinite in the model \"bad\""};
+    static const char *const sentences[] = {
+        "element 1234 is NaN in the model \"bad\"",
+        "element 1234 is infinite in the model \"bad\""};
     const char *folder = t_folder();
     char text[2000], buffer[16];
     rs_recipe *r;
@@ -380,15 +453,18 @@ static void nan_is_named(void)
     start(NULL);
     for (int k = 0; k < 2; k++) {
         T_TRUE(broken_copy(folder, names[k], 1234, k ? 0xff80 : 0x7fc1));
-        snprintf(text, sizeof text,
-                 "{\"ringside\":1,\"models\":{\"bad\":{\"path\":\"%s\"},\"sea\":{\"adapter\":"
-                 "\"recipes/sparring/lora/sea\"}},\"stages\":[{\"name\":\"s\",\"method\":"
-                 "\"task_arithmetic\",\"base\":\"bad\",\"inputs\":[{\"from\":\"sea\"}]}]}", folder);
+        snprintf(
+            text, sizeof text,
+            "{\"ringside\":1,\"models\":{\"bad\":{\"path\":\"%s\"},\"sea\":{\"adapter\":"
+            "\"recipes/sparring/lora/sea\"}},\"stages\":[{\"name\":\"s\",\"method\":"
+            "\"task_arithmetic\",\"base\":\"bad\",\"inputs\":[{\"from\":\"sea\"}]}]}",
+            folder);
         T_OK(rs_recipe_parse(text, strlen(text), ".", "x", &r, &t_err));
         T_OK(build(r, &p));
         T_OK(rs_workspace_new(&rt, &ws, &t_err));
         int i = index_of(p, names[k]);
-        T_FAILS(rs_plan_produce(&rt, p, ws, i, 1230, 8, buffer, &t_err), RS_E_INVALID, sentences[k]);
+        T_FAILS(rs_plan_produce(&rt, p, ws, i, 1230, 8, buffer, &t_err), RS_E_INVALID,
+                sentences[k]);
         T_TRUE(strstr(t_err.msg, names[k]) && strstr(t_err.msg, folder));
         T_OK(rs_plan_produce(&rt, p, ws, i, 1235, 8, buffer, &t_err));
         rs_workspace_free(ws);
@@ -404,11 +480,15 @@ static void overflow_is_named(void)
     rs_workspace *ws;
     char buffer[65536];
     start(NULL);
-    rs_plan *p = plan_of("", "{\"name\":\"s\",\"method\":\"task_arithmetic\",\"base\":\"it\",\"inputs\":[{"
-                             "\"from\":\"gothic\"}],\"scale\":1e7}", "\"dtype\":\"float16\"", &r);
+    rs_plan *p = plan_of(
+        "",
+        "{\"name\":\"s\",\"method\":\"task_arithmetic\",\"base\":\"it\",\"inputs\":[{"
+        "\"from\":\"gothic\"}],\"scale\":1e7}",
+        "\"dtype\":\"float16\"", &r);
     T_TRUE(p != NULL);
     T_OK(rs_workspace_new(&rt, &ws, &t_err));
-    T_FAILS(rs_plan_produce(&rt, p, ws, index_of(p, "layers.4.mlp.up_proj"), 0, 30000, buffer, &t_err),
+    T_FAILS(rs_plan_produce(&rt, p, ws, index_of(p, "layers.4.mlp.up_proj"), 0, 30000,
+                            buffer, &t_err),
             RS_E_INVALID, "which f16 cannot hold");
     rs_workspace_free(ws);
     rs_plan_free(p);
@@ -420,23 +500,29 @@ static void opposite_sides(void)
     rs_workspace *ws;
     char buffer[64];
     static const char *const stages =
-        "{\"name\":\"a\",\"method\":\"task_arithmetic\",\"base\":\"it\",\"inputs\":[{\"from\":\"gothic\"}]},"
-        "{\"name\":\"b\",\"method\":\"task_arithmetic\",\"base\":\"it\",\"inputs\":[{\"from\":\"gothic\"}],"
-        "\"scale\":-2},{\"name\":\"s\",\"method\":\"slerp\",\"space\":\"delta\",\"base\":\"it\",\"opposite\":"
+        "{\"name\":\"a\",\"method\":\"task_arithmetic\",\"base\":\"it\",\"inputs\":[{"
+        "\"from\":\"gothic\"}]},"
+        "{\"name\":\"b\",\"method\":\"task_arithmetic\",\"base\":\"it\",\"inputs\":[{"
+        "\"from\":\"gothic\"}],"
+        "\"scale\":-2},{\"name\":\"s\",\"method\":\"slerp\",\"space\":\"delta\",\"base\":"
+        "\"it\",\"opposite\":"
         "\"error\",\"t\":0.5,\"inputs\":[{\"from\":\"a\"},{\"from\":\"b\"}]}";
     start(NULL);
     /* Rounding of the sums leaves an angle a little off pi. */
     char wide[1024];
-    snprintf(wide, sizeof wide, "%.*s,\"flat_below\":0.001}", (int)strlen(stages) - 1, stages);
+    snprintf(wide, sizeof wide, "%.*s,\"flat_below\":0.001}", (int)strlen(stages) - 1,
+             stages);
     rs_plan *p = plan_of("", wide, "", &r);
     T_TRUE(p != NULL);
     T_OK(rs_workspace_new(&rt, &ws, &t_err));
-    T_FAILS(rs_plan_produce(&rt, p, ws, index_of(p, "layers.4.mlp.up_proj"), 0, 8, buffer, &t_err),
+    T_FAILS(rs_plan_produce(&rt, p, ws, index_of(p, "layers.4.mlp.up_proj"), 0, 8, buffer,
+                            &t_err),
             RS_E_INVALID, "point in opposite directions");
     rs_workspace_free(ws);
     rs_plan_free(p);
 }
 
-T_MAIN(T_TEST(what_changes), T_TEST(nothing_is_nothing), T_TEST(same_said_twice), T_TEST(ranges),
-       T_TEST(rebuilding), T_TEST(refusals), T_TEST(exploding_graphs), T_TEST(warnings),
-       T_TEST(nan_is_named), T_TEST(overflow_is_named), T_TEST(opposite_sides))
+T_MAIN(T_TEST(what_changes), T_TEST(nothing_is_nothing), T_TEST(same_said_twice),
+       T_TEST(ranges), T_TEST(rebuilding), T_TEST(refusals), T_TEST(exploding_graphs),
+       T_TEST(warnings), T_TEST(nan_is_named), T_TEST(overflow_is_named),
+       T_TEST(opposite_sides))

@@ -16,8 +16,10 @@ static const char full[] =
     "    \"style\": {\"adapter\": \"out/style\", \"on\": \"it\"}\n"
     "  },\n"
     "  \"measures\": {\n"
-    "    \"instruct\": {\"fisher\": \"fisher/it.safetensors\", \"scale\": \"per_token\"},\n"
-    "    \"space\": {\"subspace\": \"s.safetensors\", \"make\": {\"from\": \"pt\", \"rank\": 16}}\n"
+    "    \"instruct\": {\"fisher\": \"fisher/it.safetensors\", \"scale\": "
+    "\"per_token\"},\n"
+    "    \"space\": {\"subspace\": \"s.safetensors\", \"make\": {\"from\": \"pt\", "
+    "\"rank\": 16}}\n"
     "  },\n"
     "  \"stages\": [\n"
     "    {\n"
@@ -31,9 +33,12 @@ static const char full[] =
     "      \"normalize\": true,\n"
     "      \"scale\": 0.3,\n"
     "      \"mask\": {\"by\": \"space\", \"side\": \"both\"},\n"
-    "      \"dampen\": {\"by\": \"instruct\", \"kind\": \"ewc\", \"lambda\": 3, \"scope\": \"tensor\"},\n"
-    "      \"gain\": {\"master\": 0.9, \"layers\": {\"0-3\": 0.5}, \"kinds\": {\"mlp\": 0.8}, "
-    "\"cells\": {\"5.q_proj\": 0.2}, \"rows\": [[\"full\", \"*\", 0.5]], \"lock\": [\"7\"]}\n"
+    "      \"dampen\": {\"by\": \"instruct\", \"kind\": \"ewc\", \"lambda\": 3, "
+    "\"scope\": \"tensor\"},\n"
+    "      \"gain\": {\"master\": 0.9, \"layers\": {\"0-3\": 0.5}, \"kinds\": {\"mlp\": "
+    "0.8}, "
+    "\"cells\": {\"5.q_proj\": 0.2}, \"rows\": [[\"full\", \"*\", 0.5]], \"lock\": "
+    "[\"7\"]}\n"
     "    },\n"
     "    {\n"
     "      \"name\": \"heal\",\n"
@@ -49,7 +54,8 @@ static const char full[] =
     "    {\"name\": \"later\", \"method\": \"ties\", \"density\": 0.2}\n"
     "  ],\n"
     "  \"budget\": {\"damage\": 0.006, \"of\": \"fuel\"},\n"
-    "  \"output\": {\"stage\": \"heal\", \"dtype\": \"float32\", \"rounding\": \"stochastic\", \"seed\": 7}\n"
+    "  \"output\": {\"stage\": \"heal\", \"dtype\": \"float32\", \"rounding\": "
+    "\"stochastic\", \"seed\": 7}\n"
     "}\n";
 
 static rs_status parse(const char *text, rs_recipe **r)
@@ -63,8 +69,10 @@ static rs_status parse_with(const char *models, const char *stage, const char *r
 {
     char text[4096];
     snprintf(text, sizeof text,
-             "{\"ringside\": 1, \"models\": {\"it\": {\"path\": \"it\"}, \"sea\": {\"adapter\": "
-             "\"sea\"}%s}, \"measures\": {\"f\": {\"fisher\": \"f\"}}, \"stages\": [{\"name\": "
+             "{\"ringside\": 1, \"models\": {\"it\": {\"path\": \"it\"}, \"sea\": "
+             "{\"adapter\": "
+             "\"sea\"}%s}, \"measures\": {\"f\": {\"fisher\": \"f\"}}, \"stages\": "
+             "[{\"name\": "
              "\"fuel\", \"method\": \"task_arithmetic\", \"base\": \"it\", \"inputs\": "
              "[{\"from\": \"sea\"}]%s}]%s}",
              models, stage, rest);
@@ -155,15 +163,17 @@ static void syntax(void)
 
 static void unknown_words(void)
 {
-    FAILS_WITH("", ", \"normalise\": true", "", RS_E_INVALID, "did you mean \"normalize\"?");
+    FAILS_WITH("", ", \"normalise\": true", "", RS_E_INVALID,
+               "did you mean \"normalize\"?");
     FAILS_WITH("", "", ", \"otput\": {}", RS_E_INVALID, "did you mean \"output\"?");
     FAILS_WITH("", ", \"dampen\": {\"by\": \"f\", \"kind\": \"ewk\"}", "", RS_E_INVALID,
                "did you mean \"ewc\"?");
     FAILS_WITH("", ", \"dampen\": {\"by\": \"g\"}", "", RS_E_INVALID,
                "\"g\" is no Fisher measure of this recipe");
     FAILS_WITH("", ", \"dampen\": {\"kind\": \"ewc\"}", "", RS_E_INVALID, "needs \"by\"");
-    FAILS_WITH("", ", \"dampen\": {\"by\": \"f\", \"normaliser\": \"p98\"}", "", RS_E_INVALID,
-               "is none of mean, max, log, rank, none, p90, p95, p99, p999, did you mean \"p");
+    FAILS_WITH(
+        "", ", \"dampen\": {\"by\": \"f\", \"normaliser\": \"p98\"}", "", RS_E_INVALID,
+        "is none of mean, max, log, rank, none, p90, p95, p99, p999, did you mean \"p");
     FAILS_WITH(", \"x\": {\"adapter\": \"a\", \"on\": \"itt\"}", "", "", RS_E_INVALID,
                "did you mean \"it\"?");
     FAILS_WITH("", "", ", \"output\": {\"stage\": \"fule\"}", RS_E_INVALID,
@@ -177,8 +187,8 @@ static void factor_keys(void)
 {
     FAILS_WITH("", ", \"gain\": {\"layers\": {\"0-3\": 1, \"2\": 1}}", "", RS_E_INVALID,
                "gain.layers: \"0-3\" and \"2\" overlap");
-    FAILS_WITH("", ", \"gain\": {\"kinds\": {\"mlp\": 1, \"gate_proj\": 1}}", "", RS_E_INVALID,
-               "\"mlp\" and \"gate_proj\" overlap");
+    FAILS_WITH("", ", \"gain\": {\"kinds\": {\"mlp\": 1, \"gate_proj\": 1}}", "",
+               RS_E_INVALID, "\"mlp\" and \"gate_proj\" overlap");
     FAILS_WITH("", ", \"gain\": {\"cells\": {\"5.attn\": 1, \"4-7.q_proj\": 1}}", "",
                RS_E_INVALID, "\"5.attn\" and \"4-7.q_proj\" overlap");
     FAILS_WITH("", ", \"gain\": {\"kinds\": {\"mpl\": 1}}", "", RS_E_INVALID,
@@ -196,7 +206,8 @@ static void factor_keys(void)
 static void stages_fit_together(void)
 {
     rs_recipe *r;
-    const char *heal = "}, {\"name\": \"heal\", \"method\": \"slerp\", \"t\": 0.1, \"inputs\": ";
+    const char *heal =
+        "}, {\"name\": \"heal\", \"method\": \"slerp\", \"t\": 0.1, \"inputs\": ";
     char stage[512];
     snprintf(stage, sizeof stage, "%s[{\"from\": \"fuel\"}, {\"from\": \"it\"}]", heal);
     T_OK(parse_with("", stage, "", &r));
@@ -213,8 +224,8 @@ static void stages_fit_together(void)
                "two things are called \"fuel\"");
     FAILS_WITH(", \"x\": {\"path\": \"x\", \"adapter\": \"y\"}", "", "", RS_E_INVALID,
                "needs either \"path\" or \"adapter\"");
-    FAILS_WITH("", "}, {\"name\": \"x\", \"method\": \"taks_arithmetic\"", "", RS_E_INVALID,
-               "did you mean \"task_arithmetic\"?");
+    FAILS_WITH("", "}, {\"name\": \"x\", \"method\": \"taks_arithmetic\"", "",
+               RS_E_INVALID, "did you mean \"task_arithmetic\"?");
 }
 
 /* Fuel is found behind several slerps, and shared stages are not walked twice. */
@@ -222,15 +233,17 @@ static void fuel_is_found(void)
 {
     rs_recipe *r;
     char text[16384];
-    int n = snprintf(text, sizeof text, "%s",
-                     "{\"ringside\":1,\"models\":{\"it\":{\"path\":\"it\"}},\"stages\":["
-                     "{\"name\":\"s0\",\"method\":\"slerp\",\"t\":0,\"inputs\":[{\"from\":"
-                     "\"it\"},{\"from\":\"it\"}]}");
+    int n =
+        snprintf(text, sizeof text, "%s",
+                 "{\"ringside\":1,\"models\":{\"it\":{\"path\":\"it\"}},\"stages\":["
+                 "{\"name\":\"s0\",\"method\":\"slerp\",\"t\":0,\"inputs\":[{\"from\":"
+                 "\"it\"},{\"from\":\"it\"}]}");
     for (int i = 1; i < 100; i++)
-        n += snprintf(text + n, sizeof text - (size_t)n,
-                      ",{\"name\":\"s%d\",\"method\":\"slerp\",\"t\":0,\"inputs\":[{\"from\":"
-                      "\"s%d\"},{\"from\":\"s%d\"}]}",
-                      i, i - 1, i - 1);
+        n += snprintf(
+            text + n, sizeof text - (size_t)n,
+            ",{\"name\":\"s%d\",\"method\":\"slerp\",\"t\":0,\"inputs\":[{\"from\":"
+            "\"s%d\"},{\"from\":\"s%d\"}]}",
+            i, i - 1, i - 1);
     snprintf(text + n, sizeof text - (size_t)n, "]}");
     T_OK(parse(text, &r));
     T_TRUE(rs_recipe_fuel(r) == NULL);
@@ -257,20 +270,25 @@ static void differences(void)
 {
     char text[4096];
     T_EQ(lines_of_diff("", "", text, sizeof text), 0);
-    T_EQ(lines_of_diff("", ",\"gain\":{\"cells\":{\"4.mlp\":0.3}}", text, sizeof text), 1);
+    T_EQ(lines_of_diff("", ",\"gain\":{\"cells\":{\"4.mlp\":0.3}}", text, sizeof text),
+         1);
     T_STR(text, "fuel    layer 4 mlp gain 1.000 -> 0.300\n");
     T_EQ(lines_of_diff(",\"gain\":{\"layers\":{\"0-3\":0.5}}",
                        ",\"gain\":{\"layers\":{\"0\":0.5,\"2-3\":0.5,\"embed\":2}}", text,
-                       sizeof text), 2);
-    T_STR(text, "fuel    layer 1 gain 0.500 -> 1.000\nfuel    embed gain 1.000 -> 2.000\n");
+                       sizeof text),
+         2);
+    T_STR(text,
+          "fuel    layer 1 gain 0.500 -> 1.000\nfuel    embed gain 1.000 -> 2.000\n");
     T_EQ(lines_of_diff(",\"gain\":{\"layers\":{\"8-\":0.5}}", ",\"scale\":0.30001", text,
-                       sizeof text), 2);
+                       sizeof text),
+         2);
     T_STR(text, "fuel    scale 1.000 -> 0.300\nfuel    layers 8- gain 0.500 -> 1.000\n");
     T_EQ(lines_of_diff(",\"scale\":0.3", ",\"scale\":0.30001", text, sizeof text), 1);
     T_STR(text, "fuel    scale 0.3 -> 0.30001\n");
     T_EQ(lines_of_diff(",\"gain\":{\"kinds\":{\"attn\":0.5}}",
                        ",\"gain\":{\"kinds\":{\"q_proj\":0.5},\"mute\":[\"3\"]}", text,
-                       sizeof text), 4);
+                       sizeof text),
+         4);
     T_STR(text, "fuel    k_proj gain 0.500 -> 1.000\nfuel    v_proj gain 0.500 -> 1.000\n"
                 "fuel    o_proj gain 0.500 -> 1.000\nfuel    mute + 3\n");
 }
@@ -307,10 +325,11 @@ static void paths_move(void)
     snprintf(file, sizeof file, "%s/it", a);
     T_OK(rs_os_mkdir(file, &t_err));
     T_OK(rs_os_mkdir(b, &t_err));
-    const char *recipe =
-        "{\"ringside\":1,\"models\":{\"it\":{\"path\":\"./it\"},\"hub\":{\"path\":\"org/it\"},"
-        "\"abs\":{\"path\":\"/nowhere/x\"}},\"stages\":[{\"name\":\"s\",\"method\":\"slerp\","
-        "\"t\":0,\"inputs\":[{\"from\":\"it\"},{\"from\":\"hub\"}]}]}";
+    const char *recipe = "{\"ringside\":1,\"models\":{\"it\":{\"path\":\"./"
+                         "it\"},\"hub\":{\"path\":\"org/it\"},"
+                         "\"abs\":{\"path\":\"/nowhere/"
+                         "x\"}},\"stages\":[{\"name\":\"s\",\"method\":\"slerp\","
+                         "\"t\":0,\"inputs\":[{\"from\":\"it\"},{\"from\":\"hub\"}]}]}";
     T_OK(rs_recipe_parse(recipe, strlen(recipe), a, "x.json", &r, &t_err));
     rs_recipe_text(r, b, &text);
     T_TRUE(strstr(rs_buf_str(&text), "\"path\": \"../../a/it\"") != NULL);
@@ -331,7 +350,8 @@ static void loading(void)
     T_OK(rs_recipe_load(top, &r, &t_err));
     T_STR(r->folder, top);
     rs_recipe_free(r);
-    T_FAILS(rs_recipe_load("/nowhere/x.json", &r, &t_err), RS_E_NOT_FOUND, "/nowhere/x.json");
+    T_FAILS(rs_recipe_load("/nowhere/x.json", &r, &t_err), RS_E_NOT_FOUND,
+            "/nowhere/x.json");
     T_OK(rs_os_remove_tree(top, &t_err));
 }
 

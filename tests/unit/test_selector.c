@@ -27,7 +27,8 @@ static const char *cells_of(const char *text)
     if (rs_selector_parse(&a, text, &s, &t_err) != RS_OK) return t_err.msg;
     for (int l = 0; l <= 8; l++) {
         for (int k = 0; k <= RS_N_LAYER_KINDS; k++) {
-            if (!rs_selector_matches_cell(s, &config, l < 8 ? l : -1, (rs_kind)k)) continue;
+            if (!rs_selector_matches_cell(s, &config, l < 8 ? l : -1, (rs_kind)k))
+                continue;
             out[n++] = l < 8 ? (char)('0' + l) : 'e';
             out[n++] = "qkvogudGPn"[k];
             out[n++] = ' ';
@@ -55,7 +56,8 @@ static void layer_lists(void)
     bool bits[12];
     T_TRUE(rs_layer_list("0-3,6,10-", 12, bits));
     const char *want = "111100100011";
-    for (int i = 0; i < 12; i++) T_EQ(bits[i], want[i] - '0');
+    for (int i = 0; i < 12; i++)
+        T_EQ(bits[i], want[i] - '0');
     T_TRUE(!rs_layer_list("", 12, bits));
     T_TRUE(!rs_layer_list("3-1", 12, bits));
     T_TRUE(!rs_layer_list("12", 12, bits));
@@ -90,24 +92,31 @@ static void tensors(void)
     T_TRUE(matches("embed", "model.embed_tokens.weight"));
     T_TRUE(matches("embed & norm", "model.norm.weight"));
     T_TRUE(matches("ple", "model.embed_tokens_per_layer.weight"));
-    T_TRUE(matches("\"self_attn.o\" & layers.2-", "model.layers.2.self_attn.o_proj.weight"));
-    T_TRUE(!matches("\"self_attn.o\" & layers.2-", "model.layers.1.self_attn.o_proj.weight"));
+    T_TRUE(
+        matches("\"self_attn.o\" & layers.2-", "model.layers.2.self_attn.o_proj.weight"));
+    T_TRUE(!matches("\"self_attn.o\" & layers.2-",
+                    "model.layers.1.self_attn.o_proj.weight"));
     T_TRUE(!matches("!\"mlp\"", "model.layers.1.mlp.up_proj.weight"));
-    T_TRUE(!matches("embed", "model.vision_tower.encoder.layers.0.mlp.up_proj.linear.weight"));
+    T_TRUE(!matches("embed",
+                    "model.vision_tower.encoder.layers.0.mlp.up_proj.linear.weight"));
 }
 
 static void errors(void)
 {
     rs_arena a = {0};
     const rs_selector *s;
-    T_FAILS(rs_selector_parse(&a, "mpl", &s, &t_err), RS_E_INVALID, "did you mean \"mlp\"?");
+    T_FAILS(rs_selector_parse(&a, "mpl", &s, &t_err), RS_E_INVALID,
+            "did you mean \"mlp\"?");
     T_FAILS(rs_selector_parse(&a, "layers.3 & q_prj", &s, &t_err), RS_E_INVALID,
             "\"q_prj\" is no layer, kind or group, did you mean \"q_proj\"?");
     T_FAILS(rs_selector_parse(&a, "mlp &", &s, &t_err), RS_E_INVALID, "empty condition");
     T_FAILS(rs_selector_parse(&a, "", &s, &t_err), RS_E_INVALID, "empty condition");
-    T_FAILS(rs_selector_parse(&a, "layers.x", &s, &t_err), RS_E_INVALID, "no list of layers");
-    T_FAILS(rs_selector_parse(&a, "\"abc", &s, &t_err), RS_E_INVALID, "between two quotes");
-    T_FAILS(rs_selector_parse(&a, "!4-7.mlp", &s, &t_err), RS_E_INVALID, "before one condition");
+    T_FAILS(rs_selector_parse(&a, "layers.x", &s, &t_err), RS_E_INVALID,
+            "no list of layers");
+    T_FAILS(rs_selector_parse(&a, "\"abc", &s, &t_err), RS_E_INVALID,
+            "between two quotes");
+    T_FAILS(rs_selector_parse(&a, "!4-7.mlp", &s, &t_err), RS_E_INVALID,
+            "before one condition");
     rs_arena_free(&a);
 }
 

@@ -420,9 +420,13 @@ static void stale_parts_go_and_live_ones_stay(void)
     rs_writer *w, *second;
     rs_write_plan plan = plan_of(0);
     T_OK(rs_os_mkdir(in_folder(dir, "out.partial/sub"), &t_err));
-    put_text(in_folder(dir, "out.partial/model.safetensors"), "left by a killed run");
+    put_text(in_folder(dir, "out.partial/model.safetensors"), "somebody else's");
+    T_FAILS(rs_writer_new(out, &plan, &w, &t_err), RS_E_EXISTS,
+            "not what an interrupted run left");
+    T_EQ(entries(in_folder(dir, "out.partial")), 2); /* untouched */
+    put_text(in_folder(dir, "out.partial/.ringside-partial"), "");
     T_OK(rs_writer_new(out, &plan, &w, &t_err));
-    T_EQ(entries(in_folder(dir, "out.partial")), 1);
+    T_EQ(entries(in_folder(dir, "out.partial")), 2); /* the shard and the mark */
     T_FAILS(rs_writer_new(out, &plan, &second, &t_err), RS_E_EXISTS,
             "another process is writing");
     T_OK(rs_writer_file(w, "config.json", "{}", 2, &t_err));
@@ -464,8 +468,8 @@ static void every_failure_is_clean(void)
         T_EQ(s, RS_E_IO);
         T_TRUE(strstr(t_err.msg, strerror(errors[k % 2])) != NULL);
         T_EQ(count_open_files(), open_before);
-        if (k < calls)
-            T_EQ(entries(dir), 0); /* only the last sync may fail after the rename */
+        if (k < calls - 1)
+            T_EQ(entries(dir), 0); /* only the last two calls come after the rename */
         else
             T_TRUE(holds(out, 0) && strstr(t_err.msg, "may not survive a power cut"));
     }
@@ -520,7 +524,9 @@ static void death_leaves_all_or_nothing(void)
         if (lived) break;
         T_TRUE(k < 1000);
     }
-    T_EQ(whole, 2); /* killed before the last sync, and not killed */
+    /* killed after the rename at least once, and not killed; what a run finds to clear away
+     * shifts the calls, so not every place is met */
+    T_TRUE(whole >= 2);
 }
 
 static void death_while_replacing_keeps_one(void)

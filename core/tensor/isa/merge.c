@@ -15,19 +15,49 @@
 #if defined(RS_ISA_avx512)
 typedef __m512 vec;
 enum { WIDTH = 16 };
-static inline vec load(const float *p) { return _mm512_loadu_ps(p); }
-static inline void store(float *p, vec v) { _mm512_storeu_ps(p, v); }
-static inline vec all(float v) { return _mm512_set1_ps(v); }
-static inline vec plain(vec a, vec b, vec c) { return _mm512_add_ps(_mm512_mul_ps(a, b), c); }
-static inline vec exact(vec a, vec b, vec c) { return _mm512_fmadd_ps(a, b, c); }
+static inline vec load(const float *p)
+{
+    return _mm512_loadu_ps(p);
+}
+static inline void store(float *p, vec v)
+{
+    _mm512_storeu_ps(p, v);
+}
+static inline vec all(float v)
+{
+    return _mm512_set1_ps(v);
+}
+static inline vec plain(vec a, vec b, vec c)
+{
+    return _mm512_add_ps(_mm512_mul_ps(a, b), c);
+}
+static inline vec exact(vec a, vec b, vec c)
+{
+    return _mm512_fmadd_ps(a, b, c);
+}
 #elif defined(RS_ISA_avx2)
 typedef __m256 vec;
 enum { WIDTH = 8 };
-static inline vec load(const float *p) { return _mm256_loadu_ps(p); }
-static inline void store(float *p, vec v) { _mm256_storeu_ps(p, v); }
-static inline vec all(float v) { return _mm256_set1_ps(v); }
-static inline vec plain(vec a, vec b, vec c) { return _mm256_add_ps(_mm256_mul_ps(a, b), c); }
-static inline vec exact(vec a, vec b, vec c) { return _mm256_fmadd_ps(a, b, c); }
+static inline vec load(const float *p)
+{
+    return _mm256_loadu_ps(p);
+}
+static inline void store(float *p, vec v)
+{
+    _mm256_storeu_ps(p, v);
+}
+static inline vec all(float v)
+{
+    return _mm256_set1_ps(v);
+}
+static inline vec plain(vec a, vec b, vec c)
+{
+    return _mm256_add_ps(_mm256_mul_ps(a, b), c);
+}
+static inline vec exact(vec a, vec b, vec c)
+{
+    return _mm256_fmadd_ps(a, b, c);
+}
 #else
 typedef float vec __attribute__((vector_size(16)));
 enum { WIDTH = 4 };
@@ -37,10 +67,22 @@ static inline vec load(const float *p)
     memcpy(&v, p, sizeof v);
     return v;
 }
-static inline void store(float *p, vec v) { memcpy(p, &v, sizeof v); }
-static inline vec all(float v) { return (vec){v, v, v, v}; }
-static inline vec plain(vec a, vec b, vec c) { return a * b + c; }
-static inline vec exact(vec a, vec b, vec c) { return a * b + c; }
+static inline void store(float *p, vec v)
+{
+    memcpy(p, &v, sizeof v);
+}
+static inline vec all(float v)
+{
+    return (vec){v, v, v, v};
+}
+static inline vec plain(vec a, vec b, vec c)
+{
+    return a * b + c;
+}
+static inline vec exact(vec a, vec b, vec c)
+{
+    return a * b + c;
+}
 #endif
 
 /* Blocks of 4 rows by 2 vectors, or 1 row by 8, keep 8 sums in registers: enough to hide the
@@ -73,9 +115,12 @@ static inline vec exact(vec a, vec b, vec c) { return a * b + c; }
         for (int k = 0; k < rank; k++, a += lda) {                                       \
             vec x = all(b[k]);                                                           \
             s0 = MADD(x, load(a), s0), s1 = MADD(x, load(a + WIDTH), s1);                \
-            s2 = MADD(x, load(a + 2 * WIDTH), s2), s3 = MADD(x, load(a + 3 * WIDTH), s3);\
-            s4 = MADD(x, load(a + 4 * WIDTH), s4), s5 = MADD(x, load(a + 5 * WIDTH), s5);\
-            s6 = MADD(x, load(a + 6 * WIDTH), s6), s7 = MADD(x, load(a + 7 * WIDTH), s7);\
+            s2 = MADD(x, load(a + 2 * WIDTH), s2),                                       \
+            s3 = MADD(x, load(a + 3 * WIDTH), s3);                                       \
+            s4 = MADD(x, load(a + 4 * WIDTH), s4),                                       \
+            s5 = MADD(x, load(a + 5 * WIDTH), s5);                                       \
+            s6 = MADD(x, load(a + 6 * WIDTH), s6),                                       \
+            s7 = MADD(x, load(a + 7 * WIDTH), s7);                                       \
         }                                                                                \
         store(out, s0), store(out + WIDTH, s1);                                          \
         store(out + 2 * WIDTH, s2), store(out + 3 * WIDTH, s3);                          \
@@ -97,7 +142,8 @@ static inline vec exact(vec a, vec b, vec c) { return a * b + c; }
         for (; i + 4 <= rows; i += 4) {                                                  \
             int64_t j = 0;                                                               \
             for (; j + 2 * WIDTH <= n; j += 2 * WIDTH)                                   \
-                NAME##_block(a + j, lda, b + i * ldb, ldb, rank, out + i * ldo + j, ldo); \
+                NAME##_block(a + j, lda, b + i * ldb, ldb, rank, out + i * ldo + j,      \
+                             ldo);                                                       \
             for (int64_t r = i; r < i + 4 && j < n_vectors; r++)                         \
                 NAME##_vector(a + j, lda, b + r * ldb, rank, out + r * ldo + j);         \
         }                                                                                \
@@ -206,7 +252,7 @@ static void norm_log(double lo, double c, const float *f, float *p, int64_t n)
         for (int64_t i = 0; i < m; i++)
             mantissa[i] = rs_log_split(f[from + i], &exponent[i]);
         for (int64_t i = 0; i < m; i++) {
-            float v = (float)((rs_log_join(mantissa[i], exponent[i]) - lo) * c);
+            float v = cut01((float)((rs_log_join(mantissa[i], exponent[i]) - lo) * c));
             uint32_t keep = 0u - (uint32_t)(f[from + i] > 0.0f);
             p[from + i] = rs_float_of(rs_bits_of(v) & keep);
         }

@@ -1,0 +1,228 @@
+#include "model/import.h"
+
+#include "tensor/convert.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    CHUNK = 1 << 19,
+    MIN_CHUNK = 1 << 12
+}; /* elements that a thread makes at a time */
+
+typedef struct chunk {
+    int i_tensor; /* of the list */
+    int64_t first, n;
+} chunk;
+
+typedef struct work {
+    const rs_runtime *rt;
+    const rs_checkpoint *c;
+    const rs_import_options *o;
+    const rs_tensor **tensors; /* those that are written */
+    int n_tensors, n_left_out;
+    chunk *chunks;
+    int64_t n_chunks, chunk_elements;
+    rs_writer *writer;
+    float **values; /* one a thread, as the next two */
+    void **stored;
+    rs_err *errors;
+    uint64_t each, total; /* bytes of an element, of all */
+    atomic_ullong done;
+} work;
+
+/* ---- what is written ---- */
+
+/* Frequencies that follow from the config: only GGUF stores them. */
+static bool is_table(const rs_tensor *t)
+{
+    return strncmp(t->stored_name, "rope_freqs", 10) == 0;
+}
+
+static rs_status list_tensors(work *w, rs_err *err)
+{
+    int n = rs_checkpoint_count(w->c);
+    w->tensors = calloc((size_t)n + 1, sizeof *w->tensors);
+    if (!w->tensors) return rs_fail(err, RS_E_NOMEM, "no memory for %d tensors", n);
+    for (int i = 0; i < n; i++) {
+        const rs_tensor *t = rs_checkpoint_at(w->c, i);
+        if (is_table(t)) {
+            w->n_left_out++;
+            continue;
+        }
+        if (strcmp(t->name, t->stored_name) == 0)
+            return rs_fail(err, RS_E_UNSUPPORTED,
+                           "%s: the tensor %s has no Hugging Face name for this "
+                           "architecture",
+                           rs_checkpoint_path(w->c), t->stored_name);
+        w->tensors[w->n_tensors++] = t;
+    }
+    return RS_OK;
+}
+
+static rs_status cut(work *w, rs_err *err)
+{
+    for (int pass = 0; pass < 2; pass++) {
+        int64_t at = 0;
+        for (int i = 0; i < w->n_tensors; i++) {
+            int64_t all = w->tensors[i]->n_elements, step = w->chunk_elements;
+            if (pass == 0) w->total += (uint64_t)all * w->each;
+            for (int64_t first = 0; first < all; first += step, at++)
+                if (pass == 1)
+                    w->chunks[at] =
+                        (chunk){i, first, all - first < step ? all - first : step};
+        }
+        w->n_chunks = at;
+        if (pass == 0) w->chunks = calloc((size_t)at + 1, sizeof *w->chunks);
+        if (!w->chunks) return rs_fail(err, RS_E_NOMEM, "no memory to list the chunks");
+    }
+    return RS_OK;
+}
+
+static void pick_chunk(work *w)
+{
+    uint64_t fair = w->rt->memory_bytes / (uint64_t)w->rt->threads / 16;
+    w->chunk_elements = fair > CHUNK       ? CHUNK
+                        : fair < MIN_CHUNK ? MIN_CHUNK
+                                           : (int64_t)fair;
+}
+
+static rs_status make_buffers(work *w, rs_err *err)
+{
+    size_t n = (size_t)w->rt->threads, m = (size_t)w->chunk_elements;
+    w->values = calloc(n, sizeof *w->values);
+    w->stored = calloc(n, sizeof *w->stored);
+    w->errors = calloc(n, sizeof *w->errors);
+    if (!w->values || !w->stored || !w->errors)
+        return rs_fail(err, RS_E_NOMEM, "no memory for %zu threads", n);
+    for (size_t i = 0; i < n; i++) {
+        w->values[i] = malloc(m * sizeof(float));
+        w->stored[i] = malloc(m * sizeof(float));
+        if (!w->values[i] || !w->stored[i])
+            return rs_fail(err, RS_E_NOMEM, "no memory for a chunk of %zu numbers", m);
+    }
+    return RS_OK;
+}
+
+static rs_status open_writer(work *w, rs_err *err)
+{
+    rs_write_tensor *list = calloc((size_t)w->n_tensors + 1, sizeof *list);
+    if (!list)
+        return rs_fail(err, RS_E_NOMEM, "no memory for a list of %d tensors",
+                       w->n_tensors);
+    for (int i = 0; i < w->n_tensors; i++) {
+        const rs_tensor *t = w->tensors[i];
+        list[i] = (rs_write_tensor){t->name, w->o->dtype, t->n_dims, {0}};
+        memcpy(list[i].dim, t->dim, sizeof list[i].dim);
+    }
+    rs_write_plan p = {.tensors = list, .n_tensors = w->n_tensors, .force = w->o->force};
+    rs_status s = rs_writer_new(w->o->out, &p, &w->writer, err);
+    free(list);
+    return s;
+}
+
+/* ---- one chunk ---- */
+
+static rs_status check_finite(const work *w, const chunk *c, const float *v, rs_err *err)
+{
+    const rs_tensor *t = w->tensors[c->i_tensor];
+    for (int64_t i = 0; i < c->n; i++)
+        if (!isfinite(v[i]))
+            return rs_fail(
+                err, RS_E_FORMAT,
+                "%s: %s has NaN or infinity at element %" PRId64 " of %" PRId64,
+                rs_checkpoint_path(w->c), t->stored_name, c->first + i, t->n_elements);
+    return RS_OK;
+}
+
+static rs_status make_chunk(work *w, const chunk *c, int worker, rs_err *err)
+{
+    float *values = w->values[worker];
+    void *stored = w->stored[worker];
+    RS_TRY(rs_checkpoint_read_f32(w->c, w->tensors[c->i_tensor], c->first, c->n, values,
+                                  err));
+    RS_TRY(check_finite(w, c, values, err));
+    rs_from_f32(w->rt->kernels, w->o->dtype, values, stored, c->n);
+    return rs_writer_write(w->writer, c->i_tensor, (uint64_t)c->first * w->each, stored,
+                           (size_t)((uint64_t)c->n * w->each), err);
+}
+
+/* Worker 0 is the coordinating thread: it alone reports. */
+static bool run_chunk(void *ctx, int64_t number, int worker)
+{
+    work *w = ctx;
+    const chunk *c = &w->chunks[number];
+    rs_err *err = &w->errors[worker];
+    if (make_chunk(w, c, worker, err) != RS_OK) return false;
+    uint64_t bytes = (uint64_t)c->n * w->each;
+    uint64_t done = atomic_fetch_add(&w->done, bytes) + bytes;
+    if (worker != 0 || !w->o->progress) return true;
+    rs_progress p = {done, w->total, "bytes", w->tensors[c->i_tensor]->name};
+    if (w->o->progress(w->o->progress_ctx, &p)) return true;
+    rs_fail(err, RS_E_CANCELLED,
+            "the import was cancelled after %" PRIu64 " of %" PRIu64 " bytes", done,
+            w->total);
+    return false;
+}
+
+static rs_status run_chunks(work *w, rs_err *err)
+{
+    if (rs_pool_run(w->rt->pool, w->n_chunks, run_chunk, w)) return RS_OK;
+    for (int i = 0; i < w->rt->threads; i++)
+        if (w->errors[i].code != RS_OK)
+            return rs_fail(err, w->errors[i].code, "%s", w->errors[i].msg);
+    return rs_fail(err, RS_E_BUG, "the import stopped without a reason");
+}
+
+/* ---- the whole ---- */
+
+/* The small files first: if they cannot be made, nothing long was done. */
+static rs_status write_all(work *w, rs_err *err)
+{
+    pick_chunk(w);
+    RS_TRY(list_tensors(w, err));
+    RS_TRY(cut(w, err));
+    RS_TRY(make_buffers(w, err));
+    RS_TRY(open_writer(w, err));
+    RS_TRY(rs_import_companions(w->c, w->o->dtype, w->writer, err));
+    return run_chunks(w, err);
+}
+
+static void release(work *w)
+{
+    for (int i = 0; i < w->rt->threads; i++) {
+        if (w->values) free(w->values[i]);
+        if (w->stored) free(w->stored[i]);
+    }
+    free(w->values);
+    free(w->stored);
+    free(w->errors);
+    free(w->chunks);
+    free(w->tensors);
+    rs_writer_free(w->writer);
+}
+
+rs_status rs_import(const rs_runtime *rt, const rs_checkpoint *c,
+                    const rs_import_options *o, rs_import_result *result, rs_err *err)
+{
+    *result = (rs_import_result){0};
+    if (!rs_checkpoint_gguf(c))
+        return rs_fail(err, RS_E_UNSUPPORTED, "%s is no GGUF file: it needs no import",
+                       rs_checkpoint_path(c));
+    if (o->dtype != RS_DTYPE_BF16 && o->dtype != RS_DTYPE_F32)
+        return rs_fail(err, RS_E_INVALID, "an import is stored as bf16 or f32, not as %s",
+                       rs_dtype_name(o->dtype));
+    work w = {.rt = rt, .c = c, .o = o, .each = o->dtype == RS_DTYPE_F32 ? 4 : 2};
+    rs_status s = write_all(&w, err);
+    if (s == RS_OK) {
+        result->bytes = w.total;
+        result->n_tensors = w.n_tensors;
+        result->n_left_out = w.n_left_out;
+        s = rs_writer_finish(w.writer, result->hash, err);
+    }
+    release(&w);
+    return s;
+}
