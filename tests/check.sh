@@ -1,6 +1,7 @@
 #!/bin/sh
 # All tests, one after the other, and one closing line: N passed, N failed, N skipped.
 make=${MAKE:-make}
+jobs=-j$(nproc)
 passed=0 failed=0 skipped=0
 
 # Runs a part; its last line that looks like a summary is added up.
@@ -26,13 +27,13 @@ part() {
 }
 
 part "unit tests" "$make" --no-print-directory test
-part "clang without warnings" "$make" --no-print-directory -j2 CC=clang WERROR=1 BUILD=build/clang programs
+part "clang without warnings" "$make" --no-print-directory "$jobs" CC=clang WERROR=1 BUILD=build/clang programs
 part "layering" "$make" --no-print-directory lint
-part "fuzz corpora" "$make" --no-print-directory fuzz-replay
+part "fuzz corpora" "$make" --no-print-directory "$jobs" fuzz-replay
 part "verbs" tests/verbs.sh ./ringside
 part "screens" tests/snapshot/run.sh ./ringside
 part "terminal" tests/terminal/run.sh ./ringside
-part "unit tests, ASan and UBSan" "$make" --no-print-directory SAN=address,undefined test
-part "threads, TSan" "$make" --no-print-directory CC=clang SAN=thread test-threads
+part "unit tests, ASan and UBSan" "$make" --no-print-directory "$jobs" SAN=address,undefined test
+part "threads, TSan" "$make" --no-print-directory "$jobs" CC=clang SAN=thread test-threads
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]

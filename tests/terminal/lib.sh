@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Helpers of the terminal tests: a tmux of their own, waiting for text, never for time.
 # A test is a file that sources this one; it ends with `pass` or at the first failed step.
 # $PROGRAM: the binary. Each test has its own home, so nothing of the user's is touched.

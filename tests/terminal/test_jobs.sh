@@ -27,7 +27,7 @@ if [ -n "$(job)" ]; then
     keys Enter
     see "y/N"
     keys y
-    kill -CONT $(job) 2>/dev/null
+    kill -CONT "$(job)" 2>/dev/null
     gone() { [ -z "$(job)" ]; }
     until_true gone
 fi

@@ -367,6 +367,12 @@ static void keep_session(ui_app *a, bool now, ui_effects *fx)
     rs_buf_free(&text);
 }
 
+void ui_app_leaving(ui_app *a, ui_effects *fx)
+{
+    a->session_at = a->now > 0 ? a->now : 1;
+    keep_session(a, true, fx);
+}
+
 static void dispatch(ui_app *a, const ui_msg *m, ui_effects *fx)
 {
     switch (m->kind) {

@@ -46,6 +46,10 @@ void ui_update(ui_app *a, const ui_msg *m, ui_effects *fx);
 /* Clears and fills the grid (at its size), sets its glyph level and mono from the options. */
 void ui_view(const ui_app *a, ui_grid *g);
 
+/* The program ends without having been asked by a key: what is not saved of the session yet
+ * is added as an effect. */
+void ui_app_leaving(ui_app *a, ui_effects *fx);
+
 /* When a UI_MSG_TICK is wanted although nothing happens: seconds from now, < 0: not at all. */
 double ui_app_wake(const ui_app *a, double now);
 const char *ui_app_theme(const ui_app *a); /* dark light contrast safe mono */

@@ -329,7 +329,11 @@ rs_status ui_loop_new(const ui_loop_options *o, ui_loop **out, rs_err *err)
 void ui_loop_free(ui_loop *l)
 {
     if (!l) return;
-    if (l->app) ui_loop_save_session(l);
+    if (l->app) {
+        ui_app_leaving(l->app, &l->fx);
+        run_effects(l);
+        ui_loop_save_session(l);
+    }
     ui_engine_free(l->engine);
     ui_job_store_free(l->jobs);
     ui_app_free(l->app);
