@@ -83,8 +83,7 @@ static void towers(void)
         "model.embed_vision.embedding_projection.weight",
         "model.embed_audio.embedding_projection.weight",
         "vision_tower.vision_model.encoder.layers.0.mlp.fc1.weight",
-        "base_model.model.model.vision_tower.encoder.layers.0.mlp.up_proj.linear.lora_A."
-        "weight"};
+        "base_model.model.model.vision_tower.encoder.layers.0.mlp.up_proj.lora_A.weight"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         rs_role r = rs_role_of(NULL, names[i]);
         T_TRUE(r.kind == RS_KIND_TOWER && r.layer == -1);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { MAX_JSON = 1 << 20, MAX_READ = 1 << 20, SAMPLES = 64 };
@@ -420,12 +421,21 @@ rs_status ui_job_stop(ui_job_store *s, int id, bool hard, rs_err *err)
     return RS_OK;
 }
 
+/* A job says that it has ended a moment before its process is gone; give it that moment. */
+static void let_go(const entry *e)
+{
+    const struct timespec moment = {.tv_nsec = 5000000};
+    for (int i = 0; i < 100 && ui_job_process_lives(e->job.folder); i++)
+        nanosleep(&moment, NULL);
+}
+
 rs_status ui_job_again(ui_job_store *s, int id, double wall, rs_err *err)
 {
     entry *e;
     RS_TRY(need(s, id, &e, err));
     if (e->job.state == UI_JOB_RUNNING)
         return rs_fail(err, RS_E_INVALID, "job %d is still running", id);
+    let_go(e);
     if (e->job.state != UI_JOB_DONE) return run_entry(s, e, wall, err);
     int n = 0;
     while (e->argv[n]) n++;
