@@ -1,5 +1,8 @@
 #!/bin/sh
 # Runs test programs and adds up their closing lines. Last line: N passed, N failed, N skipped
+TMPDIR=$(mktemp -d "${TMPDIR:-/tmp}/ringside-tests-XXXXXX") || exit 1
+export TMPDIR
+trap 'rm -rf "$TMPDIR"' EXIT INT TERM
 passed=0 failed=0 skipped=0
 for program in "$@"; do
     out=$("$program" 2>&1)

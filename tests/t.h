@@ -120,11 +120,12 @@ static __attribute__((unused)) const char *t_golden(const char *below)
     return t_join("tests/golden", below);
 }
 
-/* A fresh folder for this test's files; removed by the runner's caller (make clean). */
+/* A fresh folder for this test's files, below TMPDIR, which tests/run.sh makes and removes. */
 static __attribute__((unused)) const char *t_folder(void)
 {
-    static char path[64];
-    snprintf(path, sizeof path, "/tmp/ringside-test-XXXXXX");
+    static char path[512];
+    const char *root = getenv("TMPDIR");
+    snprintf(path, sizeof path, "%s/ringside-test-XXXXXX", root ? root : "/tmp");
     return mkdtemp(path);
 }
 
