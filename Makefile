@@ -100,7 +100,8 @@ $(UI_TEST_BIN) $(BENCH_BIN): $(FLAVOUR)/%: $(FLAVOUR)/%.o $(UI_LIB) $(LIB)
 
 programs: $(BIN) $(TEST_BIN) $(UI_TEST_BIN)
 
-tests: $(TEST_BIN) $(UI_TEST_BIN) ringside
+# A sanitizer's build stays in its folder: ./ringside is always the plain one.
+tests: $(TEST_BIN) $(UI_TEST_BIN) $(if $(SAN),$(BIN),ringside)
 
 test: tests
 	@tests/run.sh $(TEST_BIN) $(UI_TEST_BIN)
