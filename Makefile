@@ -59,12 +59,13 @@ TEST_SRC := $(wildcard tests/unit/test_*.c)
 UI_TEST_SRC := $(wildcard tests/unit/ui_*.c)
 TEST_BIN := $(TEST_SRC:%.c=$(FLAVOUR)/%)
 UI_TEST_BIN := $(UI_TEST_SRC:%.c=$(FLAVOUR)/%)
-BENCH_BIN := $(patsubst %.c,$(FLAVOUR)/%,$(wildcard tests/bench/*.c))
+BENCH_BIN := $(patsubst %.c,$(FLAVOUR)/%,$(wildcard tests/bench/bench_*.c))
+SYNTHETIC := $(FLAVOUR)/tests/bench/synthetic
 
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2))
 
-.PHONY: all help programs tests test test-threads check sanitize bench fuzz fuzz-replay snap lint format docs \
+.PHONY: all help programs synthetic tests test test-threads check sanitize bench fuzz fuzz-replay snap lint format docs \
   install uninstall deps demo clean
 all: ringside
 
@@ -95,7 +96,7 @@ $(foreach isa,$(ISAS),$(eval $(call isa_rule,$(isa))))
 
 $(TEST_BIN): $(FLAVOUR)/%: $(FLAVOUR)/%.o $(LIB)
 	$(Q)$(LINK) -o $@ $^ $(PKG_LIBS)
-$(UI_TEST_BIN) $(BENCH_BIN): $(FLAVOUR)/%: $(FLAVOUR)/%.o $(UI_LIB) $(LIB)
+$(UI_TEST_BIN) $(BENCH_BIN) $(SYNTHETIC): $(FLAVOUR)/%: $(FLAVOUR)/%.o $(UI_LIB) $(LIB)
 	$(Q)$(LINK) -o $@ $^ $(PKG_LIBS)
 
 programs: $(BIN) $(TEST_BIN) $(UI_TEST_BIN)
@@ -108,8 +109,8 @@ test: tests
 
 # Everything that has to pass; the last line is the sum.
 check:
-	@$(MAKE) --no-print-directory -j$$(nproc) tests
-	@tests/check.sh
+	@$(MAKE) --no-print-directory -j$$(nproc) tests synthetic
+	@SYNTHETIC=$(SYNTHETIC) tests/check.sh
 
 # Unit tests under ASan+UBSan, what is threaded under TSan; sums up like test.
 sanitize:
@@ -125,6 +126,8 @@ snap: ringside
 
 lint: $(LIB)
 	@tests/lint.sh $(LIB)
+
+synthetic: $(SYNTHETIC)
 
 bench: $(BENCH_BIN) ringside
 	@tests/bench/run.sh $(BENCH_BIN)
@@ -191,5 +194,5 @@ help:
 	@echo "make install    PREFIX=/usr/local DESTDIR=    make format docs clean uninstall"
 	@echo "variables: CC=clang SAN=address,undefined|thread WERROR=1 V=1 BUILD=folder CFLAGS="
 
--include $(patsubst %.o,%.d,$(CORE_OBJ) $(UI_OBJ) $(FLAVOUR)/tui/main.o) $(TEST_BIN:=.d) $(UI_TEST_BIN:=.d) $(BENCH_BIN:=.d) $(REPLAY_BIN:=.d)
+-include $(patsubst %.o,%.d,$(CORE_OBJ) $(UI_OBJ) $(FLAVOUR)/tui/main.o) $(TEST_BIN:=.d) $(UI_TEST_BIN:=.d) $(BENCH_BIN:=.d) $(SYNTHETIC:=.d) $(REPLAY_BIN:=.d)
 .SECONDARY:

@@ -248,7 +248,8 @@ static void side_panel(const ui_app *a, ui_grid *g, const ui_ring_layout *l)
     rs_buf b = {0};
     if (row < a->doc.n_layers) {
         rs_buf_printf(&b, "layer %d %s\n", row, c->layers[row].is_full ? "F" : "S");
-        if (m) rs_buf_printf(&b, "gain  %.3f\n", m->layer[row].gain);
+        if (m && !isnan(m->layer[row].gain))
+            rs_buf_printf(&b, "gain  %.3f\n", m->layer[row].gain);
         if (c->layers[row].is_sharer)
             rs_buf_printf(&b, "k v of %d\n", c->layers[row].kv_layer);
         else

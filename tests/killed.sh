@@ -1,0 +1,56 @@
+#!/bin/sh
+# A merge of 500 MB is killed at random moments: no folder stands under the final name unless
+# it is whole, and the next run, over what the killed ones left, writes the very same bytes.
+#     tests/killed.sh ./ringside build/gcc/tests/bench/synthetic
+ringside=$1 synthetic=$2 rounds=${ROUNDS:-12}
+root=$(mktemp -d "${TMPDIR:-/tmp}/ringside-killed-XXXXXX") || exit 1
+trap 'rm -rf "$root"' EXIT
+passed=0 failed=0
+
+check() { # text, command...
+    text=$1
+    shift
+    if "$@"; then passed=$((passed + 1)); else failed=$((failed + 1)) && echo "  FAILED $text"; fi
+}
+
+cat >"$root/config.json" <<'END'
+{"architectures":["Gemma3ForCausalLM"],"model_type":"gemma3_text","hidden_size":1024,
+"intermediate_size":6144,"num_hidden_layers":11,"num_attention_heads":4,"num_key_value_heads":1,
+"head_dim":256,"vocab_size":16384,"query_pre_attn_scalar":256,"rms_norm_eps":1e-6,
+"sliding_window":512,"max_position_embeddings":4096,"hidden_activation":"gelu_pytorch_tanh"}
+END
+cat >"$root/recipe.json" <<'END'
+{"ringside":1,"name":"killed","models":{"base":{"path":"model"},"a":{"adapter":"adapter"}},
+"stages":[{"name":"fuel","method":"task_arithmetic","base":"base","inputs":[{"from":"a","weight":1}],
+"scale":0.5}],"output":{"stage":"fuel","dtype":"bfloat16"}}
+END
+"$synthetic" "$root/config.json" "$root/model" && "$synthetic" "$root/config.json" "$root/adapter" 16 || exit 1
+merge() { "$ringside" merge "$root/recipe.json" --out "$1" --quiet; }
+
+begin=$(date +%s%N)
+merge "$root/whole" || exit 1
+took=$((($(date +%s%N) - begin) / 1000000))
+want=$(sha256sum <"$root/whole/model.safetensors")
+echo "  a merge of $(($(stat -c %s "$root/whole/model.safetensors") / 1000000)) MB takes $took ms"
+
+kills=0
+for round in $(seq "$rounds"); do
+    wait_ms=$((took * (round * 7919 % rounds + 1) / (rounds + 1)))
+    "$ringside" merge "$root/recipe.json" --out "$root/out" --quiet &
+    sleep "$(awk "BEGIN { print $wait_ms / 1000 }")"
+    kill -KILL $! 2>/dev/null && kills=$((kills + 1))
+    wait $! 2>/dev/null
+    if [ -e "$root/out" ]; then
+        check "killed after $wait_ms ms: the folder is whole" \
+            test "$(sha256sum <"$root/out/model.safetensors")" = "$want"
+        rm -rf "$root/out"
+    else
+        passed=$((passed + 1))
+    fi
+done
+check "most rounds were killed, not finished: $kills of $rounds" test $((kills * 2)) -ge "$rounds"
+check "the next run succeeds" merge "$root/out"
+check "and writes the same bytes" test "$(sha256sum <"$root/out/model.safetensors")" = "$want"
+check "and nothing is left beside it" test -z "$(ls -d "$root"/*.partial 2>/dev/null)"
+echo "$passed passed, $failed failed, 0 skipped"
+[ "$failed" -eq 0 ]
