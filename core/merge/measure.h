@@ -15,18 +15,18 @@
 
 enum { RS_V_BASE, RS_V_DELTA, RS_V_DAMPED, RS_V_OTHER, RS_N_V };
 
-typedef struct rs_tensor_sums { /* plain data: copied between processes as bytes */
-    int32_t i_tensor;           /* in the plan */
-    int32_t valid;              /* 0: not measured yet */
-    double n, n_delta;          /* elements; elements of tensors with a delta */
+typedef struct rs_tensor_sums {    /* plain data: copied between processes as bytes */
+    int32_t i_tensor;              /* in the plan */
+    int32_t valid;                 /* 0: not measured yet */
+    double n, n_delta;             /* elements; elements of tensors with a delta */
     double gram[RS_N_V][RS_N_V];   /* sum v_i v_j */
     double fisher[RS_N_V][RS_N_V]; /* sum F v_i v_j; 0 without a Fisher */
-    double sum_d;               /* of d over the elements, where there is a delta */
-    double sum_f, max_f;        /* raw Fisher */
-    double at_gain, at_t;       /* where the next four were measured */
-    double want_dot, want_norm; /* <round(y) - W0, y - W0> and ||y - W0||^2, of the output */
-    double changed;             /* elements whose stored bits differ from the base's */
-    uint64_t fingerprint;       /* of everything but gains and t */
+    double sum_d;                  /* of d over the elements, where there is a delta */
+    double sum_f, max_f;           /* raw Fisher */
+    double at_gain, at_t;          /* where the next four were measured */
+    double want_dot, want_norm;    /* <round(y) - W0, y - W0> and |y - W0|^2: output */
+    double changed;                /* elements whose stored bits differ from the base's */
+    uint64_t fingerprint;          /* of everything but gains and t */
 } rs_tensor_sums;
 
 /* One tensor of the plan. with_output: also survival and changed (costs producing it). */
@@ -40,17 +40,17 @@ double rs_plan_damage_scale(const rs_plan *p, bool *unknown);
 uint64_t rs_sums_fingerprint(const rs_plan *p, int i);
 
 typedef struct rs_measure_row {
-    double gain;      /* weighted by |D|^2 over the row's tensors */
-    bool gain_mixed;  /* the tensors differ */
-    double d;         /* mean over elements with a delta; NaN: no delta */
-    double damage;    /* nat (or F units) of the stage; NaN: no Fisher */
-    double kept;      /* <x, D>/<D, D>; NaN: no delta */
-    double norm;      /* |x|/|W|, over tensors with a delta */
-    double theta;     /* degrees between the heal's two sides; NaN without heal */
+    double gain;     /* weighted by |D|^2 over the row's tensors */
+    bool gain_mixed; /* the tensors differ */
+    double d;        /* mean over elements with a delta; NaN: no delta */
+    double damage;   /* nat (or F units) of the stage; NaN: no Fisher */
+    double kept;     /* <x, D>/<D, D>; NaN: no delta */
+    double norm;     /* |x|/|W|, over tensors with a delta */
+    double theta;    /* degrees between the heal's two sides; NaN without heal */
     double t, c_a, c_b;
-    bool flat;        /* slerp = lerp in storage here */
-    double out;       /* damage of what a merge would write, nat */
-    double survival;  /* of the output; NaN: unknown */
+    bool flat;       /* slerp = lerp in storage here */
+    double out;      /* damage of what a merge would write, nat */
+    double survival; /* of the output; NaN: unknown */
     bool survival_stale;
     double f_mean, f_max; /* raw Fisher */
     double delta_norm;    /* |D|/|W| */
@@ -66,7 +66,7 @@ typedef struct rs_measure {
     bool complete;      /* every tensor had sums */
     bool units_unknown; /* the Fisher's scale is unknown: damage is in F units */
     double scale;       /* what raw 1/2 F x^2 was multiplied by */
-    bool outside;       /* outside the quadratic range: damage over 0.3, or x is it - pt */
+    bool outside; /* outside the quadratic range: damage over 0.3, or x is it - pt */
 } rs_measure;
 
 /* sums [rs_plan_count]. Costs O(tensors), no data is read. */

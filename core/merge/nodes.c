@@ -36,7 +36,8 @@ bool rs_node_turns(const rs_plan *p, const rs_node *nd, int i)
 }
 
 /* base: the leaf of the stage's base, found once for all terms. */
-static bool term_counts(const rs_plan *p, const rs_src_model *base, const rs_term *term, int i)
+static bool term_counts(const rs_plan *p, const rs_src_model *base, const rs_term *term,
+                        int i)
 {
     if (term->adapter) return term->adapter->pair[i] != NULL;
     const rs_src_model *a = rs_node_leaf(p, term->node, i);
@@ -52,11 +53,13 @@ bool rs_node_has_delta(const rs_plan *p, const rs_node *nd, int i)
     return false;
 }
 
-static bool is_changed(const rs_plan *p, const rs_node *nd, const rs_src_model *base, int i)
+static bool is_changed(const rs_plan *p, const rs_node *nd, const rs_src_model *base,
+                       int i)
 {
     if (keeps_base(p, i) || rs_node_gain(p, nd, i) == 0) return false;
     for (int k = 0; k < nd->n_terms; k++)
-        if (nd->terms[k].weight != 0 && term_counts(p, base, &nd->terms[k], i)) return true;
+        if (nd->terms[k].weight != 0 && term_counts(p, base, &nd->terms[k], i))
+            return true;
     return false;
 }
 

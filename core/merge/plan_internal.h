@@ -187,27 +187,22 @@ uint64_t rs_node_shape_hash(const rs_plan *p, const rs_node *nd, int i);
 uint64_t rs_mix(uint64_t a, uint64_t b);
 uint64_t rs_mix_double(uint64_t a, double v);
 
-/* --- evaluation: produce.c --- */
+/* The node of a model or stage by name, made at first asking. */
+rs_status rs_plan_node(rs_plan *p, const char *name, const rs_node **out, rs_err *err);
+/* Fills the list of sources and the warnings. */
+rs_status rs_plan_describe(rs_plan *p, rs_err *err);
+rs_status rs_plan_warn_scalars(rs_sources *s, rs_err *err);
+
+/* --- evaluation: eval.h, prepare.c, produce.c --- */
 
 enum { RS_TILE = 1 << 16, RS_REDUCE = 1 << 18 };
 
-float *rs_workspace_grab(rs_workspace *ws); /* RS_TILE floats, or NULL: no memory */
-void rs_workspace_release(rs_workspace *ws);
-/* Elements [first, first + n), n <= RS_TILE, of the node's tensor i in float32. */
-rs_status rs_node_eval(const rs_runtime *rt, const rs_plan *p, rs_workspace *ws,
-                       const rs_node *nd, int i, int64_t first, int64_t n, float *dst,
-                       rs_err *err);
-/* The TASK node's averaged, scaled delta; zero where it has none. base: its base's values. */
-rs_status rs_node_delta(const rs_runtime *rt, const rs_plan *p, rs_workspace *ws,
-                        const rs_node *nd, int i, int64_t first, int64_t n,
-                        const float *base, float *dst, rs_err *err);
-/* d of the TASK node; *flat: d is 1 everywhere and dst untouched. */
-rs_status rs_node_dampening(const rs_runtime *rt, const rs_plan *p, rs_workspace *ws,
-                            const rs_node *nd, int i, int64_t first, int64_t n,
-                            float *dst, bool *flat, rs_err *err);
 /* Statistics and the angles that tensor i needs. use_pool: with the runtime's threads. */
 rs_status rs_plan_ready(const rs_runtime *rt, const rs_plan *p, int i, bool use_pool,
                         rs_err *err);
+/* The angles of one SLERP; its sides are ready. */
+rs_status rs_angles_ready(const rs_runtime *rt, const rs_plan *p, const rs_node *nd,
+                          int i, bool use_pool, rs_err *err);
 /* How many elements from `first` make a good tile of tensor i. */
 int64_t rs_plan_tile(const rs_plan *p, int i, int64_t first, int64_t left);
 /* Says which source holds the NaN or infinity at an element. */

@@ -2,7 +2,7 @@
  * Pieces of 2^18 elements, tiles and lanes are fixed, so the sums do not depend on threads. */
 #include "merge/measure.h"
 
-#include "merge/plan_internal.h"
+#include "merge/eval.h"
 #include "tensor/convert.h"
 
 #include <math.h>
@@ -12,18 +12,13 @@
 enum { N_BUFFERS = RS_N_V + 3 };
 
 typedef struct task {
-    const rs_runtime *rt;
-    const rs_plan *p;
-    int i;
+    rs_team team;
     bool with_output, has_fisher;
-    rs_workspace **ws;     /* [threads] */
     rs_tensor_sums *piece; /* [pieces] */
-    rs_status *status;     /* [threads] */
-    rs_err *errors;
 } task;
 
 typedef struct tile {
-    int64_t first, n;
+    rs_eval e;        /* where it is: elements e.first, e.n of tensor e.i */
     float *v[RS_N_V]; /* W0, D, X, S */
     bool has[RS_N_V]; /* false: all zero */
     float *f, *y, *stored;
@@ -40,66 +35,61 @@ static const rs_node *base_node(const rs_plan *p)
 }
 
 /* X = d D, such that gain X is what is applied: with `clamp` that depends on the gain. */
-static rs_status fill_damped(const task *t, rs_workspace *ws, tile *at, double *sum_d,
-                             rs_err *err)
+static rs_status fill_damped(tile *at, double *sum_d)
 {
-    const rs_merge_kernels *k = t->rt->kernels->merge;
-    const rs_node *fuel = t->p->fuel;
+    const rs_eval *e = &at->e;
+    const rs_node *fuel = e->p->fuel;
     float *d = at->v[RS_V_DAMPED];
-    double gain = rs_node_gain(t->p, fuel, t->i);
+    double gain = rs_node_gain(e->p, fuel, e->i);
     bool flat;
-    RS_TRY(
-        rs_node_dampening(t->rt, t->p, ws, fuel, t->i, at->first, at->n, d, &flat, err));
-    for (int64_t i = 0; flat && i < at->n; i++)
+    RS_TRY(rs_eval_dampening(e, fuel, d, &flat));
+    for (int64_t i = 0; flat && i < e->n; i++)
         d[i] = 1;
     if (fuel->stage->dampen.clamp && gain != 0)
-        for (int64_t i = 0; i < at->n; i++) {
-            double e = gain * (double)d[i];
-            d[i] = (float)((e < 0 ? 0 : e > 1 ? 1 : e) / gain);
+        for (int64_t i = 0; i < e->n; i++) {
+            double x = gain * (double)d[i];
+            d[i] = (float)((x < 0 ? 0 : x > 1 ? 1 : x) / gain);
         }
-    *sum_d += k->sum(d, at->n);
-    k->multiply(d, at->v[RS_V_DELTA], d, at->n);
+    *sum_d += e->k->sum(d, e->n);
+    e->k->multiply(d, at->v[RS_V_DELTA], d, e->n);
     return RS_OK;
 }
 
-static rs_status fill_fuel(const task *t, rs_workspace *ws, tile *at, double *sum_d,
-                           rs_err *err)
+static rs_status fill_fuel(tile *at, double *sum_d)
 {
-    const rs_plan *p = t->p;
-    RS_TRY(rs_node_eval(t->rt, p, ws, base_node(p), t->i, at->first, at->n,
-                        at->v[RS_V_BASE], err));
+    const rs_eval *e = &at->e;
+    const rs_plan *p = e->p;
+    RS_TRY(rs_eval_node(e, base_node(p), at->v[RS_V_BASE]));
     at->has[RS_V_BASE] = true;
     at->has[RS_V_DELTA] = at->has[RS_V_DAMPED] =
-        p->fuel && rs_node_has_delta(p, p->fuel, t->i);
+        p->fuel && rs_node_has_delta(p, p->fuel, e->i);
     if (!at->has[RS_V_DELTA]) return RS_OK;
-    RS_TRY(rs_node_delta(t->rt, p, ws, p->fuel, t->i, at->first, at->n, at->v[RS_V_BASE],
-                         at->v[RS_V_DELTA], err));
-    return fill_damped(t, ws, at, sum_d, err);
+    RS_TRY(rs_eval_delta(e, p->fuel, at->v[RS_V_BASE], at->v[RS_V_DELTA]));
+    return fill_damped(at, sum_d);
 }
 
-static rs_status fill_other(const task *t, rs_workspace *ws, tile *at, rs_err *err)
+static rs_status fill_other(tile *at)
 {
-    const rs_plan *p = t->p;
+    const rs_eval *e = &at->e;
+    const rs_plan *p = e->p;
     at->has[RS_V_OTHER] = p->other != NULL;
     if (!p->other) return RS_OK;
-    const rs_src_model *a = rs_node_leaf(p, p->other, t->i);
-    if (a && rs_same_model(a, rs_node_leaf(p, base_node(p), t->i))) {
-        memcpy(at->v[RS_V_OTHER], at->v[RS_V_BASE], (size_t)at->n * sizeof(float));
-        return RS_OK;
-    }
-    return rs_node_eval(t->rt, p, ws, p->other, t->i, at->first, at->n, at->v[RS_V_OTHER],
-                        err);
+    const rs_src_model *a = rs_node_leaf(p, p->other, e->i);
+    if (!a || !rs_same_model(a, rs_node_leaf(p, base_node(p), e->i)))
+        return rs_eval_node(e, p->other, at->v[RS_V_OTHER]);
+    memcpy(at->v[RS_V_OTHER], at->v[RS_V_BASE], (size_t)e->n * sizeof(float));
+    return RS_OK;
 }
 
-static void add_grams(const task *t, const tile *at, rs_tensor_sums *out)
+static void add_grams(const tile *at, bool has_fisher, rs_tensor_sums *out)
 {
-    const rs_merge_kernels *k = t->rt->kernels->merge;
+    const rs_merge_kernels *k = at->e.k;
+    int64_t n = at->e.n;
     for (int a = 0; a < RS_N_V; a++)
         for (int b = a; b < RS_N_V; b++) {
             if (!at->has[a] || !at->has[b]) continue;
-            double plain = k->dot(at->v[a], at->v[b], at->n);
-            double weighted =
-                t->has_fisher ? k->dot3(at->f, at->v[a], at->v[b], at->n) : 0;
+            double plain = k->dot(at->v[a], at->v[b], n);
+            double weighted = has_fisher ? k->dot3(at->f, at->v[a], at->v[b], n) : 0;
             out->gram[a][b] += plain;
             out->fisher[a][b] += weighted;
             if (a == b) continue;
@@ -108,56 +98,53 @@ static void add_grams(const task *t, const tile *at, rs_tensor_sums *out)
         }
 }
 
-static rs_status add_fisher(const task *t, tile *at, rs_tensor_sums *out, rs_err *err)
+static rs_status add_fisher(tile *at, rs_tensor_sums *out)
 {
-    const rs_merge_kernels *k = t->rt->kernels->merge;
-    const rs_src_fisher *f = &t->p->sources->fishers[t->p->damage_fisher];
-    const rs_tensor *x = f->tensor[t->i];
-    RS_TRY(rs_checkpoint_read_f32(f->file, x, at->first, at->n, at->f, err));
-    if (k->not_finite(at->f, at->n) || k->negative(at->f, at->n))
-        return rs_fail(err, RS_E_INVALID,
+    const rs_eval *e = &at->e;
+    const rs_src_fisher *f = &e->p->sources->fishers[e->p->damage_fisher];
+    const rs_tensor *x = f->tensor[e->i];
+    RS_TRY(rs_checkpoint_read_f32(f->file, x, e->first, e->n, at->f, e->err));
+    if (e->k->not_finite(at->f, e->n) || e->k->negative(at->f, e->n))
+        return rs_fail(e->err, RS_E_INVALID,
                        "Fisher \"%s\" (%.300s): %s holds a negative or infinite value",
                        f->name, f->path, x->name);
-    out->sum_f += k->sum(at->f, at->n);
-    double most = k->largest(at->f, at->n);
+    out->sum_f += e->k->sum(at->f, e->n);
+    double most = e->k->largest(at->f, e->n);
     if (most > out->max_f) out->max_f = most;
     return RS_OK;
 }
 
 /* The output as it is stored, against the base as it would be stored. */
-static rs_status add_output(const task *t, rs_workspace *ws, tile *at,
-                            rs_tensor_sums *out, rs_err *err)
+static rs_status add_output(tile *at, rs_tensor_sums *out)
 {
-    const rs_merge_kernels *k = t->rt->kernels->merge;
-    rs_dtype d = t->p->tensors[t->i].out_dtype;
-    size_t bytes = (size_t)at->n * (size_t)rs_dtype_of(d)->block_bytes;
+    const rs_eval *e = &at->e;
+    const rs_kernels *kernels = e->rt->kernels;
+    rs_dtype d = e->p->tensors[e->i].out_dtype;
+    int64_t n = e->n;
+    size_t bytes = (size_t)n * (size_t)rs_dtype_of(d)->block_bytes;
     const float *w0 = at->v[RS_V_BASE];
-    RS_TRY(rs_node_eval(t->rt, t->p, ws, t->p->root, t->i, at->first, at->n, at->y, err));
-    char *a = (char *)at->stored, *b = (char *)at->f; /* F is done with */
-    rs_from_f32(t->rt->kernels, d, at->y, a, at->n);
-    rs_from_f32(t->rt->kernels, d, w0, b, at->n);
-    out->changed +=
-        (double)(d == RS_DTYPE_F32
-                     ? k->differing32((uint32_t *)(void *)a, (uint32_t *)(void *)b, at->n)
-                     : k->differing16((uint16_t *)(void *)a, (uint16_t *)(void *)b,
-                                      at->n));
+    RS_TRY(rs_eval_node(e, e->p->root, at->y));
+    void *a = at->stored, *b = at->f; /* F is done with */
+    rs_from_f32(kernels, d, at->y, a, n);
+    rs_from_f32(kernels, d, w0, b, n);
+    out->changed += (double)(d == RS_DTYPE_F32 ? e->k->differing32(a, b, n)
+                                               : e->k->differing16(a, b, n));
     memcpy(at->f, a, bytes);
-    rs_to_f32(t->rt->kernels, d, at->f, at->stored, at->n);
-    k->subtract(at->stored, w0, at->stored, at->n);
-    k->subtract(at->y, w0, at->y, at->n);
-    out->want_dot += k->dot(at->stored, at->y, at->n);
-    out->want_norm += k->dot(at->y, at->y, at->n);
+    rs_to_f32(kernels, d, at->f, at->stored, n);
+    e->k->subtract(at->stored, w0, at->stored, n);
+    e->k->subtract(at->y, w0, at->y, n);
+    out->want_dot += e->k->dot(at->stored, at->y, n);
+    out->want_norm += e->k->dot(at->y, at->y, n);
     return RS_OK;
 }
 
-static rs_status sum_tile(const task *t, rs_workspace *ws, tile *at, rs_tensor_sums *out,
-                          rs_err *err)
+static rs_status sum_tile(const task *t, tile *at, rs_tensor_sums *out)
 {
-    RS_TRY(fill_fuel(t, ws, at, &out->sum_d, err));
-    RS_TRY(fill_other(t, ws, at, err));
-    if (t->has_fisher) RS_TRY(add_fisher(t, at, out, err));
-    add_grams(t, at, out);
-    return t->with_output ? add_output(t, ws, at, out, err) : RS_OK;
+    RS_TRY(fill_fuel(at, &out->sum_d));
+    RS_TRY(fill_other(at));
+    if (t->has_fisher) RS_TRY(add_fisher(at, out));
+    add_grams(at, t->has_fisher, out);
+    return t->with_output ? add_output(at, out) : RS_OK;
 }
 
 static rs_status sum_piece(const task *t, rs_workspace *ws, int64_t first, int64_t n,
@@ -165,29 +152,30 @@ static rs_status sum_piece(const task *t, rs_workspace *ws, int64_t first, int64
 {
     tile at = {0};
     float **slots[N_BUFFERS] = {&at.f, &at.y, &at.stored};
+    int mark = rs_workspace_mark(ws);
+    bool fits = true;
     for (int k = 0; k < RS_N_V; k++)
         slots[3 + k] = &at.v[k];
-    int grabbed = 0;
-    for (; grabbed < N_BUFFERS; grabbed++)
-        if (!(*slots[grabbed] = rs_workspace_grab(ws))) break;
-    rs_status s = grabbed == N_BUFFERS ? RS_OK : no_memory(err);
-    for (int64_t done = 0; done < n && s == RS_OK; done += at.n) {
-        at.first = first + done;
-        at.n = n - done < RS_TILE ? n - done : RS_TILE;
-        s = sum_tile(t, ws, &at, out, err);
+    for (int k = 0; k < N_BUFFERS && fits; k++)
+        fits = (*slots[k] = rs_workspace_grab(ws)) != NULL;
+    rs_status s = fits ? RS_OK : no_memory(err);
+    for (int64_t done = 0; done < n && s == RS_OK; done += at.e.n) {
+        int64_t m = n - done < RS_TILE ? n - done : RS_TILE;
+        at.e = rs_eval_at(t->team.rt, t->team.p, ws, t->team.i, first + done, m, err);
+        s = sum_tile(t, &at, out);
     }
-    while (grabbed-- > 0)
-        rs_workspace_release(ws);
+    rs_workspace_back_to(ws, mark);
     return s;
 }
 
 static bool do_piece(void *ctx, int64_t piece, int worker)
 {
     task *t = ctx;
-    int64_t first = piece * RS_REDUCE, n = t->p->tensors[t->i].base->n_elements - first;
-    t->status[worker] = sum_piece(t, t->ws[worker], first, n < RS_REDUCE ? n : RS_REDUCE,
-                                  &t->piece[piece], &t->errors[worker]);
-    return t->status[worker] == RS_OK;
+    rs_team *m = &t->team;
+    int64_t first = piece * RS_REDUCE, n = m->p->tensors[m->i].base->n_elements - first;
+    m->status[worker] = sum_piece(t, m->ws[worker], first, n < RS_REDUCE ? n : RS_REDUCE,
+                                  &t->piece[piece], &m->errors[worker]);
+    return m->status[worker] == RS_OK;
 }
 
 static void add_pieces(const task *t, int64_t pieces, rs_tensor_sums *out)
@@ -208,30 +196,17 @@ static void add_pieces(const task *t, int64_t pieces, rs_tensor_sums *out)
     }
 }
 
-static rs_status run(task *t, rs_tensor_sums *out, rs_err *err)
+static rs_status run(const rs_runtime *rt, const rs_plan *p, int i, task *t,
+                     rs_tensor_sums *out, rs_err *err)
 {
-    int64_t pieces = (t->p->tensors[t->i].base->n_elements + RS_REDUCE - 1) / RS_REDUCE;
-    rs_pool *pool = pieces > 1 ? t->rt->pool : NULL;
-    int threads = rs_pool_threads(pool);
-    rs_status s = RS_OK;
-    t->ws = calloc((size_t)threads, sizeof *t->ws);
-    t->status = calloc((size_t)threads, sizeof *t->status);
-    t->errors = calloc((size_t)threads, sizeof *t->errors);
+    int64_t pieces = (p->tensors[i].base->n_elements + RS_REDUCE - 1) / RS_REDUCE;
+    rs_pool *pool = pieces > 1 ? rt->pool : NULL;
     t->piece = calloc((size_t)pieces + 1, sizeof *t->piece);
-    if (!t->ws || !t->status || !t->errors || !t->piece) s = no_memory(err);
-    for (int i = 0; i < threads && s == RS_OK; i++)
-        s = rs_workspace_new(t->rt, &t->ws[i], err);
-    if (s == RS_OK && !rs_pool_run(pool, pieces, do_piece, t)) {
-        s = RS_E_BUG;
-        for (int i = 0; i < threads && s == RS_E_BUG; i++)
-            if (t->status[i] != RS_OK) s = t->status[i], *err = t->errors[i];
-    }
+    rs_status s = t->piece ? rs_team_open(&t->team, rt, p, i, pool, err) : no_memory(err);
+    if (s == RS_OK && !rs_pool_run(pool, pieces, do_piece, t))
+        s = rs_team_error(&t->team, err);
     if (s == RS_OK) add_pieces(t, pieces, out);
-    for (int i = 0; t->ws && i < threads; i++)
-        rs_workspace_free(t->ws[i]);
-    free(t->ws);
-    free(t->status);
-    free(t->errors);
+    rs_team_close(&t->team);
     free(t->piece);
     return s;
 }
@@ -251,7 +226,7 @@ rs_status rs_sums_tensor(const rs_runtime *rt, const rs_plan *p, int i, bool wit
 {
     rs_err own;
     const rs_plan_tensor *pt = &p->tensors[i];
-    task t = {.rt = rt, .p = p, .i = i, .with_output = with_output};
+    task t = {.with_output = with_output};
     memset(out, 0, sizeof *out);
     out->i_tensor = i;
     out->n = (double)pt->base->n_elements;
@@ -263,7 +238,7 @@ rs_status rs_sums_tensor(const rs_runtime *rt, const rs_plan *p, int i, bool wit
         RS_TRY(rs_plan_ready(rt, p, i, true, err ? err : &own));
         t.has_fisher =
             p->damage_fisher >= 0 && p->sources->fishers[p->damage_fisher].tensor[i];
-        RS_TRY(run(&t, out, err ? err : &own));
+        RS_TRY(run(rt, p, i, &t, out, err ? err : &own));
     }
     if (!with_output) out->want_dot = out->want_norm = out->changed = NAN;
     out->valid = 1;

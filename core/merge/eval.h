@@ -1,0 +1,58 @@
+/* eval.h - the numbers of a node: one range of one tensor, in float32, in one thread. Inside
+ * core/merge: others go through plan.h. How a tensor is cut into ranges never shows
+ * in the result: every element is computed alone and in one order. */
+#ifndef RS_EVAL_H
+#define RS_EVAL_H
+
+#include "merge/plan_internal.h"
+
+/* RS_TILE floats from the workspace's stack, or NULL: no memory. */
+float *rs_workspace_grab(rs_workspace *ws);
+void rs_workspace_release(rs_workspace *ws);
+int rs_workspace_mark(const rs_workspace *ws);
+void rs_workspace_back_to(rs_workspace *ws, int mark);
+
+/* What an evaluation needs at hand: elements [first, first + n), n <= RS_TILE, of tensor i. */
+typedef struct rs_eval {
+    const rs_runtime *rt;
+    const rs_merge_kernels *k;
+    const rs_plan *p;
+    rs_workspace *ws;
+    int i;
+    int64_t first, n;
+    rs_err *err;
+} rs_eval;
+
+rs_eval rs_eval_at(const rs_runtime *rt, const rs_plan *p, rs_workspace *ws, int i,
+                   int64_t first, int64_t n, rs_err *err);
+rs_status rs_eval_node(const rs_eval *e, const rs_node *nd, float *dst) RS_MUST_USE;
+/* The TASK node's averaged, scaled delta; zero where it has none. base: its base's values. */
+rs_status rs_eval_delta(const rs_eval *e, const rs_node *nd, const float *base,
+                        float *dst) RS_MUST_USE;
+/* d of the TASK node; *flat: d is 1 everywhere and dst untouched. */
+rs_status rs_eval_dampening(const rs_eval *e, const rs_node *nd, float *dst,
+                            bool *flat) RS_MUST_USE;
+/* The two sides of a SLERP; in delta space less the base, whose values go to base. */
+rs_status rs_eval_sides(const rs_eval *e, const rs_node *nd, float *a, float *b,
+                        float *base) RS_MUST_USE;
+int64_t rs_eval_row_length(const rs_eval *e); /* of tensor i; a vector is one row */
+
+/* --- one tensor by all threads of a pool --- */
+
+typedef struct rs_team {
+    const rs_runtime *rt;
+    const rs_plan *p;
+    int i, threads;
+    rs_workspace **ws; /* [threads] */
+    rs_status *status; /* [threads] */
+    rs_err *errors;    /* [threads] */
+} rs_team;
+
+/* Close it in any case. */
+rs_status rs_team_open(rs_team *t, const rs_runtime *rt, const rs_plan *p, int i,
+                       const rs_pool *pool, rs_err *err) RS_MUST_USE;
+void rs_team_close(rs_team *t);
+/* The error of the first worker that has one: after rs_pool_run returned false. */
+rs_status rs_team_error(const rs_team *t, rs_err *err) RS_MUST_USE;
+
+#endif

@@ -1,0 +1,194 @@
+/* What a plan says of itself: its sources and how they match, and what is merely surprising. */
+#include "merge/plan_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static rs_status no_memory(rs_err *err)
+{
+    return rs_fail(err, RS_E_NOMEM, "no memory for a plan");
+}
+
+static bool warn(rs_plan *p, const char *fmt, ...) RS_PRINTF(2, 3);
+static bool warn(rs_plan *p, const char *fmt, ...)
+{
+    char text[1024];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    const char **grown =
+        rs_arena_array(&p->arena, (size_t)p->warnings.n + 1, sizeof *grown);
+    char *copy = rs_arena_strdup(&p->arena, text);
+    if (!grown || !copy) return false;
+    for (char *c = copy; *c; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7f) *c = '?';
+    if (p->warnings.n)
+        memcpy(grown, p->warnings.at, (size_t)p->warnings.n * sizeof *grown);
+    grown[p->warnings.n++] = copy;
+    p->warnings.at = grown;
+    return true;
+}
+
+/* --- the list of sources --- */
+
+static const char *use_of(const rs_plan *p, const char *name)
+{
+    if (rs_model_index(p->recipe, name) == p->sources->base) return "base";
+    const rs_stage *stages[2] = {p->fuel_stage, p->heal_stage};
+    static const char *const words[2] = {"fuel", "heal"};
+    for (int k = 0; k < 2; k++)
+        for (int i = 0; stages[k] && i < stages[k]->n_inputs; i++)
+            if (strcmp(stages[k]->inputs[i].from, name) == 0) return words[k];
+    return "input";
+}
+
+static const char *fisher_use(const rs_plan *p, const char *name)
+{
+    for (int i = 0; i < p->recipe->n_stages; i++) {
+        const rs_dampen_spec *d = &p->recipe->stages[i].dampen;
+        if (d->kind == RS_DAMPEN_NONE) continue;
+        if (d->by && strcmp(d->by, name) == 0) return "dampen";
+        if (d->task && strcmp(d->task, name) == 0) return "task";
+    }
+    return "damage";
+}
+
+static rs_status list_sources(rs_plan *p, rs_err *err)
+{
+    rs_sources *s = p->sources;
+    size_t n = (size_t)(2 * s->n_models + s->n_measures + 1);
+    p->list = rs_arena_array(&p->arena, n, sizeof *p->list);
+    if (!p->list) return no_memory(err);
+    for (int pass = 0; pass < 2; pass++)
+        for (int i = 0; i < s->n_models; i++) {
+            const rs_src_model *m = &s->models[i];
+            if (!m->file || (i == s->base) != (pass == 0)) continue;
+            p->list[p->n_list++] = (rs_plan_source){.name = m->name,
+                                                    .kind = "model",
+                                                    .path = m->path,
+                                                    .use = use_of(p, m->name),
+                                                    .file = m->file};
+        }
+    for (int i = 0; i < s->n_models; i++) {
+        const rs_src_adapter *a = &s->adapters[i];
+        if (!a->adapter) continue;
+        p->list[p->n_list++] = (rs_plan_source){.name = a->name,
+                                                .kind = "adapter",
+                                                .path = a->path,
+                                                .use = use_of(p, a->name),
+                                                .file = a->adapter->file,
+                                                .rank = a->adapter->rank,
+                                                .n_pairs = a->adapter->n_pairs,
+                                                .n_matched = a->n_matched,
+                                                .n_inert = a->n_inert,
+                                                .alpha = a->adapter->alpha,
+                                                .rslora = a->adapter->rslora};
+    }
+    for (int i = 0; i < s->n_measures; i++) {
+        const rs_src_fisher *f = &s->fishers[i];
+        if (!f->file) continue;
+        p->list[p->n_list++] = (rs_plan_source){.name = f->name,
+                                                .kind = "fisher",
+                                                .path = f->path,
+                                                .use = fisher_use(p, f->name),
+                                                .file = f->file};
+    }
+    return RS_OK;
+}
+
+/* --- what is merely surprising --- */
+
+static bool warn_fisher(rs_plan *p)
+{
+    const rs_node *fuel = p->fuel;
+    if (!fuel || fuel->fisher < 0 || fuel->stage->dampen.kind == RS_DAMPEN_NONE)
+        return true;
+    const rs_src_fisher *f = &p->sources->fishers[fuel->fisher];
+    int missing = 0;
+    const char *first = NULL;
+    for (int i = 0; i < p->sources->n_tensors; i++)
+        if (p->tensors[i].has_delta && !f->tensor[i] && missing++ == 0)
+            first = p->tensors[i].name;
+    if (missing &&
+        !warn(p,
+              "Fisher %s lacks %d of the tensors that change (%s first): they are not "
+              "dampened",
+              f->name, missing, first))
+        return false;
+    if (f->scale_unknown && !warn(p,
+                                  "Fisher %s does not say its scale: damage is in F "
+                                  "units; state \"scale\" in the "
+                                  "recipe",
+                                  f->name))
+        return false;
+    const rs_dampen_spec *d = &fuel->stage->dampen;
+    if (d->kind == RS_DAMPEN_ONE_MINUS && d->layer == 1)
+        return warn(
+            p, "one_minus with layer 1 takes the delta out of the layer with the largest "
+               "Fisher entirely");
+    if (d->normaliser == RS_NORM_MAX &&
+        (d->kind == RS_DAMPEN_EWC || d->kind == RS_DAMPEN_ONE_MINUS))
+        return warn(
+            p, "the normaliser max hardly dampens: a Fisher's mean lies far below its "
+               "largest value");
+    return true;
+}
+
+static bool is_entry_named(const rs_plan *p, const rs_src_model *m, const char *name)
+{
+    int i = rs_model_index(p->recipe, name);
+    return i >= 0 && &p->sources->models[i] == m;
+}
+
+/* A heal whose other side is pt, or folded on pt, goes back along it - pt. */
+static bool warn_heal(rs_plan *p)
+{
+    if (!p->heal_stage || !p->other) return true;
+    const rs_src_model *m = p->other->model;
+    const rs_src_model *base = &p->sources->models[p->sources->base];
+    if (!m || m == base || !is_entry_named(p, m, "pt") || !is_entry_named(p, base, "it"))
+        return true;
+    return warn(
+        p,
+        "the heal goes toward %s, which stands on pt: it takes back %.0f %% of what "
+        "instruction tuning changed",
+        p->other->name, 100 * p->heal_stage->t.fallback);
+}
+
+/* layer_scalar and inert tensors come from the first input: say so where others differ. */
+rs_status rs_plan_warn_scalars(rs_sources *s, rs_err *err)
+{
+    const rs_src_model *base = &s->models[s->base];
+    for (int m = 0; m < s->n_models; m++) {
+        int differ = 0;
+        const char *first = NULL;
+        if (m == s->base || !s->models[m].file) continue;
+        for (int i = 0; i < s->n_tensors; i++) {
+            float a, b;
+            const rs_tensor *x = base->tensor[i], *y = s->models[m].tensor[i];
+            if (s->role[i].kind != RS_KIND_LAYER_SCALAR || !y || x->n_elements != 1 ||
+                y->n_elements != 1)
+                continue;
+            RS_TRY(rs_checkpoint_read_f32(base->file, x, 0, 1, &a, err));
+            RS_TRY(rs_checkpoint_read_f32(s->models[m].file, y, 0, 1, &b, err));
+            if (a != b && differ++ == 0) first = s->base_tensor[i]->name;
+        }
+        if (differ &&
+            !rs_sources_warn(
+                s,
+                "%s has other layer scalars than %s in %d layers (%s first): those of "
+                "the first input are kept, another base model is likely",
+                s->models[m].name, base->name, differ, first))
+            return no_memory(err);
+    }
+    return RS_OK;
+}
+
+rs_status rs_plan_describe(rs_plan *p, rs_err *err)
+{
+    RS_TRY(list_sources(p, err));
+    for (int i = 0; i < p->sources->warnings.n; i++)
+        if (!warn(p, "%s", p->sources->warnings.at[i])) return no_memory(err);
+    return warn_fisher(p) && warn_heal(p) ? RS_OK : no_memory(err);
+}

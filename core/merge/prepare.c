@@ -1,0 +1,109 @@
+/* What has to be known before a tensor can be made: the statistics of the Fishers, once a
+ * plan, and the angles of its slerps, once a tensor. Any thread may ask; the first computes. */
+#include "merge/eval.h"
+
+#include <stdlib.h>
+
+/* --- Fisher statistics --- */
+
+static rs_dampener dampener_of(const rs_plan *p, const rs_node *nd, const rs_view *v,
+                               double cut, int i)
+{
+    const rs_dampen_spec *d = &nd->stage->dampen;
+    const rs_role *role = &p->sources->role[i];
+    const rs_sources *s = p->sources;
+    rs_dampener r = {
+        .kind = d->kind, .lambda = (float)d->lambda, .a = (float)d->parameter, .keep = 1};
+    if (!s->fishers[nd->fisher].tensor[i]) return (rs_dampener){.kind = RS_DAMPEN_NONE};
+    if (d->kind == RS_DAMPEN_TASK && !s->fishers[nd->task_fisher].tensor[i])
+        return (rs_dampener){.kind = RS_DAMPEN_NONE};
+    if (!v) return r;
+    r.norm = v->norm_of[i];
+    if (d->kind == RS_DAMPEN_HARD) r.cut = rs_norm_inverse(r.norm, cut);
+    if (role->layer >= 0) r.keep = (float)(1 - d->layer * v->layer_fisher[role->layer]);
+    return r;
+}
+
+static rs_status prepare_node(const rs_pass *pass, const rs_plan *p, rs_node *nd,
+                              rs_err *err)
+{
+    const rs_dampen_spec *d = &nd->stage->dampen;
+    const rs_view *v = NULL;
+    double cut = 0;
+    int n = p->sources->n_tensors;
+    if (d->kind == RS_DAMPEN_NONE) return RS_OK;
+    if (d->kind != RS_DAMPEN_TASK) {
+        bool *targets = calloc((size_t)n + 1, sizeof *targets);
+        if (!targets) return rs_fail(err, RS_E_NOMEM, "no memory for a plan");
+        for (int i = 0; i < n; i++)
+            targets[i] = rs_node_has_delta(p, nd, i);
+        rs_status s = rs_view_get(pass, p->sources, nd->fisher, d, targets, &v, err);
+        free(targets);
+        if (s == RS_OK && d->kind == RS_DAMPEN_HARD)
+            s = rs_view_cut(pass, p->sources, v, d->q, &cut, err);
+        if (s != RS_OK) return s;
+    }
+    for (int i = 0; i < n; i++)
+        if (rs_node_has_delta(p, nd, i)) nd->dampeners[i] = dampener_of(p, nd, v, cut, i);
+    return RS_OK;
+}
+
+static rs_status prepare(const rs_pass *pass, const rs_plan *p, rs_err *err)
+{
+    if (atomic_load(&p->cache->prepared)) return RS_OK;
+    pthread_mutex_lock(&p->cache->prepare);
+    rs_status s = RS_OK;
+    if (!atomic_load(&p->cache->prepared)) {
+        for (int i = 0; i < p->n_stages && s == RS_OK; i++) {
+            rs_node *nd = p->stage_nodes[i];
+            if (nd && nd->type == RS_NODE_TASK) s = prepare_node(pass, p, nd, err);
+        }
+        if (s == RS_OK) atomic_store(&p->cache->prepared, true);
+    }
+    pthread_mutex_unlock(&p->cache->prepare);
+    return s;
+}
+
+rs_status rs_plan_prepare(const rs_runtime *rt, const rs_plan *p, rs_progress_fn progress,
+                          void *ctx, rs_err *err)
+{
+    rs_pass pass = {rt->kernels->merge, rt->pool, progress, ctx, "Fisher"};
+    return prepare(&pass, p, err);
+}
+
+/* --- angles --- */
+
+static rs_status ready_node(const rs_runtime *rt, const rs_plan *p, const rs_node *nd,
+                            int i, bool use_pool, rs_err *err);
+
+static rs_status ready_slerp(const rs_runtime *rt, const rs_plan *p, const rs_node *nd,
+                             int i, bool use_pool, rs_err *err)
+{
+    for (int k = 0; k < 2; k++)
+        RS_TRY(ready_node(rt, p, nd->side[k], i, use_pool, err));
+    if (nd->base) RS_TRY(ready_node(rt, p, nd->base, i, use_pool, err));
+    if (rs_node_takes_first(p, i) || rs_node_leaf(p, nd, i) || !rs_node_turns(p, nd, i))
+        return RS_OK;
+    return rs_angles_ready(rt, p, nd, i, use_pool, err);
+}
+
+static rs_status ready_node(const rs_runtime *rt, const rs_plan *p, const rs_node *nd,
+                            int i, bool use_pool, rs_err *err)
+{
+    if (nd->type == RS_NODE_SLERP) return ready_slerp(rt, p, nd, i, use_pool, err);
+    if (nd->type != RS_NODE_TASK) return RS_OK;
+    RS_TRY(ready_node(rt, p, nd->base, i, use_pool, err));
+    for (int k = 0; k < nd->n_terms; k++)
+        if (nd->terms[k].node)
+            RS_TRY(ready_node(rt, p, nd->terms[k].node, i, use_pool, err));
+    return RS_OK;
+}
+
+rs_status rs_plan_ready(const rs_runtime *rt, const rs_plan *p, int i, bool use_pool,
+                        rs_err *err)
+{
+    rs_pass pass = {
+        .k = rt->kernels->merge, .pool = use_pool ? rt->pool : NULL, .what = "Fisher"};
+    RS_TRY(prepare(&pass, p, err));
+    return ready_node(rt, p, p->root, i, use_pool, err);
+}
