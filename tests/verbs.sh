@@ -86,7 +86,9 @@ r manual 0 '.Sh VERBS' manual
 check 'preview equals merge' 0 '' cmp "$work/a.safetensors" "$work/b.safetensors"
 
 # progress as events
-"$ringside" merge $demo --out "$work/ev" -q --events 9 9>"$work/events"
+mkdir "$work/deeper"
+"$ringside" merge $demo --out "$work/deeper/ev" -q --events 9 9>"$work/events"
+check 'the same bytes in another folder' 0 '' cmp "$work/merged/model.safetensors" "$work/deeper/ev/model.safetensors"
 check 'events' 0 '"event":"done"' cat "$work/events"
 
 # a cancelled merge leaves nothing under its name

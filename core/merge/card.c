@@ -132,14 +132,14 @@ static rs_status write_card(const rs_plan *p, rs_writer *w, const char *recipe,
     return s;
 }
 
-rs_status rs_card_write(const rs_plan *p, rs_writer *w, const char *recipe_text,
-                        rs_err *err)
+rs_status rs_card_write(const rs_plan *p, rs_writer *w, const char *stated,
+                        const char *for_folder, rs_err *err)
 {
     const rs_checkpoint *base = base_of(p);
     if (!base) return rs_fail(err, RS_E_BUG, "the plan has no base among its sources");
     RS_TRY(rs_checkpoint_layout(base) == RS_LAYOUT_GGUF
                ? write_gguf_companions(p, w, base, err)
                : copy_companions(w, rs_checkpoint_folder(base), err));
-    RS_TRY(rs_writer_file(w, "ringside.json", recipe_text, strlen(recipe_text), err));
-    return write_card(p, w, recipe_text, err);
+    RS_TRY(rs_writer_file(w, "ringside.json", for_folder, strlen(for_folder), err));
+    return write_card(p, w, stated, err);
 }

@@ -7,8 +7,9 @@
 #include "merge/plan.h"
 #include "store/writer.h"
 
-/* recipe_text: as it goes into ringside.json. */
-rs_status rs_card_write(const rs_plan *p, rs_writer *w, const char *recipe_text,
-                        rs_err *err) RS_MUST_USE;
+/* The recipe's text twice: with the paths that it states (for the card, which may be published
+ * and should tell nothing of the disk), and with paths from the new folder. */
+rs_status rs_card_write(const rs_plan *p, rs_writer *w, const char *stated,
+                        const char *for_folder, rs_err *err) RS_MUST_USE;
 
 #endif

@@ -200,20 +200,28 @@ static rs_status check_out(const work *w, rs_err *err)
     return s;
 }
 
+/* The tensor files carry the recipe with its own paths, so that their bytes are the same
+ * wherever they are made; ringside.json, with paths from the new folder, can be opened there. */
 static rs_status write_all(work *w, rs_err *err)
 {
-    rs_buf recipe = {0};
-    rs_recipe_text(rs_plan_recipe(w->plan), w->o->out, &recipe);
-    rs_string_pair meta[] = {{"ringside.recipe", rs_buf_str(&recipe)}};
+    const rs_recipe *r = rs_plan_recipe(w->plan);
+    rs_buf stated = {0}, recipe = {0};
+    rs_recipe_text(r, r->folder, &stated);
+    rs_recipe_text(r, w->o->out, &recipe);
+    rs_string_pair meta[] = {{"ringside.recipe", rs_buf_str(&stated)}};
     uint64_t chunk_bytes = pick_chunk_bytes(w);
-    rs_status s =
-        recipe.failed ? rs_fail(err, RS_E_NOMEM, "no memory for the recipe") : RS_OK;
+    rs_status s = stated.failed || recipe.failed
+                      ? rs_fail(err, RS_E_NOMEM, "no memory for the recipe")
+                      : RS_OK;
     if (s == RS_OK) s = check_out(w, err);
     if (s == RS_OK) s = cut(w, chunk_bytes, err);
     if (s == RS_OK) s = make_buffers(w, chunk_bytes, err);
     if (s == RS_OK) s = open_writer(w, meta, 1, err);
-    if (s == RS_OK) s = rs_card_write(w->plan, w->writer, rs_buf_str(&recipe), err);
+    if (s == RS_OK)
+        s = rs_card_write(w->plan, w->writer, rs_buf_str(&stated), rs_buf_str(&recipe),
+                          err);
     if (s == RS_OK) s = run_chunks(w, err);
+    rs_buf_free(&stated);
     rs_buf_free(&recipe);
     return s;
 }
