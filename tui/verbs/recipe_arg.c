@@ -90,6 +90,20 @@ static void table_row(rs_buf *b, const char *name, const rs_measure_row *r)
     rs_buf_putc(b, '\n');
 }
 
+static void damage_lines(const rs_measure *m, rs_buf *out)
+{
+    const char *unit = m->units_unknown ? "F units" : "nat per token";
+    if (isnan(m->all.damage) && isnan(m->all.out)) {
+        rs_buf_puts(out, "\ndamage                  unknown: the recipe names no Fisher\n");
+        return;
+    }
+    rs_buf_puts(out, "\n(damage of a row in thousandths)\n");
+    if (!isnan(m->all.damage))
+        rs_buf_printf(out, "damage of the stage     %.4f %s\n", m->all.damage, unit);
+    rs_buf_printf(out, "damage of the output    %.4f %s%s\n", m->all.out, unit,
+                  m->outside ? "  (outside the quadratic range)" : "");
+}
+
 void ui_measure_table(const rs_plan *p, const rs_measure *m, rs_buf *out)
 {
     (void)p;
@@ -101,12 +115,9 @@ void ui_measure_table(const rs_plan *p, const rs_measure *m, rs_buf *out)
         table_row(out, name, &m->layer[i]);
     }
     table_row(out, "all", &m->all);
-    const char *unit = m->units_unknown ? "F units" : "nat per token";
-    rs_buf_puts(out, "\n(damage of a row in thousandths)\n");
-    rs_buf_printf(out, "damage of the stage     %.4f %s\n", m->all.damage, unit);
-    rs_buf_printf(out, "damage of the output    %.4f %s%s\n", m->all.out, unit,
-                  m->outside ? "  (outside the quadratic range)" : "");
-    rs_buf_printf(out, "style kept              %.1f %%\n", 100 * m->all.kept);
+    damage_lines(m, out);
+    if (!isnan(m->all.kept))
+        rs_buf_printf(out, "style kept              %.1f %%\n", 100 * m->all.kept);
     if (isfinite(m->all.changed))
         rs_buf_printf(out, "stored numbers changed  %.1f %%\n", 100 * m->all.changed);
 }
