@@ -128,6 +128,9 @@ static void add_angle(const context *x, const rs_plan_tensor *t, const rs_tensor
     sum->c_a += weight * j->c_a;
     sum->c_b += weight * j->c_b;
     sum->flat &= j->flat;
+    /* Vectors are large in some models, and do not turn; where the sides are the same, which
+     * is most of the embeddings, there is no angle to tell of. */
+    if (!turns(x, t) || !(j->theta > 0)) return;
     combination fuel = {{x->heal->space_delta ? 0 : 1, 0, t->gain, 0}};
     combination other = {{x->heal->space_delta ? -1 : 0, 0, 0, 1}};
     sum->aa += form(s->gram, &fuel, &fuel);
@@ -195,6 +198,11 @@ static double ratio(double a, double b)
     return b > 0 ? a / b : NAN;
 }
 
+static double degrees(const total *s)
+{
+    return s->aa > 0 ? angle(s->aa, s->bb, s->ab) * 180 / 3.14159265358979323846 : 0;
+}
+
 static rs_measure_row row_of(const context *x, const total *s)
 {
     rs_measure_row r = {.gain = 1, .n = s->n};
@@ -210,8 +218,7 @@ static rs_measure_row row_of(const context *x, const total *s)
     r.kept = ratio(s->kept_dot, s->delta2);
     r.norm = s->weight2 > 0 ? sqrt(s->applied2 / s->weight2) : 0;
     r.delta_norm = s->weight2 > 0 ? sqrt(s->delta2 / s->weight2) : 0;
-    r.theta =
-        s->weighed > 0 ? angle(s->aa, s->bb, s->ab) * 180 / 3.14159265358979323846 : NAN;
+    r.theta = s->weighed > 0 ? degrees(s) : NAN;
     r.t = ratio(s->t, s->weighed);
     r.c_a = ratio(s->c_a, s->weighed);
     r.c_b = ratio(s->c_b, s->weighed);

@@ -46,7 +46,8 @@ typedef struct rs_measure_row {
     double damage;   /* nat (or F units) of the stage; NaN: no Fisher */
     double kept;     /* <x, D>/<D, D>; NaN: no delta */
     double norm;     /* |x|/|W|, over tensors with a delta */
-    double theta;    /* degrees between the heal's two sides; NaN without heal */
+    double theta;    /* degrees between the heal's sides, over what differs and turns;
+                     * NaN without heal */
     double t, c_a, c_b;
     bool flat;       /* slerp = lerp in storage here */
     double out;      /* damage of what a merge would write, nat */

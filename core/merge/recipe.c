@@ -216,10 +216,34 @@ void rs_names_remove(rs_names *n, const char *name)
 
 /* --- whole recipes --- */
 
+static bool ends_with(const char *s, const char *end)
+{
+    size_t n = strlen(s), m = strlen(end);
+    return n >= m && strcmp(s + n - m, end) == 0;
+}
+
+/* What people pass where a recipe is wanted. */
+static rs_status refuse_model(const char *path, rs_err *err)
+{
+    char inside[4096];
+    rs_path_kind kind = rs_os_kind(path);
+    if (kind == RS_PATH_FILE &&
+        (ends_with(path, ".gguf") || ends_with(path, ".safetensors")))
+        return rs_fail(err, RS_E_INVALID, "%.300s is a model file, not a recipe", path);
+    if (kind != RS_PATH_FOLDER ||
+        !rs_path_join(inside, sizeof inside, path, "ringside.json") ||
+        rs_os_kind(inside) == RS_PATH_FILE)
+        return RS_OK;
+    return rs_fail(err, RS_E_NOT_FOUND,
+                   "%.300s is a folder without a ringside.json, so it holds no recipe",
+                   path);
+}
+
 rs_status rs_recipe_load(const char *path, rs_recipe **out, rs_err *err)
 {
     *out = NULL;
     char file[4096], folder[4096];
+    RS_TRY(refuse_model(path, err));
     bool fits = rs_os_kind(path) == RS_PATH_FOLDER
                     ? rs_path_join(file, sizeof file, path, "ringside.json")
                     : snprintf(file, sizeof file, "%s", path) < (int)sizeof file;

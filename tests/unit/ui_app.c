@@ -236,6 +236,51 @@ static void session_comes_back(void)
     close_app();
 }
 
+/* A line with the path of something of the tree. */
+static void line_of_tree(const char *command, const char *below)
+{
+    char cwd[2048], text[2300];
+    snprintf(text, sizeof text, "%s %s/%s", command, getcwd(cwd, sizeof cwd), below);
+    line(text);
+}
+
+static void sources_come_and_go(void)
+{
+    T_TRUE(open_demo(120, 40, UI_GLYPHS_BRAILLE));
+    int n = rs_recipe_fuel(app->doc.at.recipe)->n_inputs;
+    char *before = ui_strdup(app->doc.at.text);
+    line_of_tree("add", "recipes/sparring/lora/sea/");
+    T_SHOWS("adapter sea-2 is in fuel with weight 1");
+    T_EQ(rs_recipe_fuel(app->doc.at.recipe)->n_inputs, n + 1);
+    T_TRUE(rs_plan_n_sources(app->doc.at.plan) > 0);
+    line("weight sea-2 =0.25");
+    T_SHOWS("weight of sea-2 1.000 -> 0.250");
+    line("remove sea-2");
+    T_EQ(rs_recipe_fuel(app->doc.at.recipe)->n_inputs, n);
+    line("remove nobody");
+    T_SHOWS("remove: the name of an input of fuel, not \"nobody\"");
+    key("Esc u u u");
+    T_STR(app->doc.at.text, before);
+    line_of_tree("add", "recipes/sparring/fisher/it-instruct.safetensors");
+    T_SHOWS("Fisher it-instruct is there for dampening");
+    key("u");
+    line_of_tree("add", "recipes/sparring/nothing");
+    T_SHOWS("add: the path of an adapter");
+    key("Esc");
+    line("write first");
+    line("scale 0.25");
+    line("write");
+    line("recall 1");
+    T_SHOWS("version 1 is in the editor");
+    T_TRUE(rs_recipe_fuel(app->doc.at.recipe)->scale == 0.3);
+    key("u");
+    T_TRUE(rs_recipe_fuel(app->doc.at.recipe)->scale == 0.25);
+    line("recall 9");
+    T_SHOWS("has versions 1 to 3, not 9");
+    free(before);
+    close_app();
+}
+
 static void asks_before_it_leaves(void)
 {
     T_TRUE(open_demo(80, 24, UI_GLYPHS_BRAILLE));
@@ -244,7 +289,7 @@ static void asks_before_it_leaves(void)
     ui_effects_clear(&fx);
     key("h Q");
     T_TRUE(!effect(UI_FX_QUIT));
-    T_SHOWS("luchador-miniature has 1 edit since v1");
+    T_SHOWS("luchador-miniature: 1 edit since v1.  s save v2  k keep  d drop  Esc stay");
     key("Esc");
     T_TRUE(!effect(UI_FX_QUIT));
     key("Q s");
@@ -256,4 +301,4 @@ static void asks_before_it_leaves(void)
 T_MAIN(T_TEST(shows_the_demo), T_TEST(the_script), T_TEST(lanes_cells_and_scenes),
        T_TEST(detail_of_a_layer), T_TEST(merges_by_a_plan_page),
        T_TEST(many_edits_in_a_frame), T_TEST(numbers_are_the_measures),
-       T_TEST(session_comes_back), T_TEST(asks_before_it_leaves))
+       T_TEST(session_comes_back), T_TEST(sources_come_and_go), T_TEST(asks_before_it_leaves))

@@ -30,7 +30,8 @@ static void write_recipe(const char *name, const char *model, rs_buf *b)
                    "  \"output\": {\"stage\": \"fuel\", \"dtype\": \"bfloat16\"}\n}\n");
 }
 
-rs_status ui_adhoc_recipe(const char *model, const char *data, char out[4096], rs_err *err)
+rs_status ui_adhoc_recipe(const char *model, const char *data, char out[4096],
+                          rs_err *err)
 {
     char name[64], file[80], folder[4096];
     name_of(model, name);

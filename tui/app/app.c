@@ -120,7 +120,7 @@ static void copy_setup(ui_app *a, const ui_setup *s)
     a->width = s->width;
     a->height = s->height;
     a->now = s->now;
-    a->wall = s->wall;
+    a->wall = a->began = s->wall;
     a->focused = true;
     a->focus = UI_FOCUS_ROWS;
     a->text_top = -1;
@@ -215,7 +215,7 @@ static void free_texts(ui_app *a)
     free(a->saving.note);
     char *const strings[] = {a->library,  a->data,      a->cwd,         a->home,
                              a->program,  a->last_edit, a->number_line, a->system,
-                             a->bindings, a->session};
+                             a->bindings, a->session,   a->refused_text};
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
         free(strings[i]);
 }

@@ -29,11 +29,7 @@ static void draw_tabs(const ui_app *a, ui_grid *g)
         const ui_tab *t = &ui_tabs[i];
         int w = (int)strlen(t->label);
         bool built = ui_screens[t->screen] != NULL, current = t->screen == here;
-        ui_put(g, x + 1, 1, built ? w : 1,
-               current ? UI_TAB
-               : built ? UI_TEXT
-                       : UI_DIM,
-               t->label);
+        if (built) ui_put(g, x + 1, 1, w, current ? UI_TAB : UI_TEXT, t->label);
         if (current) {
             ui_put(g, x, 1, 1, UI_TAB, "[");
             ui_put(g, x + w + 1, 1, 1, UI_TAB, "]");
@@ -86,14 +82,18 @@ static void stage_part(const ui_app *a, char *dst, size_t n)
 
 static void draw_gauge(const ui_app *a, ui_grid *g)
 {
-    char text[200], style[32], changed[32], stage[80], out[24];
+    char text[200], style[32], changed[32], stage[80], out[40];
+    const rs_recipe *r = a->doc.at.recipe;
     const rs_measure *m = a->doc.at.measure;
     ui_glyph_level l = g->glyphs;
-    if (!a->doc.at.recipe) return;
+    if (!r) return;
     bool known = m && !isnan(m->all.out);
+    bool of_out = r->budget > 0 && r->budget_of && strcmp(r->budget_of, "out") == 0;
     ui_num number = ui_num_nat(l, known ? m->all.out : NAN);
     snprintf(out, sizeof out, "%s",
              known ? number.s + strspn(number.s, " ") : ui_glyph_at(l, UI_G_UNKNOWN));
+    if (known && of_out && g->width >= 100)
+        snprintf(out + strlen(out), sizeof out - strlen(out), "/%.4f", r->budget);
     put_share(style, sizeof style, a, m ? m->all.kept : NAN);
     put_share(changed, sizeof changed, a, m ? m->all.changed : NAN);
     stage_part(a, stage, sizeof stage);
@@ -109,7 +109,7 @@ static void draw_gauge(const ui_app *a, ui_grid *g)
         at += (int)strlen(ui_tabs[i].label) + 2;
         if (ui_screens[ui_tabs[i].screen]) from = at; /* blank tabs give way */
     }
-    double budget = a->doc.at.recipe->budget, used = ui_budget_used(a);
+    double budget = r->budget, used = ui_budget_used(a);
     ui_role role = budget > 0 && used > budget ? UI_ERROR
                    : m && m->outside           ? UI_WARN
                    : *state == '~'             ? UI_STALE
@@ -290,7 +290,7 @@ void ui_hint_text(const ui_app *a, rs_buf *b)
         rs_buf_puts(b, "j k scroll  g G ends  q closes");
         return;
     case UI_MODE_ASK:
-        rs_buf_puts(b, a->ask.keys[0] ? "Esc neither" : "y yes  n no  Esc no");
+        rs_buf_puts(b, a->ask.keys[0] ? "Esc goes back" : "y yes  n no  Esc no");
         return;
     case UI_MODE_PLAN:
         rs_buf_puts(b, "y merge  n back  p whole plan  e folder  o switch");

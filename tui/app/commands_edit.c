@@ -166,7 +166,7 @@ static bool run_edit(ui_app *a, const ui_args *args, ui_effects *fx)
     }
     ui_edit_drop(a);
     ui_effect *e = ui_effects_add(fx, UI_FX_EDITOR);
-    e->text = ui_strdup(a->doc.at.text);
+    e->text = ui_strdup(a->refused_text ? a->refused_text : a->doc.at.text);
     e->title = ui_strdup(a->doc.at.recipe->name);
     return true;
 }
@@ -182,10 +182,14 @@ void ui_edited_outside(ui_app *a, const ui_msg *m)
     if (!m->text || !a->doc.at.recipe) return;
     if (rs_recipe_parse(m->text, strlen(m->text), a->doc.at.recipe->folder,
                         "the edited recipe", &r, &err) != RS_OK) {
-        ui_toast(a, err.msg);
+        ui_replace(&a->refused_text, m->text);
+        ui_warn(a, "%s   (e opens your text again)", err.msg);
         return;
     }
-    ui_edit_end(a, r, "edit", "edited outside");
+    if (ui_edit_end(a, r, "edit", "edited outside"))
+        ui_replace(&a->refused_text, NULL);
+    else
+        ui_replace(&a->refused_text, m->text);
 }
 
 /* --- write and load --- */
@@ -193,8 +197,9 @@ void ui_edited_outside(ui_app *a, const ui_msg *m)
 static bool run_write(ui_app *a, const ui_args *args, ui_effects *fx)
 {
     ui_edit_drop(a);
-    if (ui_doc_is_saved(&a->doc) && !args->n) {
-        ui_say(a, "nothing changed since v%d", ui_doc_file_of(&a->doc)->version);
+    const ui_file *f = ui_doc_file_of(&a->doc);
+    if (ui_doc_is_saved(&a->doc) && f->path && !args->n) {
+        ui_say(a, "nothing changed since v%d", f->version);
         return true;
     }
     return ui_save(a, NULL, args->n ? args->word[0] : NULL, fx);

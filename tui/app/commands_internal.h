@@ -43,6 +43,12 @@ UI_HANDLER(ui_cmd_weight);
 UI_HANDLER(ui_cmd_heal);
 UI_HANDLER(ui_cmd_budget);
 
+/* inputs.c: sources of the stage, and versions of the recipe */
+UI_HANDLER(ui_cmd_add);
+UI_HANDLER(ui_cmd_remove);
+UI_HANDLER(ui_cmd_recall);
+UI_HANDLER(ui_cmd_notes);
+
 /* scenes.c */
 UI_HANDLER(ui_cmd_scene);
 UI_HANDLER(ui_cmd_scene_clear);

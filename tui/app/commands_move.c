@@ -271,9 +271,9 @@ static bool run_quit(ui_app *a, const ui_args *args, ui_effects *fx)
         snprintf(count, sizeof count, "%d edit%s", edits, edits > 1 ? "s" : "");
     snprintf(q.keys, sizeof q.keys, f && f->saved ? "skd" : "sk");
     snprintf(q.text, sizeof q.text,
-             "%.40s has %s since v%d: s save as v%d, k keep in the session, %sEsc stay",
+             "%.24s: %s since v%d.  s save v%d  k keep  %sEsc stay",
              a->doc.at.recipe->name, count, f ? f->version : 0, f ? f->version + 1 : 1,
-             f && f->saved ? "d drop, " : "");
+             f && f->saved ? "d drop  " : "");
     ui_ask_open(a, &q);
     return true;
 }

@@ -89,6 +89,7 @@ char *ui_recipe_text(const rs_recipe *r);
 /* Reads a recipe file or a merged folder, and how many versions it has. */
 rs_status ui_file_read(const char *path, rs_recipe **r, int *version,
                        rs_err *err) RS_MUST_USE;
+int ui_stem_length(const char *path); /* without ".json" */
 /* "…/NAME.versions/N.json" of "…/NAME.json"; false: too long. */
 bool ui_version_path(const char *path, int version, char *dst, size_t n);
 

@@ -164,6 +164,7 @@ void ui_edit_drop(ui_app *a)
 
 void ui_edit_opened(ui_app *a)
 {
+    ui_replace(&a->refused_text, NULL);
     after_change(a);
 }
 

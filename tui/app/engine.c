@@ -82,8 +82,15 @@ static bool start(ui_engine *e)
     int pair[2];
     char fd[16], threads[24], memory[24];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return false;
-    const char *argv[] = {"ringside", "engine", "--fd", fd, "--threads", threads,
-                          e->memory ? "--memory" : NULL, memory, NULL};
+    const char *argv[] = {"ringside",
+                          "engine",
+                          "--fd",
+                          fd,
+                          "--threads",
+                          threads,
+                          e->memory ? "--memory" : NULL,
+                          memory,
+                          NULL};
     snprintf(fd, sizeof fd, "%d", pair[1]);
     snprintf(threads, sizeof threads, "%" PRId64, e->threads);
     snprintf(memory, sizeof memory, "%" PRIu64, e->memory);
@@ -106,7 +113,8 @@ static int reap(ui_engine *e)
     e->fd = -1;
     if (e->pid > 0 && waitpid(e->pid, &status, WNOHANG) == 0) {
         /* It closed its end without ending: a moment for a clean end, then harder. */
-        for (int i = 0; i < 50 && waitpid(e->pid, &status, WNOHANG) == 0; i++) usleep(2000);
+        for (int i = 0; i < 50 && waitpid(e->pid, &status, WNOHANG) == 0; i++)
+            usleep(2000);
         if (kill(e->pid, 0) == 0) {
             kill(e->pid, SIGKILL);
             waitpid(e->pid, &status, 0);
@@ -177,8 +185,8 @@ static void tell_all(ui_engine *e)
         if (t->follow.frame) queue(e, &t->follow.c);
         ui_engine_command measure = {.kind = UI_CMD_MEASURE, .slot = i, .full = t->full};
         if (t->measure) queue(e, &measure);
-        bool again = t->writing || (t->generate.frame && !t->generate.c.keep &&
-                                    !t->generate.c.fixed);
+        bool again = t->writing ||
+                     (t->generate.frame && !t->generate.c.keep && !t->generate.c.fixed);
         if (t->generate.frame && again) queue_text(e, t);
     }
 }
@@ -210,14 +218,15 @@ static void note(told *t, const ui_engine_command *c)
         rs_ids_free(&t->ids);
         *t = (told){0};
         break;
-    default: break;
+    default:
+        break;
     }
 }
 
 static const int command_of[] = {
-    [UI_FX_FOLLOW] = UI_CMD_FOLLOW + 1,       [UI_FX_MEASURE] = UI_CMD_MEASURE + 1,
-    [UI_FX_GENERATE] = UI_CMD_GENERATE + 1,   [UI_FX_STOP_TEXT] = UI_CMD_STOP + 1,
-    [UI_FX_DROP_SLOT] = UI_CMD_DROP + 1,      [UI_FX_CROSS] = UI_CMD_CROSS + 1,
+    [UI_FX_FOLLOW] = UI_CMD_FOLLOW + 1,     [UI_FX_MEASURE] = UI_CMD_MEASURE + 1,
+    [UI_FX_GENERATE] = UI_CMD_GENERATE + 1, [UI_FX_STOP_TEXT] = UI_CMD_STOP + 1,
+    [UI_FX_DROP_SLOT] = UI_CMD_DROP + 1,    [UI_FX_CROSS] = UI_CMD_CROSS + 1,
 };
 
 bool ui_engine_takes(ui_effect_kind kind)
@@ -257,7 +266,9 @@ static void follow_event(ui_engine *e, const ui_engine_event *v)
 {
     told *t = &e->slots[v->slot];
     switch (v->what) {
-    case UI_ENGINE_READY: t->ready = v->serial; break;
+    case UI_ENGINE_READY:
+        t->ready = v->serial;
+        break;
     case UI_ENGINE_SUMS:
         if (v->last) t->summed = v->serial;
         break;
@@ -273,16 +284,22 @@ static void follow_event(ui_engine *e, const ui_engine_event *v)
     case UI_ENGINE_STOP:
         if (v->run == t->generate.c.run) t->writing = false;
         break;
-    case UI_ENGINE_ERROR: t->failed |= v->serial == t->serial; break;
-    default: break;
+    case UI_ENGINE_ERROR:
+        t->failed |= v->serial == t->serial;
+        break;
+    default:
+        break;
     }
 }
 
 static const char *way_of_death(int status, char out[80])
 {
-    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) return "killed, perhaps for memory";
-    if (WIFSIGNALED(status)) snprintf(out, 80, "%.60s", strsignal(WTERMSIG(status)));
-    else snprintf(out, 80, "exit status %d", WEXITSTATUS(status));
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+        return "killed, perhaps for memory";
+    if (WIFSIGNALED(status))
+        snprintf(out, 80, "%.60s", strsignal(WTERMSIG(status)));
+    else
+        snprintf(out, 80, "exit status %d", WEXITSTATUS(status));
     return out;
 }
 
@@ -291,12 +308,14 @@ static void died(ui_engine *e, double now, ui_engine_event_fn fn, void *ctx)
     char way[80], text[200];
     const char *how = way_of_death(reap(e), way);
     e->deaths[e->n_deaths++ % DEATHS] = now;
-    e->waits = e->n_deaths >= DEATHS && now - e->deaths[e->n_deaths % DEATHS] < DEATH_WINDOW;
+    e->waits =
+        e->n_deaths >= DEATHS && now - e->deaths[e->n_deaths % DEATHS] < DEATH_WINDOW;
     if (!e->waits && !start(e)) e->waits = true;
     if (e->waits)
-        snprintf(text, sizeof text, "engine ended (%s) three times in a minute: r starts it",
-                 how);
-    else snprintf(text, sizeof text, "engine ended (%s), starting again", how);
+        snprintf(text, sizeof text,
+                 "engine ended (%s) three times in a minute: r starts it", how);
+    else
+        snprintf(text, sizeof text, "engine ended (%s), starting again", how);
     for (int i = 0; i < UI_ENGINE_SLOTS; i++) {
         if (i > 0 && !e->slots[i].follow.frame) continue;
         ui_engine_event v = {.what = UI_ENGINE_DIED,
@@ -346,9 +365,18 @@ void ui_engine_turn(ui_engine *e, double now, ui_engine_event_fn fn, void *ctx)
 
 /* --- looking --- */
 
-int ui_engine_fd(const ui_engine *e) { return e->fd; }
-pid_t ui_engine_pid(const ui_engine *e) { return e->pid; }
-bool ui_engine_writes(const ui_engine *e) { return e->out.len > e->sent; }
+int ui_engine_fd(const ui_engine *e)
+{
+    return e->fd;
+}
+pid_t ui_engine_pid(const ui_engine *e)
+{
+    return e->pid;
+}
+bool ui_engine_writes(const ui_engine *e)
+{
+    return e->out.len > e->sent;
+}
 
 bool ui_engine_is_settled(const ui_engine *e)
 {

@@ -11,7 +11,8 @@ enum { CHUNK_TOKENS = 32 };
 void ui_cross_stop(ui_engine_server *e)
 {
     rs_kv_free(e->cross.kv);
-    for (int i = 0; i < UI_ENGINE_SLOTS; i++) e->slots[i].needed = false;
+    for (int i = 0; i < UI_ENGINE_SLOTS; i++)
+        e->slots[i].needed = false;
     e->cross = (ui_cross){0};
 }
 
@@ -32,15 +33,16 @@ static bool cross_failed(ui_engine_server *e, const ui_slot *s, const char *sent
     return true;
 }
 
-static rs_status begin_half(ui_engine_server *e, const ui_slot *text, const ui_slot *model,
-                            rs_err *err)
+static rs_status begin_half(ui_engine_server *e, const ui_slot *text,
+                            const ui_slot *model, rs_err *err)
 {
     const rs_config *c = rs_live_model(model->live)->config;
     const rs_config *own = rs_plan_config(text->plan);
     if (c->vocab != own->vocab)
-        return rs_fail(err, RS_E_MISMATCH,
-                       "the texts cannot be compared: one model has %d words, the other %d",
-                       own->vocab, c->vocab);
+        return rs_fail(
+            err, RS_E_MISMATCH,
+            "the texts cannot be compared: one model has %d words, the other %d",
+            own->vocab, c->vocab);
     rs_kv_options o = {.max_tokens = text->text.ids.n};
     e->cross.at = 0;
     e->cross.serial = model->live_serial;
@@ -67,11 +69,13 @@ static void send_scores(ui_engine_server *e, const ui_slot *s, int64_t first, in
     }
 }
 
-static rs_status score_chunk(ui_engine_server *e, ui_slot *text, ui_slot *model, rs_err *err)
+static rs_status score_chunk(ui_engine_server *e, ui_slot *text, ui_slot *model,
+                             rs_err *err)
 {
     ui_cross *x = &e->cross;
     const rs_model *m = rs_live_model(model->live);
-    int64_t left = text->text.ids.n - x->at, n = left < CHUNK_TOKENS ? left : CHUNK_TOKENS;
+    int64_t left = text->text.ids.n - x->at,
+            n = left < CHUNK_TOKENS ? left : CHUNK_TOKENS;
     int64_t vocab = m->config->vocab;
     float *logits = malloc((size_t)n * (size_t)vocab * sizeof *logits);
     if (!logits) return rs_fail(err, RS_E_NOMEM, "no memory for the scores of a text");
@@ -79,7 +83,8 @@ static rs_status score_chunk(ui_engine_server *e, ui_slot *text, ui_slot *model,
     work.give_up_at_once = true;
     rs_forward_options o = {
         .want = RS_WANT_ALL, .progress = ui_work_step, .progress_ctx = &work};
-    rs_status s = rs_forward(e->rt, m, x->kv, text->text.ids.at + x->at, n, &o, logits, err);
+    rs_status s =
+        rs_forward(e->rt, m, x->kv, text->text.ids.at + x->at, n, &o, logits, err);
     if (s == RS_OK) {
         send_scores(e, text, x->at, n, logits, vocab);
         x->at += n;
@@ -110,7 +115,8 @@ bool ui_cross_turn(ui_engine_server *e)
     if (!model->live || model->live_serial != model->serial) return !told;
     rs_err err;
     rs_status s = RS_OK;
-    if (!x->kv) s = begin_half(e, text, model, &err);
+    if (!x->kv)
+        s = begin_half(e, text, model, &err);
     else if (x->serial != model->live_serial) {
         ui_cross_stop(e); /* the weights changed under it */
         return true;

@@ -13,7 +13,8 @@ enum { NO_STRING = 0x7fffffff, READ_CHUNK = 64 * 1024, EVENT_TAG = 0x45 };
 static void put_u32(rs_buf *b, uint32_t v)
 {
     unsigned char bytes[4];
-    for (int i = 0; i < 4; i++) bytes[i] = (unsigned char)(v >> (8 * i));
+    for (int i = 0; i < 4; i++)
+        bytes[i] = (unsigned char)(v >> (8 * i));
     rs_buf_add(b, bytes, sizeof bytes);
 }
 
@@ -41,7 +42,10 @@ static void put_bytes(rs_buf *b, const char *s, size_t n)
     rs_buf_putc(b, 0);
 }
 
-static void put_string(rs_buf *b, const char *s) { put_bytes(b, s, s ? strlen(s) : 0); }
+static void put_string(rs_buf *b, const char *s)
+{
+    put_bytes(b, s, s ? strlen(s) : 0);
+}
 
 /* The length goes in front once it is known. */
 static size_t begin_frame(rs_buf *b)

@@ -48,8 +48,11 @@ static const setting settings[] = {
     {"ignore_eos", AS_BOOL, offsetof(rs_generate_params, ignore_eos), 0, 0},
 };
 
-enum { N_SETTINGS = sizeof settings / sizeof *settings, MAX_STOPS = 64,
-       DEFAULT_TOKENS = 240 };
+enum {
+    N_SETTINGS = sizeof settings / sizeof *settings,
+    MAX_STOPS = 64,
+    DEFAULT_TOKENS = 240
+};
 
 static const char WHERE[] = "the sampler";
 
@@ -59,9 +62,12 @@ static rs_status read_setting(const rs_json *o, const setting *w, rs_generate_pa
     void *at = (char *)p + w->offset;
     int64_t v = w->kind == AS_INT ? *(int *)at : 0;
     switch (w->kind) {
-    case AS_DOUBLE: return rs_json_opt_double(o, w->name, WHERE, at, err);
-    case AS_BOOL: return rs_json_opt_bool(o, w->name, WHERE, at, err);
-    case AS_COUNT: return rs_json_opt_int(o, w->name, w->min, w->max, WHERE, at, err);
+    case AS_DOUBLE:
+        return rs_json_opt_double(o, w->name, WHERE, at, err);
+    case AS_BOOL:
+        return rs_json_opt_bool(o, w->name, WHERE, at, err);
+    case AS_COUNT:
+        return rs_json_opt_int(o, w->name, w->min, w->max, WHERE, at, err);
     case AS_INT:
         RS_TRY(rs_json_opt_int(o, w->name, w->min, w->max, WHERE, &v, err));
         *(int *)at = (int)v;
@@ -84,8 +90,9 @@ static rs_status read_stops(const rs_json *list, ui_sampling *out, rs_err *err)
     int n = rs_json_count(list);
     if (rs_json_is_null(list) || n == 0) return RS_OK;
     if (!rs_json_is_array(list) || n > MAX_STOPS)
-        return rs_fail(err, RS_E_INVALID, "%s: \"stop\" is not a list of at most %d strings",
-                       WHERE, MAX_STOPS);
+        return rs_fail(err, RS_E_INVALID,
+                       "%s: \"stop\" is not a list of at most %d strings", WHERE,
+                       MAX_STOPS);
     const char **at = rs_arena_alloc(&out->arena, (size_t)n * sizeof *at);
     int i = 0;
     for (const rs_json *v = rs_json_first(list); v; v = rs_json_next(v)) {
@@ -105,8 +112,10 @@ static rs_status read_all(const rs_json *o, ui_sampling *out, rs_err *err)
     rs_generate_params *p = &out->params;
     for (const rs_json *v = rs_json_first(o); v; v = rs_json_next(v))
         if (!is_known(rs_json_key(v)))
-            return rs_fail(err, RS_E_INVALID, "%s knows no \"%s\"", WHERE, rs_json_key(v));
-    for (int i = 0; i < N_SETTINGS; i++) RS_TRY(read_setting(o, &settings[i], p, err));
+            return rs_fail(err, RS_E_INVALID, "%s knows no \"%s\"", WHERE,
+                           rs_json_key(v));
+    for (int i = 0; i < N_SETTINGS; i++)
+        RS_TRY(read_setting(o, &settings[i], p, err));
     int64_t seed = 0;
     RS_TRY(rs_json_opt_int(o, "seed", 0, INT64_C(1) << 53, WHERE, &seed, err));
     p->sampler.seed = (uint64_t)seed;
@@ -135,4 +144,7 @@ rs_status ui_sampling_parse(const char *json, ui_sampling *out, rs_err *err)
     return s;
 }
 
-void ui_sampling_free(ui_sampling *s) { rs_arena_free(&s->arena); }
+void ui_sampling_free(ui_sampling *s)
+{
+    rs_arena_free(&s->arena);
+}

@@ -75,8 +75,12 @@ static void sort_command(ui_engine_server *e, const char *frame, size_t n)
     }
     ui_slot *s = &e->slots[c.slot];
     switch (c.kind) {
-    case UI_CMD_FOLLOW: ui_mail_put(&s->follow, frame, n); break;
-    case UI_CMD_GENERATE: ui_mail_put(&s->generate, frame, n); break;
+    case UI_CMD_FOLLOW:
+        ui_mail_put(&s->follow, frame, n);
+        break;
+    case UI_CMD_GENERATE:
+        ui_mail_put(&s->generate, frame, n);
+        break;
     case UI_CMD_MEASURE:
         s->measure = true;
         s->full = c.full;
@@ -91,8 +95,11 @@ static void sort_command(ui_engine_server *e, const char *frame, size_t n)
         s->stop = s->measure = false;
         s->drop = true;
         break;
-    case UI_CMD_CROSS: e->cross.wanted = true; break;
-    case UI_N_CMDS: break;
+    case UI_CMD_CROSS:
+        e->cross.wanted = true;
+        break;
+    case UI_N_CMDS:
+        break;
     }
 }
 
@@ -181,7 +188,8 @@ static bool is_writing(const ui_engine_server *e)
 static bool turn(ui_engine_server *e)
 {
     bool did = false;
-    for (int i = 0; i < UI_ENGINE_SLOTS; i++) did |= obey(e, &e->slots[i]);
+    for (int i = 0; i < UI_ENGINE_SLOTS; i++)
+        did |= obey(e, &e->slots[i]);
     for (int i = 0; i < UI_ENGINE_SLOTS; i++) {
         did |= ui_slot_merge(e, &e->slots[i]);
         did |= ui_text_turn(e, &e->slots[i]);
@@ -205,15 +213,18 @@ int ui_engine_serve(const rs_runtime *rt, int fd, uint64_t budget)
     e->rt = rt;
     e->fd = fd;
     e->budget = budget;
-    for (int i = 0; i < UI_ENGINE_SLOTS; i++) e->slots[i].number = i;
+    for (int i = 0; i < UI_ENGINE_SLOTS; i++)
+        e->slots[i].number = i;
     for (bool busy = true; !e->closed;) {
         if (!busy) wait_for_command(e);
         ui_server_receive(e);
         if (!e->closed) busy = turn(e);
     }
     ui_cross_stop(e);
-    for (int i = 0; i < UI_ENGINE_SLOTS; i++) ui_slot_drop(&e->slots[i]);
-    for (int i = 0; i <= UI_ENGINE_SLOTS; i++) ui_vocab_free(&e->vocabs[i]);
+    for (int i = 0; i < UI_ENGINE_SLOTS; i++)
+        ui_slot_drop(&e->slots[i]);
+    for (int i = 0; i <= UI_ENGINE_SLOTS; i++)
+        ui_vocab_free(&e->vocabs[i]);
     ui_frames_free(&e->in);
     rs_buf_free(&e->out);
     free(e);

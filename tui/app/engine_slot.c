@@ -115,7 +115,8 @@ static room make_room(ui_engine_server *e, ui_slot *s, const rs_plan *plan, rs_e
 {
     s->alone = false;
     for (int i = UI_ENGINE_SLOTS - 1; i >= 0; i--) {
-        if (used_bytes(e) + rs_live_need(plan, other_live(e, s)) <= e->budget) return ROOM;
+        if (used_bytes(e) + rs_live_need(plan, other_live(e, s)) <= e->budget)
+            return ROOM;
         if (i == s->number || !e->slots[i].live) continue;
         s->alone = true;
         if (!ui_slot_evict(e, &e->slots[i])) return ROOM_LATER;
@@ -150,13 +151,16 @@ static rs_status follow_live(ui_engine_server *e, ui_slot *s, rs_plan *plan, ui_
                              int *n_done, rs_err *err)
 {
     rs_live_change change;
-    rs_status status = rs_live_follow(e->rt, s->live, plan, ui_work_step, w, &change, err);
+    rs_status status =
+        rs_live_follow(e->rt, s->live, plan, ui_work_step, w, &change, err);
     *n_done = change.n_done;
     /* A tensor that failed half-way counts as changed. */
     bool touched = change.n_done > 0 || (status != RS_OK && status != RS_E_CANCELLED);
     if (!touched) return status;
-    if (s->changed) rs_live_change_add(&s->change, &change);
-    else s->change = change;
+    if (s->changed)
+        rs_live_change_add(&s->change, &change);
+    else
+        s->change = change;
     s->changed = true;
     return status;
 }

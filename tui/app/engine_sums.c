@@ -24,8 +24,10 @@ static bool make_table(ui_slot *s, int n)
     ui_slot_drop_sums(s);
     s->sums = calloc((size_t)n + 1, sizeof *s->sums);
     s->output_fresh = calloc((size_t)n + 1, sizeof *s->output_fresh);
-    if (s->sums && s->output_fresh) s->n_sums = n;
-    else ui_slot_drop_sums(s);
+    if (s->sums && s->output_fresh)
+        s->n_sums = n;
+    else
+        ui_slot_drop_sums(s);
     return s->n_sums == n;
 }
 
@@ -68,7 +70,10 @@ void ui_slot_measure_again(ui_engine_server *e, ui_slot *s, bool resend)
     }
 }
 
-static bool same(double a, double b) { return a == b || (isnan(a) && isnan(b)); }
+static bool same(double a, double b)
+{
+    return a == b || (isnan(a) && isnan(b));
+}
 
 static bool needs(const ui_slot *s, int i)
 {
@@ -126,7 +131,8 @@ bool ui_slot_measure(ui_engine_server *e, ui_slot *s, double seconds)
 {
     if (s->pass == UI_PASS_NONE || !s->plan) return false;
     double until = ui_now() + seconds;
-    int first = s->next; /* of a run of tensors that were measured now, to be sent together */
+    int first =
+        s->next; /* of a run of tensors that were measured now, to be sent together */
     while (s->next < s->n_sums) {
         if (needs(s, s->next)) {
             if (!measure_one(e, s, s->next)) return true;

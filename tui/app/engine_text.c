@@ -76,7 +76,10 @@ void ui_text_free(ui_text *t)
     *t = (ui_text){0};
 }
 
-bool ui_text_wants_weights(const ui_text *t) { return t->starts; }
+bool ui_text_wants_weights(const ui_text *t)
+{
+    return t->starts;
+}
 
 void ui_text_stop(ui_engine_server *e, ui_slot *s, const char *reason)
 {
@@ -161,7 +164,8 @@ static rs_status read_prompt(ui_engine_server *e, ui_slot *s, rs_err *err)
 static int stop_ids(const rs_config *c, const ui_vocab *v, int32_t out[20])
 {
     int n = 0;
-    for (int i = 0; i < c->n_eos; i++) out[n++] = c->eos[i];
+    for (int i = 0; i < c->n_eos; i++)
+        out[n++] = c->eos[i];
     if (v->chat) n += rs_chat_stop_ids(v->chat, v->tokenizer, out + n);
     return n;
 }
@@ -180,8 +184,8 @@ static rs_status make_generator(ui_engine_server *e, ui_slot *s, rs_err *err)
     p->n_stop_ids = stop_ids(model->config, v, stops);
     p->keep_inputs = t->keep;
     p->max_tokens = p->max_tokens > t->n_prior ? p->max_tokens - t->n_prior : 1;
-    rs_status status = rs_generator_new(e->rt, model, v->tokenizer, t->ids.at, t->ids.n, p,
-                                        &t->generator, err);
+    rs_status status = rs_generator_new(e->rt, model, v->tokenizer, t->ids.at, t->ids.n,
+                                        p, &t->generator, err);
     ui_sampling_free(&sampling);
     return status;
 }
@@ -216,9 +220,9 @@ static bool read_again(ui_engine_server *e, ui_slot *s)
     rs_err err;
     ui_work work = ui_work_begin(e, s);
     work.give_up_at_once = true;
-    rs_status status =
-        rs_generator_weights_changed(t->generator, s->change.first_layer,
-                                     s->change.first_changed_kv, ui_work_step, &work, &err);
+    rs_status status = rs_generator_weights_changed(t->generator, s->change.first_layer,
+                                                    s->change.first_changed_kv,
+                                                    ui_work_step, &work, &err);
     if (status == RS_E_CANCELLED) return false;
     if (status != RS_OK) return text_failed(e, s, &err), false;
     t->rereads = false;

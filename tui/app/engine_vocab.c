@@ -16,7 +16,8 @@ static bool in_use(const ui_engine_server *e, const ui_vocab *v)
 {
     for (int i = 0; i < UI_ENGINE_SLOTS; i++) {
         const rs_live *live = e->slots[i].live;
-        if (live && strcmp(rs_plan_base_path(rs_live_plan(live)), v->path) == 0) return true;
+        if (live && strcmp(rs_plan_base_path(rs_live_plan(live)), v->path) == 0)
+            return true;
     }
     return false;
 }
@@ -27,7 +28,8 @@ static ui_vocab *free_place(ui_engine_server *e)
         if (!e->vocabs[i].tokenizer) return &e->vocabs[i];
     for (int i = 0; i < UI_ENGINE_SLOTS; i++)
         if (!in_use(e, &e->vocabs[i])) return &e->vocabs[i];
-    return &e->vocabs[UI_ENGINE_SLOTS]; /* at most as many are in use as there are slots */
+    return &e->vocabs
+                [UI_ENGINE_SLOTS]; /* at most as many are in use as there are slots */
 }
 
 rs_status ui_vocab_of(ui_engine_server *e, const char *path, const ui_vocab **out,

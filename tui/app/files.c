@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* "…/NAME" of "…/NAME.json". */
-static int stem_length(const char *path)
+int ui_stem_length(const char *path)
 {
     size_t n = strlen(path);
     return (int)(n > 5 && strcmp(path + n - 5, ".json") == 0 ? n - 5 : n);
@@ -16,7 +16,8 @@ static int stem_length(const char *path)
 
 bool ui_version_path(const char *path, int version, char *dst, size_t n)
 {
-    int len = snprintf(dst, n, "%.*s.versions/%d.json", stem_length(path), path, version);
+    int len =
+        snprintf(dst, n, "%.*s.versions/%d.json", ui_stem_length(path), path, version);
     return len > 0 && (size_t)len < n;
 }
 
@@ -24,7 +25,8 @@ bool ui_version_path(const char *path, int version, char *dst, size_t n)
 static int newest_version(const char *path)
 {
     char folder[4096];
-    int len = snprintf(folder, sizeof folder, "%.*s.versions", stem_length(path), path);
+    int len =
+        snprintf(folder, sizeof folder, "%.*s.versions", ui_stem_length(path), path);
     if (len <= 0 || (size_t)len >= sizeof folder) return 1;
     if (rs_os_kind(folder) != RS_PATH_FOLDER) return 1;
     rs_buf names = {0};

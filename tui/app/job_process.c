@@ -46,7 +46,8 @@ static rs_status open_files(const char *folder, files *f, rs_err *err)
 }
 
 /* In the child of the child; nothing here allocates. */
-static void become_job(const char *exe, const char *cwd, const files *f, char *const argv[])
+static void become_job(const char *exe, const char *cwd, const files *f,
+                       char *const argv[])
 {
     sigset_t none;
     sigemptyset(&none);
@@ -81,8 +82,10 @@ static pid_t spawn(const char *exe, const char *cwd, const files *f, char *const
     }
     close(report[1]);
     if (child > 0) {
-        while (read(report[0], &job, sizeof job) < 0 && errno == EINTR) {}
-        while (waitpid(child, NULL, 0) < 0 && errno == EINTR) {}
+        while (read(report[0], &job, sizeof job) < 0 && errno == EINTR) {
+        }
+        while (waitpid(child, NULL, 0) < 0 && errno == EINTR) {
+        }
     }
     close(report[0]);
     return job;
@@ -95,7 +98,8 @@ rs_status ui_job_process_start(const char *exe, const char *folder, const char *
     files f;
     rs_status s = open_files(folder, &f, err);
     int n = 0;
-    for (; s == RS_OK && argv[n] && n < UI_JOB_WORDS; n++) words[n] = argv[n];
+    for (; s == RS_OK && argv[n] && n < UI_JOB_WORDS; n++)
+        words[n] = argv[n];
     words[n++] = option;
     words[n++] = fd;
     words[n] = NULL;

@@ -109,18 +109,24 @@ static bool is_over(ui_job_state s)
     return s == UI_JOB_DONE || s == UI_JOB_STOPPED || s == UI_JOB_FAILED;
 }
 
-/* Jobs that ended before the first list came, since the last session. */
+/* Jobs of before this session that run still, or ended after the last one was left. */
 static void tell_meanwhile(ui_app *a)
 {
-    int done = ui_jobs_count(a, UI_JOB_DONE), bad = ui_jobs_count(a, UI_JOB_FAILED);
-    int running = ui_jobs_count(a, UI_JOB_RUNNING);
+    int done = 0, bad = 0, running = 0;
+    for (int i = 0; i < a->jobs.n; i++) {
+        const ui_job *j = &a->jobs.at[i].job;
+        if (j->started >= a->began) continue;
+        running += j->state == UI_JOB_RUNNING;
+        done += j->state == UI_JOB_DONE && j->ended > a->left;
+        bad += j->state == UI_JOB_FAILED && j->ended > a->left;
+    }
     if (running)
         ui_say(a, "%d job%s running since before: 4 opens Jobs", running,
                running > 1 ? "s are" : " is");
     else if (bad)
         ui_say(a, "%d job%s failed while you were away: 4 opens Jobs", bad,
                bad > 1 ? "s" : "");
-    else if (done && a->jobs.n <= 3)
+    else if (done)
         ui_say(a, "%d finished job%s on Jobs (4)", done, done > 1 ? "s" : "");
 }
 
@@ -153,7 +159,8 @@ void ui_jobs_taken(ui_app *a, const ui_msg *m, ui_effects *fx)
         if (is_over(r->job.state)) r->stop_asked = 0;
         if (was.loaded && is_over(r->job.state) && (is_new || !is_over(before)))
             tell_end(a, &r->job, fx);
-        if (!was.loaded && r->job.state == UI_JOB_FAILED) r->seen_failure = true;
+        if (!was.loaded && r->job.state == UI_JOB_FAILED && r->job.ended < a->began)
+            r->seen_failure = true;
     }
     if (!was.loaded) tell_meanwhile(a);
     j->loaded = true;

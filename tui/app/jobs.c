@@ -42,7 +42,8 @@ struct ui_job_store {
 
 static void entry_free(entry *e)
 {
-    for (int i = 0; e->argv && e->argv[i]; i++) free(e->argv[i]);
+    for (int i = 0; e->argv && e->argv[i]; i++)
+        free(e->argv[i]);
     free(e->argv);
     free(e->cwd);
     rs_buf_free(&e->line);
@@ -108,9 +109,10 @@ static rs_status save_entry(const entry *e, rs_err *err)
     rs_buf_puts(&b, ",\"started\":");
     rs_buf_json_double(&b, e->job.started);
     rs_buf_puts(&b, "}\n");
-    rs_status s = in_folder(e, "job.json", path) && !b.failed
-                      ? rs_os_write_file(path, b.data, b.len, err)
-                      : rs_fail(err, RS_E_INVALID, "the job's folder has too long a path");
+    rs_status s =
+        in_folder(e, "job.json", path) && !b.failed
+            ? rs_os_write_file(path, b.data, b.len, err)
+            : rs_fail(err, RS_E_INVALID, "the job's folder has too long a path");
     rs_buf_free(&b);
     return s;
 }
@@ -135,7 +137,8 @@ static void take_rate(entry *e, double now)
     int last = e->n_samples - 1, first = last;
     e->job.rate = 0;
     e->job.seconds_left = -1;
-    while (first > 0 && now - e->at[first - 1] <= WINDOW) first--;
+    while (first > 0 && now - e->at[first - 1] <= WINDOW)
+        first--;
     if (first >= last || e->at[last] <= e->at[first]) return;
     e->job.rate = (double)(e->done[last] - e->done[first]) / (e->at[last] - e->at[first]);
     if (now - e->seen >= WINDOW && e->job.rate > 0 && e->job.total >= e->job.done)
@@ -167,7 +170,8 @@ static void take_event(entry *e, const char *line, size_t n, double now)
         copy(e->job.what, sizeof e->job.what, rs_json_string(rs_json_get(v, "text")));
     } else if (strcmp(kind, "done") == 0) {
         const rs_json *result = rs_json_get(v, "result");
-        copy(e->job.hash, sizeof e->job.hash, rs_json_string(rs_json_get(result, "hash")));
+        copy(e->job.hash, sizeof e->job.hash,
+             rs_json_string(rs_json_get(result, "hash")));
         e->job.state = UI_JOB_DONE;
         if (e->job.total) e->job.done = e->job.total;
     } else if (strcmp(kind, "error") == 0) {
@@ -197,7 +201,8 @@ static bool read_events(entry *e, double now)
     char path[4096];
     int fd;
     uint64_t size;
-    if (!in_folder(e, "events.jsonl", path) || rs_os_open(path, &fd, &size, NULL) != RS_OK)
+    if (!in_folder(e, "events.jsonl", path) ||
+        rs_os_open(path, &fd, &size, NULL) != RS_OK)
         return false;
     bool more = size > e->read;
     while (size > e->read) {
@@ -219,8 +224,10 @@ static void last_log_line(const entry *e, char *out, size_t n)
 {
     char path[4096];
     rs_buf text = {0};
-    if (in_folder(e, "log", path) && rs_os_read_file(path, MAX_READ, &text, NULL) == RS_OK) {
-        while (text.len && text.data[text.len - 1] == '\n') text.data[--text.len] = 0;
+    if (in_folder(e, "log", path) &&
+        rs_os_read_file(path, MAX_READ, &text, NULL) == RS_OK) {
+        while (text.len && text.data[text.len - 1] == '\n')
+            text.data[--text.len] = 0;
         const char *line = text.len ? strrchr(text.data, '\n') : NULL;
         copy(out, n, line ? line + 1 : rs_buf_str(&text));
     }
@@ -231,7 +238,8 @@ static void last_log_line(const entry *e, char *out, size_t n)
 static void ended_silently(entry *e)
 {
     char path[4096];
-    bool asked = e->stop_asked || (in_folder(e, "stopped", path) && access(path, F_OK) == 0);
+    bool asked =
+        e->stop_asked || (in_folder(e, "stopped", path) && access(path, F_OK) == 0);
     e->job.state = asked ? UI_JOB_STOPPED : UI_JOB_FAILED;
     last_log_line(e, e->job.error, sizeof e->job.error);
     if (e->job.error[0]) return;
@@ -264,7 +272,8 @@ static void insert(ui_job_store *s, entry *e)
 {
     s->at = ui_grow(s->at, s->n, &s->cap, sizeof *s->at);
     int i = s->n++;
-    for (; i > 0 && s->at[i - 1]->job.id < e->job.id; i--) s->at[i] = s->at[i - 1];
+    for (; i > 0 && s->at[i - 1]->job.id < e->job.id; i--)
+        s->at[i] = s->at[i - 1];
     s->at[i] = e;
     s->changed = true;
 }
@@ -289,8 +298,10 @@ static void find_all(ui_job_store *s)
         long id = strtol(name, &end, 10);
         if (*end || id < 1 || id > 999999999) continue;
         entry *e = entry_new(s, (int)id);
-        if (load_entry(e)) insert(s, e);
-        else entry_free(e);
+        if (load_entry(e))
+            insert(s, e);
+        else
+            entry_free(e);
     }
     rs_buf_free(&names);
 }
@@ -303,7 +314,8 @@ rs_status ui_job_store_open(const char *folder, const char *exe, ui_job_store **
     s->folder = ui_strdup(folder);
     s->exe = ui_strdup(exe);
     find_all(s);
-    for (int i = 0; i < s->n; i++) (void)look_at(s->at[i], 0, 0, true);
+    for (int i = 0; i < s->n; i++)
+        (void)look_at(s->at[i], 0, 0, true);
     *out = s;
     return RS_OK;
 }
@@ -311,7 +323,8 @@ rs_status ui_job_store_open(const char *folder, const char *exe, ui_job_store **
 void ui_job_store_free(ui_job_store *s)
 {
     if (!s) return;
-    for (int i = 0; i < s->n; i++) entry_free(s->at[i]);
+    for (int i = 0; i < s->n; i++)
+        entry_free(s->at[i]);
     free(s->at);
     free(s->list);
     free(s->folder);
@@ -376,7 +389,8 @@ static rs_status start_entry(ui_job_store *s, char **argv, const char *title,
     entry *e = NULL;
     rs_status status = claim_folder(s, &e, err);
     if (status != RS_OK) {
-        for (int i = 0; argv[i]; i++) free(argv[i]);
+        for (int i = 0; argv[i]; i++)
+            free(argv[i]);
         free(argv);
         return status;
     }
@@ -404,7 +418,8 @@ rs_status ui_job_start(ui_job_store *s, const char *argv, const char *title,
     RS_TRY(rs_json_parse(argv, strlen(argv), "the job's words", &root, err));
     char **words = words_of(root);
     rs_json_free(root);
-    if (!words) return rs_fail(err, RS_E_INVALID, "a job needs 2 to %d words", UI_JOB_WORDS);
+    if (!words)
+        return rs_fail(err, RS_E_INVALID, "a job needs 2 to %d words", UI_JOB_WORDS);
     if (!getcwd(cwd, sizeof cwd)) copy(cwd, sizeof cwd, "/");
     return start_entry(s, words, title, out, cwd, wall, id, err);
 }
@@ -438,9 +453,11 @@ rs_status ui_job_again(ui_job_store *s, int id, double wall, rs_err *err)
     let_go(e);
     if (e->job.state != UI_JOB_DONE) return run_entry(s, e, wall, err);
     int n = 0;
-    while (e->argv[n]) n++;
+    while (e->argv[n])
+        n++;
     char **argv = ui_alloc((size_t)n + 1, sizeof *argv);
-    for (int i = 0; i < n; i++) argv[i] = ui_strdup(e->argv[i]);
+    for (int i = 0; i < n; i++)
+        argv[i] = ui_strdup(e->argv[i]);
     return start_entry(s, argv, e->job.title, e->job.out, e->cwd, wall, NULL, err);
 }
 
@@ -462,12 +479,14 @@ rs_status ui_job_forget(ui_job_store *s, int id, rs_err *err)
 bool ui_job_store_poll(ui_job_store *s, double now, double wall)
 {
     bool news = s->changed;
-    for (int i = 0; i < s->n; i++) news |= look_at(s->at[i], now, wall, false);
+    for (int i = 0; i < s->n; i++)
+        news |= look_at(s->at[i], now, wall, false);
     s->changed = false;
     if (!news) return false;
     free(s->list);
     s->list = ui_alloc((size_t)s->n + 1, sizeof *s->list);
-    for (int i = 0; i < s->n; i++) s->list[i] = s->at[i]->job;
+    for (int i = 0; i < s->n; i++)
+        s->list[i] = s->at[i]->job;
     return true;
 }
 

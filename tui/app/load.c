@@ -2,6 +2,7 @@
  * belongs to the installed program, is saved under the user's data folder instead; its paths
  * are rewritten for the new place. */
 #include "base/os.h"
+#include "tui/app/adhoc.h"
 #include "tui/app/state.h"
 
 #include <stdio.h>
@@ -55,9 +56,26 @@ static bool find_version(const char *path, int version, char dst[4096], rs_err *
         memcpy(dst, found, sizeof found);
         return true;
     }
-    rs_fail(err, RS_E_NOT_FOUND, "%s has versions 1 to %d, not %d", path, newest,
-            version);
+    rs_fail(err, RS_E_NOT_FOUND, "%s has versions 1 to %d, not %d",
+            rs_path_basename(path), newest, version);
     return false;
+}
+
+/* A plain model stands for the recipe that only has it as its base. */
+static bool recipe_of_model(const ui_app *a, char path[4096], rs_err *err)
+{
+    char made[4096], inside[4096];
+    size_t n = strlen(path);
+    bool is_folder = rs_os_kind(path) == RS_PATH_FOLDER;
+    bool is_model = n > 5 && strcmp(path + n - 5, ".gguf") == 0;
+    if (is_folder && rs_path_join(inside, sizeof inside, path, "config.json") &&
+        rs_os_kind(inside) == RS_PATH_FILE)
+        is_model = rs_path_join(inside, sizeof inside, path, "ringside.json") &&
+                   rs_os_kind(inside) == RS_PATH_NONE;
+    if (!is_model || !a->data) return true;
+    if (ui_adhoc_recipe(path, a->data, made, err) != RS_OK) return false;
+    memcpy(path, made, sizeof made);
+    return true;
 }
 
 bool ui_find_recipe(const ui_app *a, const char *what, char dst[4096], rs_err *err)
@@ -80,7 +98,8 @@ bool ui_find_recipe(const ui_app *a, const char *what, char dst[4096], rs_err *e
                find_version(base, (int)version, dst, err);
     }
     if (find_named(a, what, dst)) return true;
-    if (ui_expand_home(a, what, dst) && rs_os_kind(dst) != RS_PATH_NONE) return true;
+    if (ui_expand_home(a, what, dst) && rs_os_kind(dst) != RS_PATH_NONE)
+        return recipe_of_model(a, dst, err);
     rs_fail(err, RS_E_NOT_FOUND, "no recipe \"%s\" here or in the library", what);
     return false;
 }
@@ -134,12 +153,19 @@ static bool same_folder(const char *a, const char *b)
            x.st_ino == y.st_ino;
 }
 
-/* Where NAME of this file is saved. */
+/* Where NAME of this file is saved; name NULL: under the name that it has on disk. A recipe
+ * out of a merged folder is never written into that folder. */
 static bool save_path(const ui_app *a, const ui_file *f, const char *name, char dst[4096],
                       rs_err *err)
 {
-    bool own = f && f->folder && access(f->folder, W_OK) == 0 &&
+    bool own = f && f->path && f->folder && access(f->folder, W_OK) == 0 &&
                !(a->data && same_folder(f->folder, a->library));
+    char stem[1024];
+    if (!name && f && f->path) {
+        snprintf(stem, sizeof stem, "%s", rs_path_basename(f->path));
+        stem[ui_stem_length(stem)] = 0;
+        name = stem;
+    }
     int n = own       ? snprintf(dst, 4096, "%s/%s.json", f->folder, name)
             : a->data ? snprintf(dst, 4096, "%s/recipes/%s.json", a->data, name)
                       : snprintf(dst, 4096, "%s/%s.json", a->cwd, name);
@@ -258,7 +284,7 @@ bool ui_save(ui_app *a, const char *name, const char *note, ui_effects *fx)
     if (!good)
         rs_fail(&err, RS_E_INVALID, "\"%.60s\" is no name for a file",
                 r->name ? r->name : "");
-    good = good && save_path(a, f, r->name, path, &err);
+    good = good && save_path(a, f, other || !f || !f->path ? r->name : NULL, path, &err);
     clear_saving(&a->saving);
     a->saving.version = 1;
     bool versions = good && !other && f && f->path;
@@ -367,8 +393,9 @@ void ui_saved(ui_app *a, const ui_msg *m, ui_effects *fx)
     if (--s->answers > 0) return;
     bool good = !s->failed && take_saved(a);
     if (good)
-        ui_say(a, "saved as %s v%d%s%s%s", a->doc.at.recipe->name, s->version,
-               s->note ? "  \"" : "", s->note ? s->note : "", s->note ? "\"" : "");
+        ui_say(a, "saved as %s v%d%s%s%s   %s", a->doc.at.recipe->name, s->version,
+               s->note ? "  \"" : "", s->note ? s->note : "", s->note ? "\"" : "",
+               s->path);
     else if (s->failed)
         ui_warn(a, "not saved: the recipe stays as it was, edits are kept");
     bool merge = s->then_merge && good, quit = s->then_quit && good;

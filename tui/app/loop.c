@@ -46,7 +46,8 @@ static void run_effects(ui_loop *l)
     while (l->fx.n > 0) {
         ui_effects now = l->fx;
         l->fx = (ui_effects){0};
-        for (int i = 0; i < now.n; i++) ui_loop_effect(l, &now.at[i]);
+        for (int i = 0; i < now.n; i++)
+            ui_loop_effect(l, &now.at[i]);
         ui_effects_free(&now);
     }
 }
@@ -131,8 +132,10 @@ static void present(ui_loop *l)
     view(l);
     ui_term_present(l->term, &l->grid);
     double after = ui_now(), took = after - before;
-    if (took > SLOW_FRAME) l->frame = fmin(1, 2 * l->frame);
-    else if (l->frame > FRAME) l->frame = fmax(FRAME, l->frame / 2);
+    if (took > SLOW_FRAME)
+        l->frame = fmin(1, 2 * l->frame);
+    else if (l->frame > FRAME)
+        l->frame = fmax(FRAME, l->frame / 2);
     l->next_frame = after + l->frame - fmin(took, l->frame);
 }
 
@@ -238,10 +241,22 @@ void ui_loop_turn(ui_loop *l, double seconds)
     if (l->term && l->dirty && !l->over && ui_now() >= l->next_frame) present(l);
 }
 
-bool ui_loop_is_over(const ui_loop *l) { return l->over; }
-bool ui_loop_is_settled(const ui_loop *l) { return ui_engine_is_settled(l->engine); }
-bool ui_loop_is_writing(const ui_loop *l) { return ui_engine_is_writing(l->engine); }
-long ui_loop_engine_pid(const ui_loop *l) { return (long)ui_engine_pid(l->engine); }
+bool ui_loop_is_over(const ui_loop *l)
+{
+    return l->over;
+}
+bool ui_loop_is_settled(const ui_loop *l)
+{
+    return ui_engine_is_settled(l->engine);
+}
+bool ui_loop_is_writing(const ui_loop *l)
+{
+    return ui_engine_is_writing(l->engine);
+}
+long ui_loop_engine_pid(const ui_loop *l)
+{
+    return (long)ui_engine_pid(l->engine);
+}
 
 /* --- beginning and end --- */
 
@@ -301,8 +316,9 @@ static rs_status open_all(ui_loop *l, const ui_loop_options *o, rs_err *err)
     if (s != RS_OK) ui_loop_answer(l, UI_FX_JOB_START, false, err->msg);
     poll_jobs(l, ui_now());
     if (l->session_taken)
-        ui_loop_answer(l, UI_FX_SESSION, true,
-                       "this session is open in another workbench: it is not saved from here");
+        ui_loop_answer(
+            l, UI_FX_SESSION, true,
+            "this session is open in another workbench: it is not saved from here");
     run_effects(l);
     return RS_OK;
 }

@@ -85,7 +85,8 @@ static int run_editor(const char *path)
         _exit(127);
     }
     int status = -1;
-    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
     return pid > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
@@ -135,9 +136,15 @@ static void job(ui_loop *l, const ui_effect *fx)
     case UI_FX_JOB_START:
         s = ui_job_start(l->jobs, fx->text, fx->title, fx->path, wall, NULL, &err);
         break;
-    case UI_FX_JOB_STOP: s = ui_job_stop(l->jobs, id, fx->full, &err); break;
-    case UI_FX_JOB_AGAIN: s = ui_job_again(l->jobs, id, wall, &err); break;
-    default: s = ui_job_forget(l->jobs, id, &err); break;
+    case UI_FX_JOB_STOP:
+        s = ui_job_stop(l->jobs, id, fx->full, &err);
+        break;
+    case UI_FX_JOB_AGAIN:
+        s = ui_job_again(l->jobs, id, wall, &err);
+        break;
+    default:
+        s = ui_job_forget(l->jobs, id, &err);
+        break;
     }
     l->jobs_polled = 0; /* look at once */
     if (s != RS_OK) ui_loop_answer(l, fx->kind, false, err.msg);
@@ -146,8 +153,12 @@ static void job(ui_loop *l, const ui_effect *fx)
 void ui_loop_effect(ui_loop *l, const ui_effect *fx)
 {
     switch (fx->kind) {
-    case UI_FX_QUIT: l->over = true; break;
-    case UI_FX_SUSPEND: ui_loop_suspend(l); break;
+    case UI_FX_QUIT:
+        l->over = true;
+        break;
+    case UI_FX_SUSPEND:
+        ui_loop_suspend(l);
+        break;
     case UI_FX_REDRAW:
         if (l->term) ui_term_redraw(l->term);
         l->dirty = true;
@@ -161,13 +172,23 @@ void ui_loop_effect(ui_loop *l, const ui_effect *fx)
     case UI_FX_JOB_START:
     case UI_FX_JOB_STOP:
     case UI_FX_JOB_AGAIN:
-    case UI_FX_JOB_FORGET: job(l, fx); break;
-    case UI_FX_SAVE: save(l, fx); break;
-    case UI_FX_SESSION: keep_session(l, fx); break;
-    case UI_FX_EDITOR: edit(l, fx); break;
+    case UI_FX_JOB_FORGET:
+        job(l, fx);
+        break;
+    case UI_FX_SAVE:
+        save(l, fx);
+        break;
+    case UI_FX_SESSION:
+        keep_session(l, fx);
+        break;
+    case UI_FX_EDITOR:
+        edit(l, fx);
+        break;
     case UI_FX_MOUSE:
         if (l->term) ui_term_set_mouse(l->term, fx->value != 0);
         break;
-    default: ui_engine_effect(l->engine, fx, ui_now()); break;
+    default:
+        ui_engine_effect(l->engine, fx, ui_now());
+        break;
     }
 }

@@ -26,7 +26,8 @@ static void install(void)
 {
     struct sigaction act = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     sigemptyset(&act.sa_mask);
-    for (int i = 0; i < N_CAUGHT; i++) sigaction(caught[i], &act, NULL);
+    for (int i = 0; i < N_CAUGHT; i++)
+        sigaction(caught[i], &act, NULL);
 }
 
 rs_status ui_loop_signals_begin(bool terminal, rs_err *err)
@@ -38,14 +39,16 @@ rs_status ui_loop_signals_begin(bool terminal, rs_err *err)
     }
     installed = terminal;
     if (!terminal) return RS_OK;
-    for (int i = 0; i < N_CAUGHT; i++) sigaction(caught[i], NULL, &before[i]);
+    for (int i = 0; i < N_CAUGHT; i++)
+        sigaction(caught[i], NULL, &before[i]);
     install();
     return RS_OK;
 }
 
 void ui_loop_signals_end(void)
 {
-    for (int i = 0; installed && i < N_CAUGHT; i++) sigaction(caught[i], &before[i], NULL);
+    for (int i = 0; installed && i < N_CAUGHT; i++)
+        sigaction(caught[i], &before[i], NULL);
     installed = false;
     for (int i = 0; i < 2; i++) {
         if (wake[i] >= 0) close(wake[i]);
@@ -53,7 +56,10 @@ void ui_loop_signals_end(void)
     }
 }
 
-int ui_loop_signals_fd(void) { return wake[0]; }
+int ui_loop_signals_fd(void)
+{
+    return wake[0];
+}
 
 ui_signals ui_loop_signals_taken(void)
 {

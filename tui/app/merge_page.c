@@ -9,6 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A merge reads a file: the recipe goes there first where it differs, or has none. */
+static bool needs_saving(const ui_app *a)
+{
+    const ui_file *f = ui_doc_file_of(&a->doc);
+    return !ui_doc_is_saved(&a->doc) || !f->path;
+}
+
 /* Folder for a name typed or chosen: out/NAME-vN below the current folder. */
 static void default_folder(const ui_app *a, int version, char dst[1024])
 {
@@ -52,7 +59,7 @@ bool ui_merge_open(ui_app *a, const char *folder, ui_effects *fx)
         return false;
     }
     const ui_file *f = ui_doc_file_of(&a->doc);
-    bool saves = !ui_doc_is_saved(&a->doc);
+    bool saves = needs_saving(a);
     ui_set_mode(a, UI_MODE_PLAN);
     ui_merge_page *p = &a->plan;
     p->saves = saves;
@@ -126,7 +133,7 @@ static bool replace_typed(ui_app *a, const char *text, ui_effects *fx)
     }
     char out[1024];
     snprintf(out, sizeof out, "%s", a->saving.out);
-    bool saves = !ui_doc_is_saved(&a->doc);
+    bool saves = needs_saving(a);
     if (!saves)
         ui_merge_start(a, out, fx);
     else if (ui_save(a, NULL, NULL, fx)) {

@@ -117,7 +117,7 @@ static void prompt_key(ui_app *a, int key, ui_effects *fx)
     ui_prompt_refuse(p, from, to);
 }
 
-static void open_prompt(ui_app *a, const char *initial)
+void ui_prompt_command(ui_app *a, const char *initial)
 {
     ui_set_mode(a, UI_MODE_PROMPT);
     a->message[0] = 0;
@@ -134,7 +134,7 @@ static void popup_result(ui_app *a, ui_popup_result r, const char *chosen, ui_ef
     snprintf(line, sizeof line, "%s", chosen ? chosen : "");
     ui_set_mode(a, UI_MODE_NONE);
     if (r == UI_POPUP_RUNS) ui_run(a, line, fx);
-    if (r == UI_POPUP_ASKS) open_prompt(a, line);
+    if (r == UI_POPUP_ASKS) ui_prompt_command(a, line);
 }
 
 /* --- menus and pages --- */
@@ -346,11 +346,6 @@ void ui_mode_paste(ui_app *a, const char *text, ui_effects *fx)
     ui_prompt_paste(a->prompt, a, text);
     if (a->mode == UI_MODE_ENTRY && a->entry.changed)
         a->entry.changed(a, ui_prompt_text(a->prompt), fx);
-}
-
-void ui_prompt_command(ui_app *a, const char *initial)
-{
-    open_prompt(a, initial);
 }
 
 void ui_palette_show(ui_app *a)

@@ -80,13 +80,16 @@ void ui_option_show(const ui_options *o, const ui_option *what, char dst[48])
 
 static bool set_range(ui_options *o, const char *value, char dst[96])
 {
-    char *end = NULL;
-    double lo = strtod(value, &end), hi = 0;
-    bool ok = end != value && strncmp(end, "..", 2) == 0;
-    if (ok) {
-        const char *second = end + 2;
-        hi = strtod(second, &end);
-        ok = end != second && *end == 0;
+    char low[32], *end = NULL;
+    double lo = 0, hi = 0;
+    const char *dots = strstr(value, "..");
+    bool ok = dots && dots > value && (size_t)(dots - value) < sizeof low;
+    if (ok) { /* apart first: a number would take the first dot */
+        snprintf(low, sizeof low, "%.*s", (int)(dots - value), value);
+        lo = strtod(low, &end);
+        ok = *end == 0;
+        hi = strtod(dots + 2, &end);
+        ok = ok && end != dots + 2 && *end == 0;
     }
     if (ok && lo >= -2 && hi <= 3 && lo < hi) {
         o->gain_lo = lo;

@@ -37,7 +37,8 @@ static void find_library(ui_paths *p)
     char exe[4096], folder[4096], demo[4096];
     executable(exe);
     p->library_installed = false;
-    if (rs_path_dirname(folder, sizeof folder, exe) && join(p->library, folder, "recipes") &&
+    if (rs_path_dirname(folder, sizeof folder, exe) &&
+        join(p->library, folder, "recipes") &&
         join(demo, p->library, "luchador-miniature.json") &&
         rs_os_kind(demo) == RS_PATH_FILE)
         return;
@@ -62,7 +63,8 @@ rs_status ui_paths_find(const char *root, ui_paths *p, rs_err *err)
               join(p->log, p->state, "log") && join(p->history, p->state, "history") &&
               join(p->rc, p->config, "rc");
     if (!ok)
-        return rs_fail(err, RS_E_INVALID, "the path of the user's state folder is too long");
+        return rs_fail(err, RS_E_INVALID,
+                       "the path of the user's state folder is too long");
     if (!getcwd(p->cwd, sizeof p->cwd))
         return rs_fail_errno(err, errno, "the current folder");
     find_library(p);

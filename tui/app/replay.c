@@ -15,14 +15,16 @@ enum { MAX_LINE = 4096 };
 
 static char *skip_blanks(char *s)
 {
-    while (*s == ' ' || *s == '\t') s++;
+    while (*s == ' ' || *s == '\t')
+        s++;
     return s;
 }
 
 static void trim_end(char *s)
 {
     size_t n = strlen(s);
-    while (n && (s[n - 1] == ' ' || s[n - 1] == '\t' || s[n - 1] == '\r')) s[--n] = 0;
+    while (n && (s[n - 1] == ' ' || s[n - 1] == '\t' || s[n - 1] == '\r'))
+        s[--n] = 0;
 }
 
 /* A comment begins at a # after a blank, outside quotes. */
@@ -145,8 +147,8 @@ static rs_status expect(ui_replay *r, char *args, bool wanted, rs_err *err)
     if (holds(r, row, text) == wanted) return RS_OK;
     char where[32] = "the screen";
     if (row > 0) snprintf(where, sizeof where, "row %d", row);
-    return rs_fail(err, RS_E_MISMATCH, "%s, line %d: %s %s \"%s\"", r->file, r->line, where,
-                   wanted ? "does not hold" : "holds", text);
+    return rs_fail(err, RS_E_MISMATCH, "%s, line %d: %s %s \"%s\"", r->file, r->line,
+                   where, wanted ? "does not hold" : "holds", text);
 }
 
 static rs_status do_expect(ui_replay *r, char *args, rs_err *err)
@@ -206,7 +208,8 @@ static rs_status do_resize(ui_replay *r, char *args, rs_err *err)
 static rs_status do_kill(ui_replay *r, char *args, rs_err *err)
 {
     long pid = ui_loop_engine_pid(r->loop);
-    if (strcmp(args, "engine") != 0) return bad_line(r, err, "only the engine can be killed");
+    if (strcmp(args, "engine") != 0)
+        return bad_line(r, err, "only the engine can be killed");
     if (pid <= 1 || kill((pid_t)pid, SIGKILL) != 0)
         return bad_line(r, err, "there is no engine to kill");
     return RS_OK;

@@ -79,7 +79,7 @@ void ui_session_text(const ui_app *a, rs_buf *out)
     rs_buf_printf(out, ",\n\"screen\":%d,\n\"lane_t\":%s,\n\"tour_seen\":%s",
                   (int)a->screen, a->lane_t ? "true" : "false",
                   a->tour.seen ? "true" : "false");
-    rs_buf_printf(out, ",\n\"detail\":%d", a->detail_layer);
+    rs_buf_printf(out, ",\n\"detail\":%d,\n\"left\":%.0f", a->detail_layer, a->wall);
     put_recipe(a, out);
     put_rows(a, out);
     put_text(a, out);
@@ -199,6 +199,7 @@ bool ui_session_restore(ui_app *a, const char *text, bool with_recipe)
         restore_options(a, root);
         restore_text(a, root);
         a->tour.seen = rs_json_true(rs_json_get(root, "tour_seen"));
+        a->left = (double)get_int(root, "left", 0, INT64_C(1) << 40, 0);
     }
     if (good && with_recipe) good = restore_recipe(a, root);
     if (good && with_recipe) {

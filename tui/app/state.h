@@ -141,6 +141,7 @@ struct ui_app {
     ui_options opt;
     int width, height;
     double now, wall;
+    double began, left; /* wall clock: of this session's start, of the last one's end */
     bool focused, frozen;
 
     /* --- the recipe --- */
@@ -149,6 +150,7 @@ struct ui_app {
     ui_scene scene[3];
     int i_scene;
     ui_saving saving;
+    char *refused_text; /* what the editor brought and was no recipe; NULL: none */
     char *last_edit;   /* the command line of the last edit, for & */
     char *number_line; /* our clipboard */
     uint64_t followed; /* serial that the engine was told */
@@ -280,7 +282,7 @@ void ui_merge_start(ui_app *a, const char *out, ui_effects *fx);
 /* modes.c */
 bool ui_mode_key(ui_app *a, int key, ui_effects *fx); /* false: no mode took it */
 void ui_mode_paste(ui_app *a, const char *text, ui_effects *fx);
-void ui_prompt_command(ui_app *a, const char *initial);
+void ui_prompt_command(ui_app *a, const char *initial); /* the `:` prompt, with this in it */
 void ui_palette_show(ui_app *a);
 void ui_help_show(ui_app *a, const char *topic);
 void ui_entry_open(ui_app *a, const char *prefix, const char *initial,

@@ -167,9 +167,9 @@ static void draw_tensor(const ui_app *a, ui_grid *g, int y, int i, bool here,
         g->cursor_x = 0;
         g->cursor_y = y;
     }
-    int room = c->shape + 8 - (int)strlen(shape) - 3;
+    int end = c->shape + (wide ? 8 : 9), n = (int)strlen(shape), room = end - n - 3;
     ui_put_middle(g, 2, y, room > c->name_w ? room : c->name_w, role, name);
-    ui_put_right(g, c->shape + 1, y, wide ? 7 : 8, role, shape);
+    ui_put(g, end - n, y, n, role, shape);
     draw_numbers(a, g, y, i, c, wide, role);
 }
 
@@ -215,16 +215,23 @@ static void draw_detail_title(const ui_app *a, ui_grid *g, ui_rect r)
                   : snprintf(title, sizeof title, "layer %d  %s", l, words);
     }
     if (locked) at += snprintf(title + at, sizeof title - (size_t)at, "%slocked", gap);
-    if (m && !isnan(m->layer[l].kept))
-        snprintf(title + at, sizeof title - (size_t)at,
-                 "%sgain %.3f%sdamage %.3f mnat%sstyle %.0f %%", gap, m->layer[l].gain,
-                 gap, m->layer[l].damage * 1000, gap, m->layer[l].kept * 100);
+    const rs_measure_row *row = m ? &m->layer[l] : NULL;
+    if (row && !isnan(row->kept))
+        at += snprintf(title + at, sizeof title - (size_t)at, "%sgain %.3f", gap,
+                       row->gain);
+    if (row && !isnan(row->kept) && !isnan(row->damage))
+        at += snprintf(title + at, sizeof title - (size_t)at, "%sdamage %.3f mnat", gap,
+                       row->damage * 1000);
+    if (row && !isnan(row->kept))
+        snprintf(title + at, sizeof title - (size_t)at, "%sstyle %.0f %%", gap,
+                 row->kept * 100);
     ui_draw_title(g, r.x, r.y, r.w, title, false);
 }
 
 /* Where a d between 0 and 1 comes from, for the tensor under the cursor. */
 static void draw_facts(const ui_app *a, ui_grid *g, ui_rect r, int i)
 {
+    char text[120];
     const rs_measure *m = a->doc.at.measure;
     if (i < 0 || r.h < 3) return;
     const rs_plan_tensor *t = rs_plan_at(a->doc.at.plan, i);
@@ -238,12 +245,18 @@ static void draw_facts(const ui_app *a, ui_grid *g, ui_rect r, int i)
               t->changes ? "merged" : "copied");
     if (!m || !ui_sums_is_known(&a->doc.sums, i) || r.h < 6) return;
     const rs_measure_row *v = &m->tensor[i];
-    ui_printf(g, x, y++, w, UI_TEXT, "F mean %.6g, largest %.6g   %d delta%s   gain %.6g",
-              v->f_mean, v->f_max, t->n_deltas, t->n_deltas == 1 ? "" : "s", t->gain);
+    if (isnan(v->f_mean))
+        snprintf(text, sizeof text, "no Fisher");
+    else
+        snprintf(text, sizeof text, "F mean %.6g, largest %.6g", v->f_mean, v->f_max);
+    ui_printf(g, x, y++, w, UI_TEXT, "%s   %d delta%s   gain %.6g", text, t->n_deltas,
+              t->n_deltas == 1 ? "" : "s", t->gain);
+    text[0] = 0;
+    if (!isnan(v->damage))
+        snprintf(text, sizeof text, "damage %.6g %s   ", v->damage, ui_damage_unit(a));
     if (!isnan(v->kept))
-        ui_printf(g, x, y++, w, UI_TEXT,
-                  "damage %.6g %s   kept %.6g   |D|/|W| %.6g   |x|/|W| %.6g", v->damage,
-                  ui_damage_unit(a), v->kept, v->delta_norm, v->norm);
+        ui_printf(g, x, y++, w, UI_TEXT, "%skept %.6g   |D|/|W| %.6g   |x|/|W| %.6g",
+                  text, v->kept, v->delta_norm, v->norm);
     if (!isnan(v->t) && y < r.y + r.h)
         ui_printf(g, x, y++, w, UI_TEXT,
                   "theta %.6g   c_a %.6g   c_b %.6g   survival %.4g   changed %.4g",

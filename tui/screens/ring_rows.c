@@ -24,6 +24,7 @@ static void draw_head(const ui_app *a, ui_grid *g, const ui_ring_layout *l,
                c->heat_w > 1 ? rs_kind_short((rs_kind)k) : letter);
     }
     ui_put(g, c->slider, y, -1, UI_HEAD, a->lane_t ? "t (lane)" : "gain");
+    if (a->lane_t) ui_put_right(g, c->gain + 1, y, 5, UI_HEAD, "gain");
     head_at(g, c->d, 4, y, "d");
     head_at(g, c->damage, 6, y, l->wide ? "damage" : "mnat");
     if (c->kept >= 0) ui_put_right(g, c->kept + 1, y, 5, UI_HEAD, "kept");

@@ -65,11 +65,25 @@ static rs_status show(ui_common *c, const recipe_opts *o, char **args, rs_buf *b
     return RS_OK;
 }
 
+static void check_json(const rs_plan *p, rs_buf *b)
+{
+    rs_buf_printf(b, "{\"sources\":%d,\"tensors\":%d,\"warnings\":[",
+                  rs_plan_n_sources(p), rs_plan_count(p));
+    for (int i = 0; i < rs_plan_n_warnings(p); i++) {
+        const char *w = rs_plan_warning(p, i);
+        if (i) rs_buf_putc(b, ',');
+        rs_buf_json(b, w, strlen(w));
+    }
+    rs_buf_puts(b, "]}\n");
+}
+
 static rs_status check(ui_common *c, char **args, rs_buf *b, rs_err *err)
 {
     ui_recipe r;
     rs_status s = ui_recipe_open(c, args[1], &r, err);
-    if (s == RS_OK) {
+    if (s == RS_OK && c->json) {
+        check_json(r.plan, b);
+    } else if (s == RS_OK) {
         rs_buf_printf(b, "%s: %d sources and %d tensors fit together\n", args[1],
                       rs_plan_n_sources(r.plan), rs_plan_count(r.plan));
         for (int i = 0; i < rs_plan_n_warnings(r.plan); i++)
@@ -79,12 +93,30 @@ static rs_status check(ui_common *c, char **args, rs_buf *b, rs_err *err)
     return s;
 }
 
-static rs_status diff(char **args, rs_buf *b, int *n, rs_err *err)
+/* The lines of a difference as a list. */
+static void lines_to_json(rs_buf *b)
+{
+    rs_buf lines = *b;
+    *b = (rs_buf){0};
+    rs_buf_puts(b, "{\"differences\":[");
+    const char *at = rs_buf_str(&lines);
+    for (bool first = true; *at; first = false) {
+        size_t n = strcspn(at, "\n");
+        if (!first) rs_buf_putc(b, ',');
+        rs_buf_json(b, at, n);
+        at += n + (at[n] == '\n');
+    }
+    rs_buf_puts(b, "]}\n");
+    rs_buf_free(&lines);
+}
+
+static rs_status diff(ui_common *c, char **args, rs_buf *b, int *n, rs_err *err)
 {
     rs_recipe *one, *two = NULL;
     RS_TRY(rs_recipe_load(args[1], &one, err));
     rs_status s = rs_recipe_load(args[2], &two, err);
     if (s == RS_OK) *n = rs_recipe_diff(one, two, b);
+    if (s == RS_OK && c->json) lines_to_json(b);
     rs_recipe_free(one);
     rs_recipe_free(two);
     return s;
@@ -101,7 +133,7 @@ static int run(ui_common *c, void *options, int n_args, char **args)
     if (n_args != (is_diff ? 3 : 2))
         return ui_usage("recipe", "usage: ringside recipe %s", ui_verb_recipe.usage);
     if (is_diff)
-        s = diff(args, &b, &differences, &err);
+        s = diff(c, args, &b, &differences, &err);
     else if (strcmp(what, "show") == 0)
         s = show(c, options, args, &b, &err);
     else if (strcmp(what, "check") == 0)

@@ -138,6 +138,9 @@ rs_status ui_text_params_make(const ui_text_opts *o, const ui_common *c,
                               const ui_model *m, ui_text_params *out, rs_err *err)
 {
     *out = (ui_text_params){0};
+    if (o->max_tokens < 1)
+        return rs_fail(err, RS_E_INVALID, "--max-tokens is %" PRId64 ", but at least 1",
+                       (int64_t)o->max_tokens);
     RS_TRY(set_numbers(o, &out->p.sampler, err));
     RS_TRY(set_bias(o, out, err));
     RS_TRY(set_breakers(o, m, out, err));
