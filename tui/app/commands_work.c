@@ -140,6 +140,11 @@ static bool run_job_again(ui_app *a, const ui_args *args, ui_effects *fx)
         ui_say(a, "job %d is still at work", r->job.id);
         return true;
     }
+    if (r->job.state == UI_JOB_DONE) {
+        ui_say(a, "job %d is done and its result is there: M merges into another folder",
+               r->job.id);
+        return true;
+    }
     ui_effects_add(fx, UI_FX_JOB_AGAIN)->value = r->job.id;
     ui_say(a, "job %d runs again", r->job.id);
     return true;

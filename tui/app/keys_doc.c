@@ -85,7 +85,9 @@ void ui_keys_markdown(rs_buf *out)
         "# Keys and commands\n\n"
         "Written from the command table by `make docs`; the `?` screen shows the same "
         "rows.\nEvery command can be typed after `:`; `^X` is Control with that key, "
-        "`S-` is Shift.\n");
+        "`S-` is Shift.\n`SELECTOR` names rows or tensors (`layers.3-5 & mlp`, `k_proj`, "
+        "`marked`; see formats.md), `OPVALUE` is `=0.5`, `+0.1`,\n`-0.1` or `*0.9`: "
+        "`:gain layers.3-5 & mlp =0.6`.\n");
     for (int i = 0; (c = ui_command_at(i, UI_N_SCREENS)) != NULL; i++) {
         if (!opens_group(c)) continue;
         rs_buf_printf(out,

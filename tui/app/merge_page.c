@@ -177,11 +177,12 @@ void ui_merge_key(ui_app *a, int key, ui_effects *fx)
         if (!asks_for_name(a)) start(a, fx);
         break;
     case 'n':
+    case 'q':
     case UI_KEY_ESC:
-    case UI_KEY_ENTER:
+    case UI_KEY_ENTER: /* the default is no */
     case UI_CTRL('C'):
         ui_set_mode(a, UI_MODE_NONE);
-        a->message[0] = 0;
+        ui_say(a, "nothing was merged");
         break;
     case 'o':
         a->plan.duel = !a->plan.duel;
