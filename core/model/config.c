@@ -97,12 +97,14 @@ static rs_status check_causal(const config_reader *r)
 
 static rs_status check_activation(const config_reader *r)
 {
+    const rs_family *f = r->c->family;
     const char *act = NULL;
-    RS_TRY(rs_json_opt_string(r->text, "hidden_activation", r->where, &act, r->err));
-    if (!act || strcmp(act, r->c->family->activation) == 0) return RS_OK;
-    return rs_fail(r->err, RS_E_UNSUPPORTED,
-                   "%s: the hidden_activation \"%s\" is not supported; %s is", r->where,
-                   act, r->c->family->activation);
+    RS_TRY(rs_json_opt_string(r->text, f->activation_key, r->where, &act, r->err));
+    if (!act) return RS_OK;
+    for (const char *const *name = f->activations; *name; name++)
+        if (strcmp(act, *name) == 0) return RS_OK;
+    return rs_fail(r->err, RS_E_UNSUPPORTED, "%s: the %s \"%s\" is not supported; %s is",
+                   r->where, f->activation_key, act, f->activations[0]);
 }
 
 /* --- numbers --- */

@@ -16,13 +16,14 @@
 typedef struct rs_family rs_family; /* family.h: the row of the family table */
 
 typedef struct rs_layer_config {
-    bool is_full;    /* full attention; else sliding */
-    bool is_sharer;  /* has no K/V of its own */
-    bool is_donor;   /* another layer reads its K/V */
-    int kv_layer;    /* whose K/V it reads: itself unless is_sharer */
+    bool is_full;   /* full attention; else sliding */
+    bool is_sharer; /* has no K/V of its own */
+    bool is_donor;  /* another layer reads its K/V */
+    int kv_layer;   /* whose K/V it reads: itself unless is_sharer */
     int head_dim, n_kv_heads, intermediate;
-    int rope_pairs;  /* how many of head_dim/2 pairs turn (proportional RoPE: fewer) */
-    double rope_theta, rope_factor; /* positions are divided by rope_factor (linear) */
+    int rope_pairs; /* how many of head_dim/2 pairs turn (proportional RoPE: fewer) */
+    double rope_theta, rope_factor; /* frequencies are divided by rope_factor (linear) */
+    double rope_low, rope_high, rope_original; /* llama3: where they are; 0: not llama3 */
 } rs_layer_config;
 
 typedef struct rs_config {
@@ -32,8 +33,8 @@ typedef struct rs_config {
     int ple_width, ple_vocab; /* per-layer embeddings; 0 where there are none */
     double rms_eps, final_softcap /* 0: none */, attn_softcap, attn_scale, embed_scale;
     bool tied_head;
-    int bos, pad;      /* -1: none */
-    int eos[16], n_eos; /* union of config.json and generation_config.json */
+    int bos, pad;            /* -1: none */
+    int eos[16], n_eos;      /* union of config.json and generation_config.json */
     rs_layer_config *layers; /* [n_layers] */
     /* generation_config.json's defaults, where given */
     bool do_sample;
@@ -41,7 +42,8 @@ typedef struct rs_config {
     int top_k;
 } rs_config;
 
-rs_status rs_config_load(const rs_checkpoint *c, rs_config **out, rs_err *err) RS_MUST_USE;
+rs_status rs_config_load(const rs_checkpoint *c, rs_config **out,
+                         rs_err *err) RS_MUST_USE;
 void rs_config_free(rs_config *c); /* NULL is fine */
 
 #endif

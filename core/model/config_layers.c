@@ -29,8 +29,26 @@ static rs_status read_types(const config_reader *r, const rs_json *list)
     return RS_OK;
 }
 
+/* Without a list: the family's habit. */
+static rs_status by_habit(const config_reader *r)
+{
+    rs_config *c = r->c;
+    bool asked = false;
+    int64_t from = 0;
+    if (c->family->slides == RS_SLIDES_IF_WINDOW) asked = c->sliding_window > 0;
+    if (c->family->slides == RS_SLIDES_IF_ASKED) {
+        RS_TRY(rs_json_opt_bool(r->text, "use_sliding_window", r->where, &asked, r->err));
+        RS_TRY(rs_json_opt_int(r->text, "max_window_layers", 0, INT32_MAX, r->where,
+                               &from, r->err));
+    }
+    for (int i = 0; i < c->n_layers; i++)
+        c->layers[i].is_full = !asked || i < from;
+    return RS_OK;
+}
+
 static rs_status make_types(const config_reader *r)
 {
+    if (r->c->family->slides != RS_SLIDES_BY_PATTERN) return by_habit(r);
     int64_t every = r->c->family->full_every;
     RS_TRY(rs_json_opt_int(r->text, "_sliding_window_pattern", 1, 1 << 20, r->where,
                            &every, r->err));
@@ -141,9 +159,10 @@ static rs_status head_sizes(const config_reader *r)
 {
     rs_config *c = r->c;
     int64_t head = c->family->head_dim, global = c->family->global_head_dim, kv = 0;
-    int n_kv;
-    RS_TRY(rs_config_need(r, "num_key_value_heads", MAX_KV_HEADS, &n_kv));
-    kv = n_kv;
+    if (head == 0) head = c->hidden / c->n_heads > 0 ? c->hidden / c->n_heads : 1;
+    kv = c->n_heads;
+    RS_TRY(rs_json_opt_int(r->text, "num_key_value_heads", 1, MAX_KV_HEADS, r->where, &kv,
+                           r->err));
     RS_TRY(
         rs_json_opt_int(r->text, "head_dim", 1, MAX_HEAD_DIM, r->where, &head, r->err));
     for (int i = 0; i < c->n_layers; i++) {
@@ -237,6 +256,7 @@ static rs_status mlp_widths(const config_reader *r)
 typedef struct rope {
     rs_rope_type type;
     double theta, partial, factor;
+    double low, high, original; /* llama3 */
 } rope;
 
 static rs_status check_rope(const config_reader *r, const char *which, const rope *p)
@@ -250,6 +270,12 @@ static rs_status check_rope(const config_reader *r, const char *which, const rop
                        "%s: RoPE of the %s layers has theta %g, factor %g, "
                        "partial_rotary_factor %g",
                        r->where, which, p->theta, p->factor, p->partial);
+    if (p->type == RS_ROPE_LLAMA3 && !(p->low > 0 && p->high > p->low && p->original > 0))
+        return rs_fail(
+            r->err, RS_E_FORMAT,
+            "%s: RoPE of type llama3 has low_freq_factor %g, high_freq_factor %g, "
+            "original_max_position_embeddings %g",
+            r->where, p->low, p->high, p->original);
     if (p->partial != 1 && p->type != RS_ROPE_PROPORTIONAL)
         return rs_fail(r->err, RS_E_UNSUPPORTED,
                        "%s: partial_rotary_factor %g of the %s layers is supported with "
@@ -267,27 +293,34 @@ static rs_status read_rope(const config_reader *r, const rs_json *o, rope *p)
     if (name && !rs_rope_type_from_name(name, &p->type))
         return rs_fail(
             r->err, RS_E_UNSUPPORTED,
-            "%s: rope_type \"%s\" is not supported; default, linear (Gemma 3) and "
+            "%s: rope_type \"%s\" is not supported; default, linear, llama3 (Llama) and "
             "proportional (Gemma 4) are",
             r->where, name);
     if (name && p->type != RS_ROPE_PROPORTIONAL) p->partial = 1;
     RS_TRY(rs_json_opt_double(o, "rope_theta", r->where, &p->theta, r->err));
     RS_TRY(rs_json_opt_double(o, "factor", r->where, &p->factor, r->err));
+    RS_TRY(rs_json_opt_double(o, "low_freq_factor", r->where, &p->low, r->err));
+    RS_TRY(rs_json_opt_double(o, "high_freq_factor", r->where, &p->high, r->err));
+    RS_TRY(rs_json_opt_double(o, "original_max_position_embeddings", r->where,
+                              &p->original, r->err));
     return rs_json_opt_double(o, "partial_rotary_factor", r->where, &p->partial, r->err);
 }
 
 static rs_status rope_of(const config_reader *r, bool full, rope *p)
 {
-    const rs_rope_default *d =
-        full ? &r->c->family->full_rope : &r->c->family->sliding_rope;
+    const rs_family *f = r->c->family;
+    const rs_rope_default *d = full || f->one_rope ? &f->full_rope : &f->sliding_rope;
     const char *key = full ? "full_attention" : "sliding_attention";
     const rs_json *all = rs_json_get(r->text, "rope_parameters");
-    *p = (rope){d->type, d->theta, d->partial, 1};
+    *p = (rope){.type = d->type, .theta = d->theta, .partial = d->partial, .factor = 1};
     if (rs_json_is_null(all)) {
         RS_TRY(
             rs_json_opt_double(r->text, d->old_theta_key, r->where, &p->theta, r->err));
-        const rs_json *scaling = full ? rs_json_get(r->text, "rope_scaling") : NULL;
+        bool scales = full || f->one_rope;
+        const rs_json *scaling = scales ? rs_json_get(r->text, "rope_scaling") : NULL;
         if (!rs_json_is_null(scaling)) RS_TRY(read_rope(r, scaling, p));
+    } else if (f->one_rope && !rs_json_is_object(rs_json_get(all, key))) {
+        RS_TRY(read_rope(r, all, p));
     } else {
         const rs_json *mine = rs_json_get(all, key);
         if (!rs_json_is_object(mine))
@@ -307,7 +340,11 @@ static rs_status ropes(const config_reader *r)
         rs_layer_config *l = &r->c->layers[i];
         const rope *p = &of[l->is_full];
         l->rope_theta = p->theta;
-        l->rope_factor = p->type == RS_ROPE_LINEAR ? p->factor : 1;
+        bool llama3 = p->type == RS_ROPE_LLAMA3;
+        l->rope_factor = p->type == RS_ROPE_LINEAR || llama3 ? p->factor : 1;
+        l->rope_low = llama3 ? p->low : 0;
+        l->rope_high = llama3 ? p->high : 0;
+        l->rope_original = llama3 ? p->original : 0;
         l->rope_pairs = l->head_dim / 2;
         if (p->type == RS_ROPE_PROPORTIONAL)
             l->rope_pairs = (int)floor(p->partial * l->head_dim / 2);
@@ -320,6 +357,8 @@ rs_status rs_config_read_layers(const config_reader *r)
     RS_TRY(layer_types(r));
     RS_TRY(head_sizes(r));
     RS_TRY(check_sizes(r));
+    if (r->c->family->score == RS_SCORE_HEAD_DIM)
+        r->c->attn_scale = 1 / sqrt((double)r->c->layers[0].head_dim);
     RS_TRY(sharing(r));
     RS_TRY(mlp_widths(r));
     return ropes(r);

@@ -16,6 +16,10 @@
     {                                                                                    \
         tail, RS_FORM_NORM, RS_WHEN_##when, RS_SIZE_##n, RS_SIZE_NONE, at                \
     }
+#define BIAS(tail, when, n, at)                                                          \
+    {                                                                                    \
+        tail, RS_FORM_BIAS, RS_WHEN_##when, RS_SIZE_##n, RS_SIZE_NONE, at                \
+    }
 #define SCALAR(tail, when, at)                                                           \
     {                                                                                    \
         tail, RS_FORM_SCALAR, RS_WHEN_##when, RS_SIZE_ONE, RS_SIZE_NONE, at              \
@@ -26,31 +30,51 @@
     }
 
 // clang-format off
-#define GEMMA_LAYER                                                                      \
+#define LINEARS                                                                          \
     MATRIX("self_attn.q_proj.weight", ALWAYS, QUERIES, HIDDEN, IN_LAYER(q)),             \
     MATRIX("self_attn.k_proj.weight", OWN_KV, KEYS, HIDDEN, IN_LAYER(k)),                \
     MATRIX("self_attn.v_proj.weight", OWN_KV, KEYS, HIDDEN, IN_LAYER(v)),                \
     MATRIX("self_attn.o_proj.weight", ALWAYS, HIDDEN, QUERIES, IN_LAYER(o)),             \
     MATRIX("mlp.gate_proj.weight", ALWAYS, MLP, HIDDEN, IN_LAYER(gate)),                 \
     MATRIX("mlp.up_proj.weight", ALWAYS, MLP, HIDDEN, IN_LAYER(up)),                     \
-    MATRIX("mlp.down_proj.weight", ALWAYS, HIDDEN, MLP, IN_LAYER(down)),                 \
+    MATRIX("mlp.down_proj.weight", ALWAYS, HIDDEN, MLP, IN_LAYER(down))
+
+#define HEAD_NORMS                                                                       \
     NORM("self_attn.q_norm.weight", ALWAYS, HEAD, IN_LAYER(q_norm)),                     \
-    NORM("self_attn.k_norm.weight", OWN_KV, HEAD, IN_LAYER(k_norm)),                     \
+    NORM("self_attn.k_norm.weight", OWN_KV, HEAD, IN_LAYER(k_norm))
+
+/* Norms before and after each block, or (most families) before it only. */
+#define FOUR_NORMS                                                                       \
     NORM("input_layernorm.weight", ALWAYS, HIDDEN, IN_LAYER(input_norm)),                \
     NORM("post_attention_layernorm.weight", ALWAYS, HIDDEN, IN_LAYER(post_attn_norm)),   \
     NORM("pre_feedforward_layernorm.weight", ALWAYS, HIDDEN, IN_LAYER(pre_mlp_norm)),    \
     NORM("post_feedforward_layernorm.weight", ALWAYS, HIDDEN, IN_LAYER(post_mlp_norm))
 
-#define GEMMA_MODEL                                                                      \
+#define TWO_NORMS                                                                        \
+    NORM("input_layernorm.weight", ALWAYS, HIDDEN, IN_LAYER(input_norm)),                \
+    NORM("post_attention_layernorm.weight", ALWAYS, HIDDEN, IN_LAYER(pre_mlp_norm))
+
+#define MODEL                                                                            \
     MATRIX("embed_tokens.weight", ALWAYS, VOCAB, HIDDEN, IN_MODEL(embed)),               \
     MATRIX("lm_head.weight", UNTIED, VOCAB, HIDDEN, IN_MODEL(head)),                     \
     NORM("norm.weight", ALWAYS, HIDDEN, IN_MODEL(final_norm))
 
-static const rs_slot gemma3_layer[] = {GEMMA_LAYER, SLOTS_END};
-static const rs_slot gemma3_model[] = {GEMMA_MODEL, SLOTS_END};
+static const rs_slot plain_model[] = {MODEL, SLOTS_END};
+static const rs_slot llama_layer[] = {LINEARS, TWO_NORMS, SLOTS_END};
+static const rs_slot qwen3_layer[] = {LINEARS, HEAD_NORMS, TWO_NORMS, SLOTS_END};
+static const rs_slot gemma2_layer[] = {LINEARS, FOUR_NORMS, SLOTS_END};
+static const rs_slot gemma3_layer[] = {LINEARS, HEAD_NORMS, FOUR_NORMS, SLOTS_END};
+
+static const rs_slot qwen2_layer[] = {
+    LINEARS, TWO_NORMS,
+    BIAS("self_attn.q_proj.bias", ALWAYS, QUERIES, IN_LAYER(q_bias)),
+    BIAS("self_attn.k_proj.bias", OWN_KV, KEYS, IN_LAYER(k_bias)),
+    BIAS("self_attn.v_proj.bias", OWN_KV, KEYS, IN_LAYER(v_bias)),
+    SLOTS_END
+};
 
 static const rs_slot gemma4_layer[] = {
-    GEMMA_LAYER,
+    LINEARS, HEAD_NORMS, FOUR_NORMS,
     MATRIX("per_layer_input_gate.weight", PLE, PLE, HIDDEN, IN_LAYER(ple_gate)),
     MATRIX("per_layer_projection.weight", PLE, HIDDEN, PLE, IN_LAYER(ple_proj)),
     NORM("post_per_layer_input_norm.weight", PLE, HIDDEN, IN_LAYER(ple_norm)),
@@ -59,21 +83,25 @@ static const rs_slot gemma4_layer[] = {
 };
 
 static const rs_slot gemma4_model[] = {
-    GEMMA_MODEL,
+    MODEL,
     MATRIX("embed_tokens_per_layer.weight", PLE, PLE_VOCAB, PLE_ALL, IN_MODEL(ple_embed)),
     MATRIX("per_layer_model_projection.weight", PLE, PLE_ALL, HIDDEN, IN_MODEL(ple_model_proj)),
     NORM("per_layer_projection_norm.weight", PLE, PLE, IN_MODEL(ple_norm)),
     SLOTS_END
 };
 
-static const char *const gemma3_off[] = {"attention_bias", NULL};
+static const char *const no_mlp_bias[] = {"mlp_bias", NULL};
+static const char *const no_bias[] = {"attention_bias", "mlp_bias", NULL};
 static const char *const gemma4_off[] = {"attention_bias", "attention_k_eq_v",
                                          "enable_moe_block", NULL};
+
+static const char *const gelu_tanh[] = {"gelu_pytorch_tanh", NULL};
+static const char *const silu[] = {"silu", "swish", NULL};
 
 static const rs_family families[] = {
     {
         .name = "gemma4", .model_type = "gemma4_text", .wrapper = "gemma4", .chat = "gemma4",
-        .activation = "gelu_pytorch_tanh",
+        .activation_key = "hidden_activation", .activations = gelu_tanh, .activation = RS_ACT_GELU_TANH,
         .norm = RS_NORM_W, .score = RS_SCORE_ONE, .scales_embedding = true, .v_norm = true,
         .full_every = 6, .last_is_full = true,
         .head_dim = 256, .global_head_dim = 512, .tied_head = true,
@@ -85,15 +113,66 @@ static const rs_family families[] = {
     },
     {
         .name = "gemma3", .model_type = "gemma3_text", .wrapper = "gemma3", .chat = "gemma3",
-        .activation = "gelu_pytorch_tanh",
+        .activation_key = "hidden_activation", .activations = gelu_tanh, .activation = RS_ACT_GELU_TANH,
         .norm = RS_NORM_ONE_PLUS_W, .score = RS_SCORE_QUERY_SCALAR, .scales_embedding = true,
         .full_every = 6,
         .head_dim = 256, .tied_head = true,
         .full_rope = {RS_ROPE_DEFAULT, 1e6, 1, "rope_theta"},
         .sliding_rope = {RS_ROPE_DEFAULT, 1e4, 1, "rope_local_base_freq"},
         .rope_types = 1u << RS_ROPE_DEFAULT | 1u << RS_ROPE_LINEAR,
-        .must_be_off = gemma3_off,
-        .layer_slots = gemma3_layer, .model_slots = gemma3_model,
+        .must_be_off = no_bias,
+        .layer_slots = gemma3_layer, .model_slots = plain_model,
+    },
+    {
+        .name = "gemma2", .model_type = "gemma2", .chat = "gemma2",
+        .activation_key = "hidden_activation", .activations = gelu_tanh, .activation = RS_ACT_GELU_TANH,
+        .norm = RS_NORM_ONE_PLUS_W, .score = RS_SCORE_QUERY_SCALAR, .scales_embedding = true,
+        .full_every = 2,
+        .head_dim = 256, .tied_head = true,
+        .one_rope = true, .full_rope = {RS_ROPE_DEFAULT, 1e4, 1, "rope_theta"},
+        .rope_types = 1u << RS_ROPE_DEFAULT,
+        .must_be_off = no_bias,
+        .layer_slots = gemma2_layer, .model_slots = plain_model,
+    },
+    {
+        .name = "llama", .model_type = "llama", .chat = "llama3",
+        .activation_key = "hidden_act", .activations = silu, .activation = RS_ACT_SILU,
+        .norm = RS_NORM_W, .score = RS_SCORE_HEAD_DIM,
+        .slides = RS_SLIDES_NEVER,
+        .one_rope = true, .full_rope = {RS_ROPE_DEFAULT, 1e4, 1, "rope_theta"},
+        .rope_types = 1u << RS_ROPE_DEFAULT | 1u << RS_ROPE_LINEAR | 1u << RS_ROPE_LLAMA3,
+        .must_be_off = no_bias,
+        .layer_slots = llama_layer, .model_slots = plain_model,
+    },
+    {
+        .name = "mistral", .model_type = "mistral", .chat = "mistral",
+        .activation_key = "hidden_act", .activations = silu, .activation = RS_ACT_SILU,
+        .norm = RS_NORM_W, .score = RS_SCORE_HEAD_DIM,
+        .slides = RS_SLIDES_IF_WINDOW,
+        .one_rope = true, .full_rope = {RS_ROPE_DEFAULT, 1e4, 1, "rope_theta"},
+        .rope_types = 1u << RS_ROPE_DEFAULT | 1u << RS_ROPE_LINEAR,
+        .must_be_off = no_bias,
+        .layer_slots = llama_layer, .model_slots = plain_model,
+    },
+    {
+        .name = "qwen2", .model_type = "qwen2", .chat = "chatml",
+        .activation_key = "hidden_act", .activations = silu, .activation = RS_ACT_SILU,
+        .norm = RS_NORM_W, .score = RS_SCORE_HEAD_DIM,
+        .slides = RS_SLIDES_IF_ASKED,
+        .one_rope = true, .full_rope = {RS_ROPE_DEFAULT, 1e6, 1, "rope_theta"},
+        .rope_types = 1u << RS_ROPE_DEFAULT | 1u << RS_ROPE_LINEAR,
+        .must_be_off = no_mlp_bias,
+        .layer_slots = qwen2_layer, .model_slots = plain_model,
+    },
+    {
+        .name = "qwen3", .model_type = "qwen3", .chat = "chatml",
+        .activation_key = "hidden_act", .activations = silu, .activation = RS_ACT_SILU,
+        .norm = RS_NORM_W, .score = RS_SCORE_HEAD_DIM,
+        .slides = RS_SLIDES_IF_ASKED, .head_dim = 128,
+        .one_rope = true, .full_rope = {RS_ROPE_DEFAULT, 1e6, 1, "rope_theta"},
+        .rope_types = 1u << RS_ROPE_DEFAULT | 1u << RS_ROPE_LINEAR,
+        .must_be_off = no_bias,
+        .layer_slots = qwen3_layer, .model_slots = plain_model,
     },
 };
 // clang-format on
@@ -102,6 +181,7 @@ static const char *const rope_names[RS_N_ROPE_TYPES] = {
     [RS_ROPE_DEFAULT] = "default",
     [RS_ROPE_LINEAR] = "linear",
     [RS_ROPE_PROPORTIONAL] = "proportional",
+    [RS_ROPE_LLAMA3] = "llama3",
 };
 
 const rs_family *rs_family_of_type(const char *model_type, bool *is_wrapper)
@@ -116,7 +196,7 @@ const rs_family *rs_family_of_type(const char *model_type, bool *is_wrapper)
 
 const char *rs_family_names(void)
 {
-    return "gemma4_text and gemma3_text";
+    return "gemma4_text, gemma3_text, gemma2, llama, mistral, qwen2 and qwen3";
 }
 
 const char *rs_rope_type_name(rs_rope_type t)

@@ -21,12 +21,27 @@ typedef enum rs_norm_style {
 typedef enum rs_score_scale {
     RS_SCORE_ONE,          /* q.k as it is: the norms of q and k carry the scale */
     RS_SCORE_QUERY_SCALAR, /* query_pre_attn_scalar^-1/2 */
+    RS_SCORE_HEAD_DIM,     /* head_dim^-1/2 */
 } rs_score_scale;
+
+typedef enum rs_activation {
+    RS_ACT_GELU_TANH,
+    RS_ACT_SILU,
+} rs_activation;
+
+/* Which layers slide where the config has no layer_types. */
+typedef enum rs_slides {
+    RS_SLIDES_BY_PATTERN, /* layer i is full iff (i + 1) % full_every == 0 */
+    RS_SLIDES_NEVER,
+    RS_SLIDES_IF_WINDOW, /* all layers, if sliding_window is a number */
+    RS_SLIDES_IF_ASKED,  /* use_sliding_window: those from max_window_layers on */
+} rs_slides;
 
 typedef enum rs_rope_type {
     RS_ROPE_DEFAULT,      /* all pairs turn */
     RS_ROPE_LINEAR,       /* positions divided by a factor */
     RS_ROPE_PROPORTIONAL, /* only the first pairs turn, frequencies of the whole head */
+    RS_ROPE_LLAMA3,       /* low frequencies divided by a factor, a blend between */
     RS_N_ROPE_TYPES
 } rs_rope_type;
 
@@ -39,7 +54,12 @@ typedef struct rs_rope_default {
 
 /* --- where a tensor belongs --- */
 
-typedef enum rs_form { RS_FORM_MATRIX, RS_FORM_NORM, RS_FORM_SCALAR } rs_form;
+typedef enum rs_form {
+    RS_FORM_MATRIX,
+    RS_FORM_NORM, /* gets the family's 1 where its formula is 1 + w */
+    RS_FORM_BIAS,
+    RS_FORM_SCALAR
+} rs_form;
 
 /* A dimension of a tensor, given by the config. */
 typedef enum rs_size {
@@ -72,20 +92,24 @@ typedef struct rs_slot {
 } rs_slot;
 
 struct rs_family {
-    const char *name;       /* "gemma4" */
-    const char *model_type; /* of the text model: "gemma4_text" */
-    const char *wrapper;    /* model_type of a config that holds it as text_config */
-    const char *chat;       /* the chat format of its instruction-tuned models */
-    const char *activation; /* the one "hidden_activation" that it may have */
+    const char *name;           /* "gemma4" */
+    const char *model_type;     /* of the text model: "gemma4_text" */
+    const char *wrapper;        /* model_type of a config that holds it as text_config */
+    const char *chat;           /* the chat format of its instruction-tuned models */
+    const char *activation_key; /* "hidden_activation" */
+    const char *const *activations; /* names that mean it; ends NULL */
+    rs_activation activation;
     rs_norm_style norm;
     rs_score_scale score;
     bool scales_embedding; /* by sqrt(hidden) */
     bool v_norm;           /* RMS norm without weight on V */
-    int full_every; /* without layer_types: layer i is full iff (i+1) % this == 0 */
+    rs_slides slides;
+    int full_every;
     bool last_is_full;
-    int head_dim;        /* default */
+    int head_dim;        /* default; 0: hidden / heads */
     int global_head_dim; /* default of full layers; 0: there is one head size only */
     bool tied_head;      /* default */
+    bool one_rope;       /* one set of RoPE parameters for all layers: full_rope */
     rs_rope_default full_rope, sliding_rope;
     unsigned rope_types; /* bits 1 << rs_rope_type that it may use */
     const char *const
@@ -95,7 +119,7 @@ struct rs_family {
 
 const rs_family *rs_family_of_type(const char *model_type,
                                    bool *is_wrapper); /* or NULL */
-const char *rs_family_names(void); /* "gemma4_text and gemma3_text", for messages */
+const char *rs_family_names(void); /* "gemma4_text, gemma3_text, ...", for messages */
 const char *rs_rope_type_name(rs_rope_type t);
 bool rs_rope_type_from_name(const char *name, rs_rope_type *out);
 

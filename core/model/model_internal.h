@@ -10,7 +10,7 @@
  * position x freq[j]; pairs from n_pairs on do not turn. */
 typedef struct rs_rope {
     int half, n_pairs;
-    double theta, factor;
+    double theta, factor, low, high, original; /* as in rs_layer_config */
     float *freq; /* [n_pairs] */
 } rs_rope;
 

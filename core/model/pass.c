@@ -367,10 +367,12 @@ static rs_status mix_heads(rs_pass *p, int i, rs_err *err)
     return RS_OK;
 }
 
-static void gelu_row(const rs_pass *p, int64_t row, void *ctx)
+static void gate_row(const rs_pass *p, int64_t row, void *ctx)
 {
     int64_t n = *(int64_t *)ctx;
-    p->rt->kernels->linear->gelu_mul(p->gate + row * n, p->up + row * n, n);
+    const rs_linear_kernels *k = p->rt->kernels->linear;
+    bool silu = p->m->config->family->activation == RS_ACT_SILU;
+    (silu ? k->silu_mul : k->gelu_mul)(p->gate + row * n, p->up + row * n, n);
 }
 
 static rs_status mlp_block(rs_pass *p, int i, rs_err *err)
@@ -381,7 +383,7 @@ static rs_status mlp_block(rs_pass *p, int i, rs_err *err)
     rs_product in[] = {{&w->gate, p->h, p->gate, H, M, 0},
                        {&w->up, p->h, p->up, H, M, 0}};
     RS_TRY(rs_linear(p->rt, p->mode, in, 2, p->n, err));
-    rs_pass_rows(p, gelu_row, &M);
+    rs_pass_rows(p, gate_row, &M);
     rs_product out = {&w->down, p->gate, p->y, M, H, 0};
     RS_TRY(rs_linear(p->rt, p->mode, &out, 1, p->n, err));
     rs_pass_rows(p, add_normed_row, w->post_mlp_norm);

@@ -99,17 +99,19 @@ static rs_status bind_matrix(rs_matrix *to, const char *name, rs_dtype dtype,
     return RS_OK;
 }
 
-static rs_status bind_norm(rs_model *m, float **to, int64_t n, const char *name,
-                           rs_dtype dtype, const void *data, rs_err *err)
+/* A norm or bias, widened into memory of its own. */
+static rs_status bind_vector(rs_model *m, float **to, int64_t n, bool plus_one,
+                             const char *name, rs_dtype dtype, const void *data,
+                             rs_err *err)
 {
     if (!rs_dtype_is_numeric(dtype) || n % rs_dtype_of(dtype)->block != 0)
         return rs_fail(err, RS_E_UNSUPPORTED,
-                       "%s is stored as %s, which is not a norm's type", name,
+                       "%s is stored as %s, which is not a vector's type", name,
                        rs_dtype_name(dtype));
     if (!*to) *to = rs_arena_array(&m->store->arena, (size_t)n, sizeof **to);
     if (!*to) return rs_fail(err, RS_E_NOMEM, "no memory for %s", name);
     rs_to_f32(m->store->kernels, dtype, data, *to, n);
-    if (m->config->family->norm == RS_NORM_ONE_PLUS_W)
+    if (plus_one)
         for (int64_t i = 0; i < n; i++)
             (*to)[i] += 1.0f;
     return RS_OK;
@@ -131,7 +133,9 @@ static rs_status bind_slot(rs_model *m, int layer, const rs_slot *s, const char 
 {
     void *to = place_of(m, layer, s);
     if (s->form == RS_FORM_SCALAR) return bind_scalar(m, to, name, dtype, data, err);
-    if (s->form == RS_FORM_NORM) return bind_norm(m, to, dim[0], name, dtype, data, err);
+    bool plus = s->form == RS_FORM_NORM && m->config->family->norm == RS_NORM_ONE_PLUS_W;
+    if (s->form != RS_FORM_MATRIX)
+        return bind_vector(m, to, dim[0], plus, name, dtype, data, err);
     RS_TRY(bind_matrix(to, name, dtype, dim, data, err));
     if (to == (void *)&m->embed && m->config->tied_head) m->head = m->embed;
     return RS_OK;

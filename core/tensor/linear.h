@@ -39,7 +39,8 @@ typedef struct rs_linear_kernels {
     /* y = x / sqrt(mean x^2 + eps) * w; w NULL: 1. y may be x. The mean is in double. */
     void (*rms_norm)(const float *x, const float *w, double eps, float *y, int64_t n);
     void (*gelu_mul)(float *gate, const float *other,
-                     int64_t n);                     /* gate = gelu(gate) other */
+                     int64_t n); /* gate = gelu(gate) other */
+    void (*silu_mul)(float *gate, const float *other, int64_t n); /* likewise */
     void (*softcap)(float *x, float cap, int64_t n); /* x = cap tanh(x / cap) */
     float (*max)(const float *x, int64_t n);
     /* x = exp(x - top), returns the sum in double's precision */

@@ -63,13 +63,16 @@ static void check_equal(const rs_config *a, const rs_config *b)
         T_TRUE(x->n_kv_heads == y->n_kv_heads && x->intermediate == y->intermediate);
         T_TRUE(x->rope_pairs == y->rope_pairs && x->rope_theta == y->rope_theta);
         T_TRUE(x->rope_factor == y->rope_factor && x->is_donor == y->is_donor);
+        T_TRUE(x->rope_low == y->rope_low && x->rope_high == y->rope_high &&
+               x->rope_original == y->rope_original);
     }
 }
 
 static void older_spellings_mean_the_same(void)
 {
     static const char *const models[] = {"gemma3", "gemma4_e2b", "gemma4_e4b",
-                                         "gemma4_e4b_mm", "gemma4_v64"};
+                                         "gemma4_e4b_mm", "gemma4_v64", "gemma2",
+                                         "llama", "mistral", "qwen2", "qwen3"};
     for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
         char path[128];
         rs_config *now, *old;
@@ -198,7 +201,7 @@ static void refuses_by_name(void)
     } cases[] = {
         {RS_E_FORMAT, "{}", "no \"model_type\""},
         {RS_E_UNSUPPORTED, "{\"model_type\":\"gemma4_unified\"}", "gemma4_unified"},
-        {RS_E_UNSUPPORTED, "{\"model_type\":\"mamba\"}", "gemma4_text and gemma3_text"},
+        {RS_E_UNSUPPORTED, "{\"model_type\":\"mamba\"}", "mistral, qwen2 and qwen3 are"},
         {RS_E_FORMAT, "{\"model_type\":\"gemma4\"}", "text_config"},
         {RS_E_UNSUPPORTED, "{" E2B_TEXT ",\"enable_moe_block\":true}",
          "enable_moe_block"},

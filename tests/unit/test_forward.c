@@ -164,6 +164,26 @@ static void gemma3(void)
 {
     check_fixture("gemma3", "gemma3", 9e-5);
 }
+static void gemma2(void)
+{
+    check_fixture("gemma2", "gemma2", 9e-5);
+}
+static void llama(void)
+{
+    check_fixture("llama", "llama", 9e-5);
+}
+static void mistral(void)
+{
+    check_fixture("mistral", "mistral", 9e-5);
+}
+static void qwen2(void)
+{
+    check_fixture("qwen2", "qwen2", 9e-5);
+}
+static void qwen3(void)
+{
+    check_fixture("qwen3", "qwen3", 9e-5);
+}
 
 static void check_sparring(const char *which, double limit, double logprob_limit)
 {
@@ -252,7 +272,9 @@ static void decode_equals_prefill(void)
 {
     static const char *const models[] = {
         "tests/golden/models/gemma4_e4b", "tests/golden/models/gemma4_e2b",
-        "tests/golden/models/gemma3", "recipes/sparring/it"};
+        "tests/golden/models/gemma3",     "tests/golden/models/gemma2",
+        "tests/golden/models/llama",      "tests/golden/models/mistral",
+        "tests/golden/models/qwen2",      "recipes/sparring/it"};
     for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
         subject s;
         int32_t ids[MAX_IDS];
@@ -666,7 +688,8 @@ static void loading_can_be_cancelled(void)
 }
 
 T_MAIN(T_TEST(gemma4_e4b), T_TEST(gemma4_e2b), T_TEST(gemma4_v64),
-       T_TEST(gemma4_multimodal), T_TEST(gemma3), T_TEST(sparring_it),
+       T_TEST(gemma4_multimodal), T_TEST(gemma3), T_TEST(gemma2), T_TEST(llama), T_TEST(mistral),
+       T_TEST(qwen2), T_TEST(qwen3), T_TEST(sparring_it),
        T_TEST(sparring_pt), T_TEST(decode_equals_prefill), T_TEST(batch_after_prefill),
        T_TEST(batch_does_not_show), T_TEST(threads_do_not_show),
        T_TEST(instruction_sets_agree), T_TEST(truncated_goes_on),

@@ -113,8 +113,14 @@ static void full_layers(const rs_config *c, rs_buf *b)
 {
     int n = 0;
     for (int i = 0; i < c->n_layers; i++)
-        if (c->layers[i].is_full) rs_buf_printf(b, "%s%d", n++ ? " " : "", i);
-    if (n == 0) rs_buf_puts(b, "none");
+        n += c->layers[i].is_full;
+    if (n == 0 || n == c->n_layers) {
+        rs_buf_puts(b, n ? ", full attention in all" : ", sliding in all");
+        return;
+    }
+    rs_buf_puts(b, ", full attention at");
+    for (int i = 0; i < c->n_layers; i++)
+        if (c->layers[i].is_full) rs_buf_printf(b, " %d", i);
 }
 
 static void config_text(const rs_config *c, rs_buf *b)
@@ -122,15 +128,16 @@ static void config_text(const rs_config *c, rs_buf *b)
     int sharers = 0;
     for (int i = 0; i < c->n_layers; i++)
         sharers += c->layers[i].is_sharer;
-    rs_buf_printf(b, "family     %s\nlayers     %d, full attention at ", c->model_type,
-                  c->n_layers);
+    rs_buf_printf(b, "family     %s\nlayers     %d", c->model_type, c->n_layers);
     full_layers(c, b);
     if (sharers) rs_buf_printf(b, "; %d read another's K and V", sharers);
     rs_buf_printf(b, "\nsizes      hidden %d, mlp %d, vocabulary %d", c->hidden,
                   c->layers[0].intermediate, c->vocab);
     if (c->ple_width) rs_buf_printf(b, ", per-layer input %d", c->ple_width);
-    rs_buf_printf(b, "\nheads      %d of %d, %d for K and V, window %d\n", c->n_heads,
-                  c->layers[0].head_dim, c->layers[0].n_kv_heads, c->sliding_window);
+    rs_buf_printf(b, "\nheads      %d of %d, %d for K and V", c->n_heads,
+                  c->layers[0].head_dim, c->layers[0].n_kv_heads);
+    if (c->sliding_window) rs_buf_printf(b, ", window %d", c->sliding_window);
+    rs_buf_putc(b, '\n');
     rs_buf_printf(b, "head       %s",
                   c->tied_head ? "tied to the embeddings" : "of its own");
     if (c->final_softcap > 0) rs_buf_printf(b, ", soft-cap %g", c->final_softcap);

@@ -76,6 +76,13 @@ static void gelu_mul(float *gate, const float *other, int64_t n)
     }
 }
 
+/* silu(z) = z / (1 + exp(-z)) */
+static void silu_mul(float *gate, const float *other, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        gate[i] = gate[i] / (1.0f + exp_of(-gate[i])) * other[i];
+}
+
 static void softcap(float *x, float cap, int64_t n)
 {
     float by = 1 / cap;
@@ -136,6 +143,7 @@ const rs_linear_kernels RS_ISA_TABLE(rs_linear_kernels) = {
     .mix_rows = mix_rows,
     .rms_norm = rms_norm,
     .gelu_mul = gelu_mul,
+    .silu_mul = silu_mul,
     .softcap = softcap,
     .max = max_of,
     .exp_sum = exp_sum,
