@@ -1,6 +1,7 @@
 #include "model/generate_text.h"
 
 #include "base/utf8.h"
+#include "model/byte_level.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -36,12 +37,26 @@ void rs_text_flow_free(rs_text_flow *f)
 /* The run of bytes has ended: text if it is UTF-8, else U+FFFD for each. */
 static void end_run(rs_text_flow *f)
 {
-    if (rs_utf8_valid(rs_buf_str(&f->run), f->run.len))
+    if (f->byte_level)
+        rs_byte_level_text(rs_buf_str(&f->run), f->run.len, &f->text);
+    else if (rs_utf8_valid(rs_buf_str(&f->run), f->run.len))
         rs_buf_add(&f->text, rs_buf_str(&f->run), f->run.len);
     else
         for (size_t i = 0; i < f->run.len; i++)
             rs_buf_puts(&f->text, "\xef\xbf\xbd");
     rs_buf_reset(&f->run);
+}
+
+/* Pieces of bytes: whole characters are text, what may still become one waits. */
+static void take_bytes(rs_text_flow *f, const rs_tokenizer *t, int32_t id)
+{
+    rs_token_bytes(t, id, true, &f->run);
+    size_t tail = rs_utf8_incomplete_tail(rs_buf_str(&f->run), f->run.len);
+    char rest[4];
+    memcpy(rest, rs_buf_str(&f->run) + f->run.len - tail, tail);
+    rs_byte_level_text(rs_buf_str(&f->run), f->run.len - tail, &f->text);
+    rs_buf_reset(&f->run);
+    rs_buf_add(&f->run, rest, tail);
 }
 
 /* Where the first complete stop string begins in what is not shown yet. */
@@ -89,7 +104,10 @@ static bool settle(rs_text_flow *f, bool ends)
 bool rs_text_flow_add(rs_text_flow *f, const rs_tokenizer *t, int32_t id)
 {
     int byte = rs_tokenizer_byte(t, id);
-    if (byte >= 0) {
+    f->byte_level = rs_tokenizer_is_byte_level(t);
+    if (f->byte_level) {
+        take_bytes(f, t, id);
+    } else if (byte >= 0) {
         rs_buf_putc(&f->run, (char)byte);
         if (rs_utf8_valid(rs_buf_str(&f->run), f->run.len)) end_run(f);
     } else {

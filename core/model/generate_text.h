@@ -12,6 +12,7 @@
 typedef struct rs_text_flow {
     rs_buf text;
     size_t shown;
+    bool byte_level; /* of the tokenizer */
     rs_buf run;  /* bytes of byte tokens that are no text yet */
     char **stop; /* owned copies */
     int n_stop;

@@ -57,11 +57,14 @@ static rs_status find_bytes(rs_tokenizer *t, rs_err *err)
     t->byte_value = malloc((n + 1) * sizeof *t->byte_value);
     if (!t->byte_value) return rs_fail(err, RS_E_NOMEM, "no memory for a tokenizer");
     for (size_t i = 0; i < n; i++)
-        t->byte_value[i] = (int16_t)byte_of(rs_piece_text(&t->pieces, (int32_t)i),
-                                            t->pieces.at[i].length);
+        t->byte_value[i] = t->byte_level
+                               ? -1
+                               : (int16_t)byte_of(rs_piece_text(&t->pieces, (int32_t)i),
+                                                  t->pieces.at[i].length);
     for (int b = 0; b < 256; b++) {
         static const char hex[] = "0123456789ABCDEF";
         char piece[] = {'<', '0', 'x', hex[b >> 4], hex[b & 15], '>', 0};
+        if (t->byte_level) piece[rs_byte_level_char((unsigned char)b, piece)] = 0;
         t->byte_id[b] = rs_tokenizer_id(t, piece);
         if (t->byte_id[b] < 0)
             return rs_fail(err, RS_E_FORMAT,
@@ -154,6 +157,7 @@ void rs_tokenizer_free(rs_tokenizer *t)
     rs_pieces_free(&t->pieces);
     rs_bpe_free(&t->bpe);
     rs_added_free(&t->added);
+    rs_byte_level_free(t->byte_level);
     free(t->byte_value);
     free(t);
 }
@@ -260,6 +264,7 @@ static rs_status encode_plain(const rs_tokenizer *t, const char *text, size_t n,
                               rs_ids *ids, rs_err *err)
 {
     enum { NOTHING = UINT32_MAX };
+    if (t->byte_level) return rs_byte_level_encode(t, text, n, ids, err);
     int64_t word = ids->n;
     uint32_t before = NOTHING;
     for (size_t i = 0; i < n;) {
@@ -300,6 +305,11 @@ rs_status rs_tokenize(const rs_tokenizer *t, const char *text, size_t n, bool ad
 
 /* ---- ids to text ---- */
 
+bool rs_tokenizer_is_byte_level(const rs_tokenizer *t)
+{
+    return t->byte_level != NULL;
+}
+
 /* A piece's own text with every U+2581 as a space. */
 static void add_piece_text(const char *s, size_t n, rs_buf *out)
 {
@@ -327,9 +337,23 @@ static void add_byte_run(const char *run, size_t n, rs_buf *out)
         rs_buf_puts(out, replacement);
 }
 
+static rs_status detokenize_bytes(const rs_tokenizer *t, const int32_t *ids, int64_t n,
+                                  bool skip_special, rs_buf *out, rs_err *err)
+{
+    rs_buf bytes = {0};
+    for (int64_t i = 0; i < n; i++)
+        rs_token_bytes(t, ids[i], skip_special, &bytes);
+    rs_byte_level_text(rs_buf_str(&bytes), bytes.len, out);
+    bool failed = bytes.failed || out->failed;
+    rs_buf_free(&bytes);
+    return failed ? rs_fail(err, RS_E_NOMEM, "no memory for the text of the tokens")
+                  : RS_OK;
+}
+
 rs_status rs_detokenize(const rs_tokenizer *t, const int32_t *ids, int64_t n,
                         bool skip_special, rs_buf *out, rs_err *err)
 {
+    if (t->byte_level) return detokenize_bytes(t, ids, n, skip_special, out, err);
     rs_buf run = {0};
     for (int64_t i = 0; i < n; i++) {
         int32_t id = ids[i];
@@ -354,7 +378,9 @@ void rs_token_bytes(const rs_tokenizer *t, int32_t id, bool skip_special, rs_buf
 {
     if (!has_piece(t, id)) return;
     if (skip_special && rs_piece_is(&t->pieces, id, RS_PIECE_SPECIAL)) return;
-    if (t->byte_value[id] >= 0)
+    if (t->byte_level)
+        rs_byte_level_bytes(rs_piece_text(&t->pieces, id), t->pieces.at[id].length, out);
+    else if (t->byte_value[id] >= 0)
         rs_buf_putc(out, (char)t->byte_value[id]);
     else
         add_piece_text(rs_piece_text(&t->pieces, id), t->pieces.at[id].length, out);

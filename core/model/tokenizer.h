@@ -2,8 +2,8 @@
  *
  * Reads tokenizer.json (as a stream into compact tables, at most 60 MB for 262,144 pieces)
  * or the tokenizer inside a GGUF. Covers here: Gemma-shaped BPE (replace " " by U+2581, byte
- * fallback, added tokens cut out of the raw text leftmost-longest, merges by rank); the GGUF
- * form merges by score. Anything else in the file is refused by name. Immutable, thread-safe
+ * fallback, added tokens cut out of the raw text leftmost-longest, merges by rank) and
+ * byte-level BPE (byte_level.h); the GGUF form merges by score. Anything else in the file is refused by name. Immutable, thread-safe
  * after loading. Text is UTF-8; invalid bytes become byte tokens. */
 #ifndef RS_TOKENIZER_H
 #define RS_TOKENIZER_H
@@ -51,6 +51,8 @@ rs_status rs_tokenizer_ids_with(const rs_tokenizer *t, const char *text, rs_ids 
                                 rs_err *err) RS_MUST_USE;
 /* The byte that this id stands for ("<0x0A>": 10), or -1. */
 int rs_tokenizer_byte(const rs_tokenizer *t, int32_t id);
+/* Pieces are any bytes, also parts of characters (Llama 3, Qwen). */
+bool rs_tokenizer_is_byte_level(const rs_tokenizer *t);
 /* The raw bytes that one id adds to a stream (special tokens: their text if !skip_special). */
 void rs_token_bytes(const rs_tokenizer *t, int32_t id, bool skip_special, rs_buf *out);
 

@@ -2,13 +2,14 @@
  *
  * A tokenizer is a vocabulary (pieces), merges (bpe), the added tokens that are cut out of
  * the raw text first, and a few facts. tokenizer_json.c and tokenizer_gguf.c fill one from
- * a file, tokenizer.c applies it. Today all of them turn text into units in Gemma's way: a
- * space becomes U+2581, a character without a piece becomes its bytes. */
+ * a file, tokenizer.c applies it. Text becomes units in Gemma's way (a space becomes U+2581,
+ * a character without a piece its bytes) or in GPT-2's (byte_level.h). */
 #ifndef RS_TOKENIZER_INTERNAL_H
 #define RS_TOKENIZER_INTERNAL_H
 
 #include "base/json.h"
 #include "model/bpe.h"
+#include "model/byte_level.h"
 #include "model/tokenizer.h"
 #include "model/tokenizer_pieces.h"
 
@@ -40,7 +41,8 @@ struct rs_tokenizer {
     int16_t *byte_value;  /* [pieces.n]: which byte the piece stands for, or -1 */
     int32_t
         ascii_id[128]; /* the piece of each character, -1: none; [' '] that of U+2581 */
-    int32_t bos;       /* -1: none */
+    rs_byte_level *byte_level; /* NULL: Gemma's units */
+    int32_t bos;               /* -1: none */
     bool adds_bos;
 };
 

@@ -356,7 +356,7 @@ static rs_status decide_bos(rs_tokenizer *t, const rs_tokenizer_parts *parts,
     if (t->bos < 0) t->bos = rs_tokenizer_id(t, bos);
     if (c->has_adds_bos)
         t->adds_bos = c->adds_bos;
-    else if (rs_json_is_null(parts->post_processor))
+    else if (rs_json_is_null(parts->post_processor) && !t->byte_level)
         t->adds_bos = t->bos >= 0;
     if (t->adds_bos && t->bos < 0)
         return rs_fail(

@@ -98,10 +98,24 @@ static rs_status template_id(const rs_tokenizer *t, const rs_json *part, const c
     return RS_OK;
 }
 
+/* A ByteLevel among the processors only moves offsets. */
+static const rs_json *but_byte_level(const rs_json *part)
+{
+    if (string_is(part, "type", "ByteLevel")) return NULL;
+    const rs_json *list = rs_json_get(part, "processors"), *other = NULL;
+    if (!string_is(part, "type", "Sequence")) return part;
+    for (const rs_json *p = rs_json_first(list); p; p = rs_json_next(p)) {
+        if (string_is(p, "type", "ByteLevel")) continue;
+        if (other) return part; /* more than one: refused as a Sequence */
+        other = p;
+    }
+    return other;
+}
+
 /* Only the form for a single text counts: [bos] text. */
 static rs_status check_post_processor(rs_tokenizer *t, const rs_json *part, rs_err *err)
 {
-    part = only_part(part, "processors");
+    part = but_byte_level(part);
     if (rs_json_is_null(part)) return RS_OK;
     if (!string_is(part, "type", "TemplateProcessing"))
         return rs_fail(
@@ -124,7 +138,7 @@ static rs_status check_post_processor(rs_tokenizer *t, const rs_json *part, rs_e
     return RS_OK;
 }
 
-static rs_status check_model(const rs_tokenizer_parts *p, rs_err *err)
+static rs_status check_model(const rs_tokenizer_parts *p, bool byte_level, rs_err *err)
 {
     if (strcmp(p->model_type, "BPE") != 0)
         return rs_fail(err, RS_E_UNSUPPORTED,
@@ -135,21 +149,29 @@ static rs_status check_model(const rs_tokenizer_parts *p, rs_err *err)
     if (p->has_affixes)
         return rs_fail(err, RS_E_UNSUPPORTED,
                        "BPE with a subword prefix or a word suffix is not supported");
+    if (byte_level) return RS_OK;
     if (!p->byte_fallback)
         return rs_fail(err, RS_E_UNSUPPORTED,
-                       "BPE without byte_fallback is not supported yet");
+                       "BPE without byte_fallback and not byte-level is not supported");
     if (p->ignore_merges)
         return rs_fail(err, RS_E_UNSUPPORTED,
-                       "BPE with ignore_merges is not supported yet");
+                       "BPE with ignore_merges that is not byte-level is not supported");
     return RS_OK;
 }
 
 rs_status rs_tokenizer_check_shape(rs_tokenizer *t, const rs_tokenizer_parts *parts,
                                    rs_err *err)
 {
-    RS_TRY(check_normalizer(parts->normalizer, err));
-    RS_TRY(check_pre_tokenizer(parts->pre_tokenizer, err));
-    RS_TRY(check_model(parts, err));
-    RS_TRY(check_decoder(parts->decoder, err));
+    bool bytes = rs_byte_level_is(parts->pre_tokenizer);
+    RS_TRY(check_model(parts, bytes, err));
+    if (bytes) {
+        RS_TRY(rs_byte_level_new(&t->byte_level, parts->ignore_merges, err));
+        RS_TRY(rs_byte_level_read(t->byte_level, parts->normalizer, parts->pre_tokenizer,
+                                  parts->decoder, err));
+    } else {
+        RS_TRY(check_normalizer(parts->normalizer, err));
+        RS_TRY(check_pre_tokenizer(parts->pre_tokenizer, err));
+        RS_TRY(check_decoder(parts->decoder, err));
+    }
     return check_post_processor(t, parts->post_processor, err);
 }

@@ -84,25 +84,38 @@ static void sparring_strings(void)
     rs_tokenizer_free(t);
 }
 
-static void gemma3_strings(void)
+static void published_strings(const char *name, int size, int bos)
 {
-    const char *fixture = t_shared("fixtures/tokenizer/gemma3.json");
+    char below[64], cases[1024];
+    snprintf(below, sizeof below, "fixtures/tokenizer/%s.json", name);
+    const char *fixture = t_shared(below);
     if (!fixture) T_SKIP("no published tokenizers here");
-    char cases[1024];
     snprintf(cases, sizeof cases, "%s", fixture);
-    const char *folder = token_published("gemma3");
+    const char *folder = token_published(name);
     if (!folder) T_SKIP("no published tokenizers here");
     rs_tokenizer *t;
     int all;
     T_OK(rs_tokenizer_load(folder, &t, &t_err));
-    T_EQ(rs_tokenizer_size(t), 262145);
-    T_EQ(rs_tokenizer_bos(t), 2);
-    T_TRUE(rs_tokenizer_is_special(t, 106) && !rs_tokenizer_is_special(t, 107));
+    T_EQ(rs_tokenizer_size(t), size);
+    T_EQ(rs_tokenizer_bos(t), bos);
     int good = run_cases(t, cases, &all);
     T_EQ(all, 175);
     T_EQ(good, 175);
     rs_tokenizer_free(t);
     token_remove(folder);
+}
+
+static void gemma3_strings(void)
+{
+    published_strings("gemma3", 262145, 2);
+}
+static void qwen3_strings(void)
+{
+    published_strings("qwen3", 151669, -1);
+}
+static void llama3_strings(void)
+{
+    published_strings("llama3", 128256, 128000);
 }
 
 /* Loading Gemma's 33 MB takes at most 60 MB of memory. */
@@ -267,5 +280,6 @@ static void facts(void)
     rs_tokenizer_free(t);
 }
 
-T_MAIN(T_TEST(sparring_strings), T_TEST(gemma3_strings), T_TEST(gemma3_memory),
-       T_TEST(words_and_heap), T_TEST(long_runs), T_TEST(invalid_bytes), T_TEST(facts))
+T_MAIN(T_TEST(sparring_strings), T_TEST(gemma3_strings), T_TEST(qwen3_strings),
+       T_TEST(llama3_strings), T_TEST(gemma3_memory), T_TEST(words_and_heap),
+       T_TEST(long_runs), T_TEST(invalid_bytes), T_TEST(facts))

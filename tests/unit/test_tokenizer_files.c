@@ -166,7 +166,7 @@ static void refused_parts(void)
         {2, "\"normalizer\": {\"type\":\"Replace\",\"pattern\":{\"String\":\" \"}}", NULL,
          RS_E_UNSUPPORTED, "normalizer Replace"},
         {3, "\"pre_tokenizer\": {\"type\":\"ByteLevel\"}", NULL, RS_E_UNSUPPORTED,
-         "pre_tokenizer ByteLevel"},
+         "byte-level tokenizer with another normalizer"},
         {3, "\"pre_tokenizer\": {\"type\":\"Split\",\"pattern\":{\"Regex\":\"x\"}}", NULL,
          RS_E_UNSUPPORTED, "pre_tokenizer Split"},
         {4, "\"post_processor\": {\"type\":\"BertProcessing\"}", NULL, RS_E_UNSUPPORTED,
