@@ -1,49 +1,42 @@
-#include "model/chat.h"
+#include "model/chat_internal.h"
 
-#include "base/json_pull.h"
-#include "base/os.h"
 #include "base/utf8.h"
-#include "store/checkpoint.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_TEMPLATE_BYTES = 1024 * 1024, MAX_CONFIG_BYTES = 64 * 1024 * 1024 };
+#define CHATML                                                                           \
+    .open = "<|im_start|>", .role_end = "\n", .close = "<|im_end|>", .turn_end = "\n",   \
+    .model_role = "assistant", .bos = "", .keeps_blanks = true
+#define GEMMA .role_end = "\n", .turn_end = "\n", .model_role = "model", .bos = "<bos>"
 
-/* How a system message is put. */
-typedef enum system_style {
-    SYSTEM_IS_A_TURN,
-    SYSTEM_IN_FIRST_USER_TURN /* untrimmed, with an empty line behind it */
-} system_style;
-
-struct rs_chat_format {
-    const char *name;
-    const char *open, *close; /* control tokens around a turn */
-    const char *not_if;       /* in a template: another format with the same tokens */
-    system_style system;
-    bool strips_thoughts; /* of earlier answers */
+// clang-format off
+/* The first that fits is taken: what must be there comes before what need not. */
+const rs_chat_format rs_chat_formats[] = {
+    {.name = "gemma3", GEMMA, .open = "<start_of_turn>", .close = "<end_of_turn>",
+     .not_if = "System role not supported", .system = RS_SYSTEM_IN_FIRST_USER_TURN, .alternates = true},
+    {.name = "gemma2", GEMMA, .open = "<start_of_turn>", .close = "<end_of_turn>",
+     .must_have = "System role not supported", .system = RS_SYSTEM_REFUSED, .alternates = true},
+    {.name = "gemma4", GEMMA, .open = "<|turn>", .close = "<turn|>", .thoughts = RS_THOUGHTS_CHANNEL},
+    {.name = "qwen3", CHATML, .must_have = "</think>", .thoughts = RS_THOUGHTS_THINK},
+    {.name = "qwen2.5", CHATML, .must_have = "You are Qwen, created by Alibaba Cloud.",
+     .default_system = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."},
+    {.name = "qwen2", CHATML, .must_have = "You are a helpful assistant",
+     .default_system = "You are a helpful assistant."},
+    {.name = "chatml", CHATML},
+    {.name = "llama3", .bos = "<|begin_of_text|>", .open = "<|start_header_id|>",
+     .role_end = "<|end_header_id|>\n\n", .close = "<|eot_id|>", .turn_end = "", .model_role = "assistant",
+     .not_if = "Cutting Knowledge Date"}, /* 3.1 puts a date of its own into the system turn */
+    {.name = "mistral", .bos = "<s>", .open = "[INST]", .close = "</s>", .model_role = "assistant",
+     .inst = true, .not_if = "[SYSTEM_PROMPT]", .system = RS_SYSTEM_IN_FIRST_USER_TURN, .alternates = true},
+    {0},
 };
-
-static const char bos[] = "<bos>";
-
-static const rs_chat_format formats[] = {
-    {.name = "gemma3",
-     .open = "<start_of_turn>",
-     .close = "<end_of_turn>",
-     .not_if = "System role not supported", /* Gemma 2 */
-     .system = SYSTEM_IN_FIRST_USER_TURN},
-    {.name = "gemma4",
-     .open = "<|turn>",
-     .close = "<turn|>",
-     .system = SYSTEM_IS_A_TURN,
-     .strips_thoughts = true},
-};
-enum { N_FORMATS = sizeof formats / sizeof *formats };
+// clang-format on
 
 const rs_chat_format *rs_chat_named(const char *name)
 {
-    for (int i = 0; i < N_FORMATS; i++)
-        if (strcmp(formats[i].name, name) == 0) return &formats[i];
+    for (const rs_chat_format *f = rs_chat_formats; f->name; f++)
+        if (strcmp(f->name, name) == 0) return f;
     return NULL;
 }
 
@@ -53,7 +46,7 @@ const char *rs_chat_name(const rs_chat_format *f)
 }
 const char *rs_chat_names(void)
 {
-    return "gemma3, gemma4";
+    return "gemma2, gemma3, gemma4, chatml, qwen2, qwen2.5, qwen3, llama3, mistral";
 }
 
 int rs_chat_stop_ids(const rs_chat_format *f, const rs_tokenizer *t, int32_t ids[4])
@@ -111,6 +104,66 @@ static void add_without_thoughts(rs_buf *out, const char *s)
     rs_buf_free(&kept);
 }
 
+static void skip_newlines(const char **s, size_t *n)
+{
+    while (*n && **s == '\n')
+        ++*s, --*n;
+}
+
+static void drop_newlines(const char *s, size_t *n)
+{
+    while (*n && s[*n - 1] == '\n')
+        --*n;
+}
+
+static const char think_open[] = "<think>", think_close[] = "</think>";
+
+/* What stands before the first </think>, after the last <think> before that. */
+static const char *thought_of(const char *s, size_t *n)
+{
+    const char *end = strstr(s, think_close);
+    *n = end ? (size_t)(end - s) : 0;
+    drop_newlines(s, n);
+    const char *at = s;
+    for (const char *open; end && (open = strstr(at, think_open)) && open < s + *n;)
+        at = open + sizeof think_open - 1;
+    *n -= (size_t)(at - s);
+    skip_newlines(&at, n);
+    return at;
+}
+
+/* What stands after the last </think>. */
+static const char *answer_of(const char *s, size_t *n)
+{
+    for (const char *end; (end = strstr(s, think_close)) != NULL;)
+        s = end + sizeof think_close - 1;
+    *n = strlen(s);
+    skip_newlines(&s, n);
+    return s;
+}
+
+/* Qwen 3: after the last question, the last answer always shows a thought, earlier ones
+ * theirs; before it none does. */
+static void add_with_thought(rs_buf *out, const char *text, bool after_question,
+                             bool last)
+{
+    if (!strstr(text, think_close) && !(after_question && last)) {
+        rs_buf_puts(out, text);
+        return;
+    }
+    size_t n_thought = 0, n_answer;
+    const char *thought = thought_of(text, &n_thought);
+    bool has = strstr(text, think_close) != NULL;
+    const char *answer = has ? answer_of(text, &n_answer) : text;
+    if (!has) n_answer = strlen(text), skip_newlines(&answer, &n_answer);
+    if (after_question && (last || n_thought)) {
+        rs_buf_puts(out, "<think>\n");
+        rs_buf_add(out, thought, n_thought);
+        rs_buf_puts(out, "\n</think>\n\n");
+    }
+    rs_buf_add(out, answer, n_answer);
+}
+
 typedef enum speaker {
     SPEAKER_SYSTEM,
     SPEAKER_USER,
@@ -132,8 +185,13 @@ static speaker speaker_of(const char *role)
 static rs_status check_order(const rs_chat_format *f, const rs_message *m, int n,
                              rs_err *err)
 {
-    bool alternates = f->system == SYSTEM_IN_FIRST_USER_TURN;
+    bool alternates = f->alternates;
     int first = n > 0 && speaker_of(m[0].role) == SPEAKER_SYSTEM && alternates;
+    if (first && f->system == RS_SYSTEM_REFUSED)
+        return rs_fail(err, RS_E_INVALID,
+                       "the chat format %s has no system message: put it into the first "
+                       "question",
+                       f->name);
     for (int i = 0; i < n; i++) {
         speaker s = speaker_of(m[i].role);
         if (s == SPEAKER_UNKNOWN)
@@ -162,9 +220,9 @@ static rs_status check_order(const rs_chat_format *f, const rs_message *m, int n
     return RS_OK;
 }
 
-static const char *turn_name(speaker s)
+static const char *turn_name(const rs_chat_format *f, speaker s)
 {
-    return s == SPEAKER_MODEL ? "model" : s == SPEAKER_USER ? "user" : "system";
+    return s == SPEAKER_MODEL ? f->model_role : s == SPEAKER_USER ? "user" : "system";
 }
 
 /* Everything that was added to out since its marks ends up marked with v. */
@@ -174,35 +232,82 @@ static void mark(const rs_buf *out, rs_buf *marks, char v)
         rs_buf_putc(marks, v);
 }
 
-static void add_turn(const rs_chat_format *f, const rs_message *m, const char *before,
-                     rs_buf *out, rs_buf *marks)
+/* Where a message stands in its conversation. */
+typedef struct place {
+    bool after_question, last;
+} place;
+
+static void add_text(const rs_chat_format *f, const rs_message *m, place at, rs_buf *out)
 {
-    speaker s = speaker_of(m->role);
-    rs_buf_printf(out, "%s%s\n%s", f->open, turn_name(s), before);
-    mark(out, marks, 0);
-    if (s == SPEAKER_MODEL && f->strips_thoughts)
+    bool model = speaker_of(m->role) == SPEAKER_MODEL;
+    if (model && f->thoughts == RS_THOUGHTS_CHANNEL)
         add_without_thoughts(out, m->content);
+    else if (model && f->thoughts == RS_THOUGHTS_THINK)
+        add_with_thought(out, m->content, at.after_question, at.last);
+    else if (f->keeps_blanks)
+        rs_buf_puts(out, m->content);
     else
         add_trimmed(out, m->content, strlen(m->content));
+}
+
+static void add_turn(const rs_chat_format *f, const rs_message *m, const char *before,
+                     place at, rs_buf *out, rs_buf *marks)
+{
+    speaker s = speaker_of(m->role);
+    rs_buf_printf(out, "%s%s%s%s", f->open, turn_name(f, s), f->role_end, before);
+    mark(out, marks, 0);
+    add_text(f, m, at, out);
     rs_buf_puts(out, f->close);
     mark(out, marks, s == SPEAKER_MODEL);
-    rs_buf_putc(out, '\n');
+    rs_buf_puts(out, f->turn_end);
     mark(out, marks, 0);
+}
+
+/* Mistral's: <s>[INST] question [/INST] answer</s>[INST] ... */
+static void add_inst(const rs_chat_format *f, const rs_message *m, const char *before,
+                     rs_buf *out, rs_buf *marks)
+{
+    bool model = speaker_of(m->role) == SPEAKER_MODEL;
+    rs_buf_puts(out, model ? " " : "[INST] ");
+    rs_buf_puts(out, before);
+    mark(out, marks, 0);
+    rs_buf_puts(out, m->content);
+    if (model) rs_buf_puts(out, f->close);
+    mark(out, marks, model);
+    if (!model) rs_buf_puts(out, " [/INST]");
+    mark(out, marks, 0);
+}
+
+static int last_question(const rs_message *m, int n)
+{
+    for (int i = n - 1; i >= 0; i--)
+        if (speaker_of(m[i].role) == SPEAKER_USER) return i;
+    return n - 1;
 }
 
 static void add_all(const rs_chat_format *f, const rs_message *m, int n, bool generation,
                     rs_buf *out, rs_buf *marks)
 {
     rs_buf before = {0};
-    int i = 0;
-    rs_buf_puts(out, bos);
-    if (f->system == SYSTEM_IN_FIRST_USER_TURN && speaker_of(m[0].role) == SPEAKER_SYSTEM)
+    int i = 0, question = last_question(m, n);
+    rs_buf_puts(out, f->bos);
+    bool has_system = speaker_of(m[0].role) == SPEAKER_SYSTEM;
+    if (f->system == RS_SYSTEM_IN_FIRST_USER_TURN && has_system)
         rs_buf_printf(&before, "%s\n\n", m[i++].content);
+    if (f->default_system && !has_system) {
+        rs_message system = {"system", f->default_system};
+        add_turn(f, &system, "", (place){false, false}, out, marks);
+    }
     for (; i < n; i++) {
-        add_turn(f, &m[i], rs_buf_str(&before), out, marks);
+        place at = {i > question, i == n - 1};
+        if (f->inst)
+            add_inst(f, &m[i], rs_buf_str(&before), out, marks);
+        else
+            add_turn(f, &m[i], rs_buf_str(&before), at, out, marks);
         rs_buf_reset(&before);
     }
-    if (generation) rs_buf_printf(out, "%smodel\n", f->open);
+    if (generation && !f->inst)
+        rs_buf_printf(out, "%s%s%s", f->open, f->model_role, f->role_end);
     mark(out, marks, 0);
     out->failed |= before.failed || marks->failed;
     rs_buf_free(&before);
@@ -227,122 +332,4 @@ rs_status rs_chat_render(const rs_chat_format *f, const rs_message *messages, in
                          bool add_generation_prompt, rs_buf *out, rs_err *err)
 {
     return rs_chat_render_marked(f, messages, n, add_generation_prompt, out, NULL, err);
-}
-
-/* ---- recognising ---- */
-
-/* chat_template of a tokenizer_config.json: a string, or a list of {name, template}, of which
- * "default" counts. *found: there was one. */
-static rs_status template_of_list(rs_pull *p, rs_buf *out, bool *found, rs_err *err)
-{
-    rs_buf name = {0}, text = {0};
-    rs_status s = RS_OK;
-    rs_pull_event e = {0};
-    while (s == RS_OK && (s = rs_pull_next(p, &e, err)) == RS_OK) {
-        if (e.kind == RS_PULL_ARRAY_END) break;
-        if (e.kind == RS_PULL_OBJECT_END && strcmp(rs_buf_str(&name), "default") == 0) {
-            rs_buf_add(out, rs_buf_str(&text), text.len);
-            *found = true;
-        }
-        if (e.kind != RS_PULL_KEY) continue;
-        rs_buf *into = rs_pull_is(&e, "name")       ? &name
-                       : rs_pull_is(&e, "template") ? &text
-                                                    : NULL;
-        s = rs_pull_next(p, &e, err);
-        if (s == RS_OK && into && e.kind == RS_PULL_STRING) {
-            rs_buf_reset(into);
-            rs_buf_add(into, e.text, e.n);
-        }
-        if (s == RS_OK) s = rs_pull_skip(p, &e, err);
-    }
-    rs_buf_free(&name);
-    rs_buf_free(&text);
-    return s;
-}
-
-static rs_status template_of_members(rs_pull *p, rs_buf *out, bool *found, rs_err *err)
-{
-    rs_pull_event e;
-    RS_TRY(rs_pull_need(p, RS_PULL_OBJECT, &e, err));
-    for (;;) {
-        RS_TRY(rs_pull_next(p, &e, err));
-        if (e.kind == RS_PULL_OBJECT_END) return RS_OK;
-        bool wanted = rs_pull_is(&e, "chat_template");
-        RS_TRY(rs_pull_next(p, &e, err));
-        if (wanted && e.kind == RS_PULL_ARRAY) {
-            RS_TRY(template_of_list(p, out, found, err));
-            continue;
-        }
-        if (wanted && e.kind == RS_PULL_STRING) {
-            rs_buf_add(out, e.text, e.n);
-            *found = true;
-        }
-        RS_TRY(rs_pull_skip(p, &e, err));
-    }
-}
-
-static rs_status template_of_folder(const char *folder, rs_buf *out, bool *found,
-                                    rs_err *err)
-{
-    char path[4096];
-    if (rs_path_join(path, sizeof path, folder, "chat_template.jinja") &&
-        rs_os_kind(path) == RS_PATH_FILE) {
-        *found = true;
-        return rs_os_read_file(path, MAX_TEMPLATE_BYTES, out, err);
-    }
-    if (!rs_path_join(path, sizeof path, folder, "tokenizer_config.json") ||
-        rs_os_kind(path) != RS_PATH_FILE)
-        return RS_OK;
-    rs_pull *p;
-    RS_TRY(rs_pull_open(path, MAX_CONFIG_BYTES, &p, err));
-    rs_status s = template_of_members(p, out, found, err);
-    rs_pull_close(p);
-    return s;
-}
-
-static rs_status template_of_checkpoint(const char *path, rs_buf *out, bool *found,
-                                        rs_err *err)
-{
-    rs_checkpoint *c;
-    RS_TRY(rs_checkpoint_open(path, &c, err));
-    rs_status s = RS_OK;
-    if (rs_checkpoint_layout(c) == RS_LAYOUT_GGUF) {
-        const char *text = rs_checkpoint_metadata(c, "tokenizer.chat_template");
-        if (text) rs_buf_puts(out, text);
-        *found = text != NULL;
-    } else {
-        s = template_of_folder(rs_checkpoint_folder(c), out, found, err);
-    }
-    rs_checkpoint_close(c);
-    return s;
-}
-
-/* Is this one format's template, and does the tokenizer have its tokens? */
-static bool matches(const rs_chat_format *f, const char *template, const rs_tokenizer *t)
-{
-    return strstr(template, f->open) && strstr(template, f->close) &&
-           !(f->not_if && strstr(template, f->not_if)) &&
-           rs_tokenizer_id(t, f->open) >= 0 && rs_tokenizer_id(t, f->close) >= 0;
-}
-
-rs_status rs_chat_detect(const char *model_path, const rs_tokenizer *t,
-                         const rs_chat_format **out, rs_err *err)
-{
-    rs_buf text = {0};
-    bool found = false;
-    *out = NULL;
-    rs_status s = rs_os_kind(model_path) == RS_PATH_FOLDER
-                      ? template_of_folder(model_path, &text, &found, err)
-                      : template_of_checkpoint(model_path, &text, &found, err);
-    for (int i = 0; s == RS_OK && i < N_FORMATS && !*out; i++)
-        if (matches(&formats[i], rs_buf_str(&text), t)) *out = &formats[i];
-    if (s == RS_OK && text.failed)
-        s = rs_fail(err, RS_E_NOMEM, "no memory for a chat template");
-    rs_buf_free(&text);
-    if (s != RS_OK || *out) return s;
-    return rs_fail(
-        err, RS_E_UNSUPPORTED,
-        found ? "the chat template of %s is none that is known; name a format (%s)"
-              : "%s has no chat template; name a format (%s) or use raw text",
-        model_path, rs_chat_names());
 }

@@ -1,6 +1,6 @@
 /* chat.h - conversations as the text that a model was trained on.
  *
- * A chat format is one row of a const table: gemma3, gemma4 here. It is recognised from the
+ * A chat format is one row of a const table (gemma2 to 4, chatml and Qwen's, llama3, mistral). It is recognised from the
  * model's chat template and control tokens, or named by the user. No Jinja is run. */
 #ifndef RS_CHAT_H
 #define RS_CHAT_H
@@ -17,7 +17,7 @@ typedef struct rs_chat_format rs_chat_format;
 
 const rs_chat_format *rs_chat_named(const char *name); /* NULL: unknown */
 const char *rs_chat_name(const rs_chat_format *f);
-const char *rs_chat_names(void); /* "gemma3, gemma4" for messages */
+const char *rs_chat_names(void); /* "gemma2, gemma3, ..." for messages */
 /* The format of the model in this folder or GGUF; RS_E_UNSUPPORTED if none is recognised. */
 rs_status rs_chat_detect(const char *model_path, const rs_tokenizer *t,
                          const rs_chat_format **out, rs_err *err) RS_MUST_USE;

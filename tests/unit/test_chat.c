@@ -92,13 +92,14 @@ static void sparring(void)
     rs_tokenizer_free(t);
 }
 
-static void gemma3(void)
+/* A published tokenizer and its template; the cases are golden, or the fixtures' own. */
+static void published(const char *name, const char *cases, int n)
 {
     char fixture[1024];
-    const char *path = t_shared("fixtures/chat/gemma3.json");
+    const char *path = cases ? cases : t_shared("fixtures/chat/gemma3.json");
     if (!path) T_SKIP("no published tokenizers here");
     snprintf(fixture, sizeof fixture, "%s", path);
-    const char *folder = token_published("gemma3");
+    const char *folder = token_published(name);
     if (!folder) T_SKIP("no published tokenizers here");
     rs_tokenizer *t;
     rs_line_options o = {0};
@@ -106,12 +107,26 @@ static void gemma3(void)
     T_OK(rs_tokenizer_load(folder, &t, &t_err));
     o.tokenizer = t;
     T_OK(rs_chat_detect(folder, t, &o.chat, &t_err));
-    T_STR(rs_chat_name(o.chat), "gemma3");
+    T_STR(rs_chat_name(o.chat), name);
     int good = run_cases(fixture, &o, &all);
-    T_EQ(all, 7);
-    T_EQ(good, 7);
+    T_EQ(all, n);
+    T_EQ(good, n);
     rs_tokenizer_free(t);
     token_remove(folder);
+}
+
+static void gemma3(void)
+{
+    published("gemma3", NULL, 7);
+}
+/* Made once with transformers' apply_chat_template from the tokenizers' own templates. */
+static void qwen3(void)
+{
+    published("qwen3", t_golden("chat/qwen3.json"), 10);
+}
+static void llama3(void)
+{
+    published("llama3", t_golden("chat/llama3.json"), 8);
 }
 
 static const char *render(const char *format, const rs_message *m, int n, bool generation)
@@ -187,7 +202,7 @@ static void recognition(void)
     T_STR(rs_chat_name(f), "gemma4");
     T_OK(detect_with(config, "{\"a\":1,\"chat_template\":\"<|turn><turn|>\"}", t, &f));
     T_FAILS(detect_with(config, "{\"chat_template\":null}", t, &f), RS_E_UNSUPPORTED,
-            "has no chat template; name a format (gemma3, gemma4)");
+            "has no chat template; name a format (gemma2, gemma3");
     T_FAILS(detect_with("chat_template.jinja", "<|im_start|>", t, &f), RS_E_UNSUPPORTED,
             "is none that is known");
     /* Gemma 3's template, but a tokenizer that does not have its tokens */
@@ -198,5 +213,5 @@ static void recognition(void)
     rs_tokenizer_free(t);
 }
 
-T_MAIN(T_TEST(sparring), T_TEST(gemma3), T_TEST(thoughts_and_roles), T_TEST(refused),
+T_MAIN(T_TEST(sparring), T_TEST(gemma3), T_TEST(qwen3), T_TEST(llama3), T_TEST(thoughts_and_roles), T_TEST(refused),
        T_TEST(recognition))

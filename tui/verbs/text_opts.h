@@ -26,7 +26,7 @@ typedef struct ui_text_opts {
     UI_TEXT_OPT(T, f, "--raw", UI_OPT_FLAG, NULL, "the prompt is text, no chat format", raw),      \
     UI_TEXT_OPT(T, f, "--system", UI_OPT_STRING, "TEXT", "system message", system),                \
     UI_TEXT_OPT(T, f, "--chat-template", UI_OPT_STRING, "NAME",                                    \
-                "chat format: gemma3, gemma4 (default: the model's)", chat_template),              \
+                "chat format, e.g. gemma3, llama3, chatml (default: the model's)", chat_template),              \
     UI_TEXT_OPT(T, f, "--max-tokens,-n", UI_OPT_INT, "N", "tokens to write at most (512)",         \
                 max_tokens),                                                                       \
     UI_TEXT_OPT(T, f, "--min-tokens", UI_OPT_INT, "N", "no end before so many tokens",             \

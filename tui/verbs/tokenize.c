@@ -28,7 +28,7 @@ static const ui_opt tokenize_rows[] = {
      offsetof(tokenize_opts, no_special)},
     {"--chat", UI_OPT_FLAG, NULL, "through the chat format, and show the rendered text",
      offsetof(tokenize_opts, chat)},
-    {"--chat-template", UI_OPT_STRING, "NAME", "chat format: gemma3, gemma4",
+    {"--chat-template", UI_OPT_STRING, "NAME", "chat format, e.g. gemma3, llama3, chatml",
      offsetof(tokenize_opts, chat_template)},
     {NULL, UI_OPT_FLAG, NULL, NULL, 0},
 };
