@@ -192,6 +192,10 @@ rs_status rs_byte_level_encode(const rs_tokenizer *t, const char *text, size_t n
 
 /* --- the parts of a file --- */
 
+#define CONTRACTIONS "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|"
+#define THE_REST "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+static const char llama3_words[] = CONTRACTIONS "\\p{N}{1,3}" THE_REST;
+static const char qwen2_words[] = CONTRACTIONS "\\p{N}" THE_REST;
 static const char gpt2_words[] =
     "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+"
     "|\\s+(?!\\S)|\\s+";
@@ -283,6 +287,35 @@ rs_status rs_byte_level_new(rs_byte_level **out, bool whole_words, rs_err *err)
     if (!*out) return rs_fail(err, RS_E_NOMEM, "no memory for a tokenizer");
     (*out)->whole_words = whole_words;
     return RS_OK;
+}
+
+/* --- by name --- */
+
+static const struct known {
+    const char *pre, *words;
+    bool nfc, whole_words, adds_bos;
+} known[] = {
+    {"llama-bpe", llama3_words, false, true, true},
+    {"llama3", llama3_words, false, true, true},
+    {"qwen2", qwen2_words, true, false, false},
+    {"gpt-2", gpt2_words, false, false, false},
+};
+
+rs_status rs_byte_level_named(const char *pre, size_t n, rs_byte_level **out,
+                              bool *adds_bos, rs_err *err)
+{
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        const struct known *k = &known[i];
+        if (strlen(k->pre) != n || memcmp(k->pre, pre, n) != 0) continue;
+        RS_TRY(rs_byte_level_new(out, k->whole_words, err));
+        (*out)->nfc = k->nfc;
+        *adds_bos = k->adds_bos;
+        return add_split(*out, k->words, err);
+    }
+    return rs_fail(err, RS_E_UNSUPPORTED,
+                   "the pre-tokeniser \"%.*s\" (tokenizer.ggml.pre) is not supported; "
+                   "llama-bpe, qwen2 and gpt-2 are",
+                   n < 60 ? (int)n : 60, pre);
 }
 
 void rs_byte_level_free(rs_byte_level *b)

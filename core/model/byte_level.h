@@ -29,6 +29,10 @@ rs_status rs_byte_level_new(rs_byte_level **out, bool whole_words,
 rs_status rs_byte_level_read(rs_byte_level *b, const rs_json *normalizer,
                              const rs_json *pre_tokenizer, const rs_json *decoder,
                              rs_err *err) RS_MUST_USE;
+/* By the name that a GGUF's tokenizer.ggml.pre has for it ("llama-bpe", "qwen2", ...).
+ * *adds_bos: whether such models have a bos where no key says. */
+rs_status rs_byte_level_named(const char *pre, size_t n, rs_byte_level **out,
+                              bool *adds_bos, rs_err *err) RS_MUST_USE;
 void rs_byte_level_free(rs_byte_level *b); /* NULL is fine */
 
 /* The character that stands for a byte, as UTF-8; returns its length, 1 or 2. */

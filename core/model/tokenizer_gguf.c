@@ -183,12 +183,17 @@ static rs_status read_merges(rs_tokenizer *t, const rs_gguf *g, rs_err *err)
     if (gemma4)
         return rs_fail(err, RS_E_FORMAT,
                        "a gemma4 tokenizer without tokenizer.ggml.merges");
+    if (t->byte_level && merges && merges->is_array)
+        return merges_as_written(t, merges, err);
+    if (t->byte_level)
+        return rs_fail(err, RS_E_FORMAT,
+                       "a byte-level tokenizer without tokenizer.ggml.merges");
     if (key_is(g, "tokenizer.ggml.model", "llama")) return merges_from_scores(t, g, err);
     size_t n = 0;
     const char *model = rs_gguf_string(g, "tokenizer.ggml.model", &n);
     return rs_fail(
         err, RS_E_UNSUPPORTED,
-        "the tokenizer model \"%.*s\" is not supported (only llama and gemma4 are)",
+        "the tokenizer model \"%.*s\" is not supported (llama, gpt2 and gemma4 are)",
         n < 60 ? (int)n : 60, model ? model : "");
 }
 
@@ -220,13 +225,25 @@ static rs_status read_bos(rs_tokenizer *t, const rs_gguf *g, rs_err *err)
                        ", the vocabulary has %" PRId32 " pieces",
                        bos, t->pieces.n);
     t->bos = (int32_t)bos;
-    t->adds_bos = true;
+    if (!t->byte_level) t->adds_bos = true;
     (void)rs_gguf_bool(g, "tokenizer.ggml.add_bos_token", &t->adds_bos);
     return RS_OK;
 }
 
+static rs_status read_byte_level(rs_tokenizer *t, const rs_gguf *g, rs_err *err)
+{
+    size_t n = 0;
+    const char *pre = rs_gguf_string(g, "tokenizer.ggml.pre", &n);
+    if (!key_is(g, "tokenizer.ggml.model", "gpt2") ||
+        key_is(g, "tokenizer.ggml.pre", "gemma4"))
+        return RS_OK;
+    return rs_byte_level_named(pre ? pre : "gpt-2", pre ? n : 5, &t->byte_level,
+                               &t->adds_bos, err);
+}
+
 static rs_status read_all(rs_tokenizer *t, const rs_gguf *g, rs_err *err)
 {
+    RS_TRY(read_byte_level(t, g, err));
     RS_TRY(check_options(g, err));
     RS_TRY(read_pieces(t, g, err));
     RS_TRY(read_merges(t, g, err));

@@ -297,8 +297,13 @@ static rs_status write_with(const rs_checkpoint *c, rs_buf *out,
     rs_tokenizer *t;
     RS_TRY(rs_tokenizer_from_gguf(c, &t, err));
     job j = {.g = rs_checkpoint_gguf(c), .t = t, .out = out};
-    j.longest_run = find_runs(t);
-    rs_status s = put(&j, err);
+    rs_status s = RS_OK;
+    if (t->byte_level)
+        s = rs_fail(err, RS_E_UNSUPPORTED,
+                    "a byte-level tokenizer inside a GGUF cannot be written as "
+                    "tokenizer.json yet: use the model's Hugging Face folder");
+    if (s == RS_OK) j.longest_run = find_runs(t);
+    if (s == RS_OK) s = put(&j, err);
     if (s != RS_OK) s = rs_err_prefix(err, "%s", rs_checkpoint_path(c));
     if (s == RS_OK && out->failed)
         s = rs_fail(err, RS_E_NOMEM, "no memory to write the tokenizer of %s",

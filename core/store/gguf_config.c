@@ -224,7 +224,7 @@ static rs_status read_pattern(const build *b, bool *full)
 }
 
 static void put_start(const build *b, const char *class, const char *model_type,
-                      rs_dtype d)
+                      const char *activation, rs_dtype d)
 {
     char text[64];
     rs_buf_putc(b->out, '{');
@@ -239,7 +239,10 @@ static void put_start(const build *b, const char *class, const char *model_type,
                             : "\"bfloat16\"");
     put_eos(b);
     put_id(b, "pad_token_id", "tokenizer.ggml.padding_token_id");
-    put(b, "hidden_activation", "\"gelu_pytorch_tanh\"");
+    /* Gemma's configs have a key of their own for it. */
+    bool gelu = strcmp(activation, "gelu_pytorch_tanh") == 0;
+    snprintf(text, sizeof text, "\"%s\"", activation);
+    put(b, gelu ? "hidden_activation" : "hidden_act", text);
     put(b, "initializer_range", "0.02");
     put(b, "use_cache", "true");
     put(b, "tie_word_embeddings", rs_gguf_find(b->g, "output.weight") ? "false" : "true");
@@ -257,7 +260,8 @@ static rs_status put_sizes(const build *b)
     RS_TRY(copy_int(b, "max_position_embeddings", "context_length"));
     RS_TRY(copy_same_int(b, "num_attention_heads", "attention.head_count"));
     RS_TRY(copy_same_int(b, "num_key_value_heads", "attention.head_count_kv"));
-    RS_TRY(copy_int(b, "sliding_window", "attention.sliding_window"));
+    if (find(b, "attention.sliding_window"))
+        RS_TRY(copy_int(b, "sliding_window", "attention.sliding_window"));
     put_number(b, "rms_norm_eps", number_or(b, "attention.layer_norm_rms_epsilon", 1e-6));
     return RS_OK;
 }
@@ -315,7 +319,7 @@ static rs_status gemma3(const build *b, const bool *full, rs_dtype d)
             "this Gemma 3 has heads of 128: its attention scale is not in the GGUF, "
             "use its Hugging Face folder");
     RS_TRY(gemma3_factor(b, &factor));
-    put_start(b, "Gemma3ForCausalLM", "gemma3_text", d);
+    put_start(b, "Gemma3ForCausalLM", "gemma3_text", "gelu_pytorch_tanh", d);
     RS_TRY(put_sizes(b));
     RS_TRY(copy_same_int(b, "intermediate_size", "feed_forward_length"));
     put_int(b, "head_dim", head_dim);
@@ -324,6 +328,65 @@ static rs_status gemma3(const build *b, const bool *full, rs_dtype d)
     put(b, "final_logit_softcapping", "null");
     gemma3_rope(b, factor);
     put_layer_types(b, full);
+    return RS_OK;
+}
+
+/* ---- gemma2 ---- */
+
+/* The 27B's scale comes from hidden / heads, that of the others from the head. */
+static rs_status gemma2_scalar(const build *b, int64_t head_dim)
+{
+    enum { LAYERS_OF_27B = 46 };
+    int64_t hidden, heads;
+    RS_TRY(need_int(b, "embedding_length", &hidden));
+    RS_TRY(need_same_int(b, "attention.head_count", &heads));
+    bool big = b->n_layers == LAYERS_OF_27B && heads > 0;
+    put_int(b, "query_pre_attn_scalar", big ? hidden / heads : head_dim);
+    return RS_OK;
+}
+
+static rs_status gemma2(const build *b, rs_dtype d)
+{
+    int64_t head_dim;
+    RS_TRY(need_int(b, "attention.key_length", &head_dim));
+    put_start(b, "Gemma2ForCausalLM", "gemma2", "gelu_pytorch_tanh", d);
+    RS_TRY(put_sizes(b));
+    RS_TRY(copy_same_int(b, "intermediate_size", "feed_forward_length"));
+    put_int(b, "head_dim", head_dim);
+    RS_TRY(gemma2_scalar(b, head_dim));
+    put_number(b, "attn_logit_softcapping", number_or(b, "attn_logit_softcapping", 50));
+    put_number(b, "final_logit_softcapping", number_or(b, "final_logit_softcapping", 30));
+    put_number(b, "rope_theta", number_or(b, "rope.freq_base", 1e4));
+    return RS_OK;
+}
+
+/* ---- qwen2, qwen3 ---- */
+
+static rs_status refuse_scaling(const build *b)
+{
+    size_t n = 0;
+    const rs_gguf_value *v = find(b, "rope.scaling.type");
+    const char *type = v && !v->is_array ? rs_gguf_string_at(v, 0, &n) : NULL;
+    if (!type || (n == 4 && memcmp(type, "none", 4) == 0)) return RS_OK;
+    return rs_fail(b->err, RS_E_UNSUPPORTED,
+                   "the GGUF scales RoPE by \"%.*s\", which is not supported for %s",
+                   n < 40 ? (int)n : 40, type, b->arch);
+}
+
+static rs_status qwen(const build *b, rs_dtype d)
+{
+    bool third = strcmp(b->arch, "qwen3") == 0;
+    RS_TRY(refuse_scaling(b));
+    put_start(b, third ? "Qwen3ForCausalLM" : "Qwen2ForCausalLM", b->arch, "silu", d);
+    RS_TRY(put_sizes(b));
+    RS_TRY(copy_same_int(b, "intermediate_size", "feed_forward_length"));
+    if (find(b, "attention.key_length"))
+        RS_TRY(copy_int(b, "head_dim", "attention.key_length"));
+    else if (third)
+        return rs_fail(b->err, RS_E_FORMAT,
+                       "the GGUF has no key qwen3.attention.key_length");
+    put_number(b, "rope_theta", number_or(b, "rope.freq_base", 1e4));
+    put(b, "use_sliding_window", "false");
     return RS_OK;
 }
 
@@ -384,7 +447,7 @@ static rs_status gemma4_ple(const build *b)
 static rs_status gemma4(const build *b, const bool *full, rs_dtype d)
 {
     int64_t n_shared = 0;
-    put_start(b, "Gemma4ForCausalLM", "gemma4_text", d);
+    put_start(b, "Gemma4ForCausalLM", "gemma4_text", "gelu_pytorch_tanh", d);
     RS_TRY(put_sizes(b));
     if (find(b, "attention.shared_kv_layers"))
         RS_TRY(need_int(b, "attention.shared_kv_layers", &n_shared));
@@ -404,22 +467,29 @@ static rs_status gemma4(const build *b, const bool *full, rs_dtype d)
 
 /* ---- the whole ---- */
 
+static rs_status write_family(const build *b, rs_dtype d)
+{
+    bool full[MAX_LAYERS];
+    if (strncmp(b->arch, "qwen", 4) == 0) return qwen(b, d);
+    if (strcmp(b->arch, "gemma2") == 0) return gemma2(b, d);
+    RS_TRY(read_pattern(b, full));
+    return strcmp(b->arch, "gemma3") == 0 ? gemma3(b, full, d) : gemma4(b, full, d);
+}
+
 static rs_status write_config(build *b, rs_dtype d)
 {
-    bool is_gemma3 = strcmp(b->arch, "gemma3") == 0;
-    if (!is_gemma3 && strcmp(b->arch, "gemma4") != 0)
+    if (!rs_gguf_arch_is_known(b->arch))
         return rs_fail(
             b->err, RS_E_UNSUPPORTED,
-            "the GGUF's architecture \"%.60s\" is not supported: gemma3 and gemma4 are",
+            "the GGUF's architecture \"%.60s\" is not supported: gemma2, gemma3, "
+            "gemma4, qwen2 and qwen3 are",
             b->arch);
     RS_TRY(need_int(b, "block_count", &b->n_layers));
     if (b->n_layers < 1 || b->n_layers > MAX_LAYERS)
         return rs_fail(b->err, RS_E_FORMAT,
                        "the GGUF has %" PRId64 " layers, 1 to %d are accepted",
                        b->n_layers, (int)MAX_LAYERS);
-    bool full[MAX_LAYERS];
-    RS_TRY(read_pattern(b, full));
-    RS_TRY(is_gemma3 ? gemma3(b, full, d) : gemma4(b, full, d));
+    RS_TRY(write_family(b, d));
     rs_buf_puts(b->out, "\n}\n");
     return RS_OK;
 }

@@ -17,7 +17,7 @@ typedef struct arch {
 } arch;
 
 // clang-format off
-static const name_pair gemma3_globals[] = {
+static const name_pair plain_globals[] = {
     {"token_embd.weight",  "model.embed_tokens.weight"},
     {"output_norm.weight", "model.norm.weight"},
     {"output.weight",      "lm_head.weight"},
@@ -38,6 +38,40 @@ static const name_pair gemma3_blocks[] = {
     {"ffn_up.weight",              "mlp.up_proj.weight"},
     {"ffn_down.weight",            "mlp.down_proj.weight"},
     {"post_ffw_norm.weight",       "post_feedforward_layernorm.weight"},
+    {NULL, NULL},
+};
+
+static const name_pair gemma2_blocks[] = {
+    {"attn_norm.weight",           "input_layernorm.weight"},
+    {"attn_q.weight",              "self_attn.q_proj.weight"},
+    {"attn_k.weight",              "self_attn.k_proj.weight"},
+    {"attn_v.weight",              "self_attn.v_proj.weight"},
+    {"attn_output.weight",         "self_attn.o_proj.weight"},
+    {"post_attention_norm.weight", "post_attention_layernorm.weight"},
+    {"ffn_norm.weight",            "pre_feedforward_layernorm.weight"},
+    {"ffn_gate.weight",            "mlp.gate_proj.weight"},
+    {"ffn_up.weight",              "mlp.up_proj.weight"},
+    {"ffn_down.weight",            "mlp.down_proj.weight"},
+    {"post_ffw_norm.weight",       "post_feedforward_layernorm.weight"},
+    {NULL, NULL},
+};
+
+/* Two norms a layer; the biases are Qwen 2's, the norms of heads Qwen 3's. */
+static const name_pair qwen_blocks[] = {
+    {"attn_norm.weight",   "input_layernorm.weight"},
+    {"attn_q.weight",      "self_attn.q_proj.weight"},
+    {"attn_k.weight",      "self_attn.k_proj.weight"},
+    {"attn_v.weight",      "self_attn.v_proj.weight"},
+    {"attn_q.bias",        "self_attn.q_proj.bias"},
+    {"attn_k.bias",        "self_attn.k_proj.bias"},
+    {"attn_v.bias",        "self_attn.v_proj.bias"},
+    {"attn_output.weight", "self_attn.o_proj.weight"},
+    {"attn_q_norm.weight", "self_attn.q_norm.weight"},
+    {"attn_k_norm.weight", "self_attn.k_norm.weight"},
+    {"ffn_norm.weight",    "post_attention_layernorm.weight"},
+    {"ffn_gate.weight",    "mlp.gate_proj.weight"},
+    {"ffn_up.weight",      "mlp.up_proj.weight"},
+    {"ffn_down.weight",    "mlp.down_proj.weight"},
     {NULL, NULL},
 };
 
@@ -73,8 +107,11 @@ static const name_pair gemma4_blocks[] = {
 };
 
 static const arch archs[] = {
-    {"gemma3", -1, gemma3_globals, gemma3_blocks},
+    {"gemma2", -1, plain_globals,  gemma2_blocks},
+    {"gemma3", -1, plain_globals,  gemma3_blocks},
     {"gemma4",  0, gemma4_globals, gemma4_blocks},
+    {"qwen2",   0, plain_globals,  qwen_blocks},
+    {"qwen3",   0, plain_globals,  qwen_blocks},
 };
 // clang-format on
 
