@@ -24,7 +24,8 @@ static const name_pair plain_globals[] = {
     {NULL, NULL},
 };
 
-static const name_pair gemma3_blocks[] = {
+/* Gemma 2 has no norms of heads; what follows post_ffw_norm is Gemma 4's. */
+static const name_pair gemma_blocks[] = {
     {"attn_norm.weight",           "input_layernorm.weight"},
     {"attn_q.weight",              "self_attn.q_proj.weight"},
     {"attn_k.weight",              "self_attn.k_proj.weight"},
@@ -38,21 +39,10 @@ static const name_pair gemma3_blocks[] = {
     {"ffn_up.weight",              "mlp.up_proj.weight"},
     {"ffn_down.weight",            "mlp.down_proj.weight"},
     {"post_ffw_norm.weight",       "post_feedforward_layernorm.weight"},
-    {NULL, NULL},
-};
-
-static const name_pair gemma2_blocks[] = {
-    {"attn_norm.weight",           "input_layernorm.weight"},
-    {"attn_q.weight",              "self_attn.q_proj.weight"},
-    {"attn_k.weight",              "self_attn.k_proj.weight"},
-    {"attn_v.weight",              "self_attn.v_proj.weight"},
-    {"attn_output.weight",         "self_attn.o_proj.weight"},
-    {"post_attention_norm.weight", "post_attention_layernorm.weight"},
-    {"ffn_norm.weight",            "pre_feedforward_layernorm.weight"},
-    {"ffn_gate.weight",            "mlp.gate_proj.weight"},
-    {"ffn_up.weight",              "mlp.up_proj.weight"},
-    {"ffn_down.weight",            "mlp.down_proj.weight"},
-    {"post_ffw_norm.weight",       "post_feedforward_layernorm.weight"},
+    {"inp_gate.weight",            "per_layer_input_gate.weight"},
+    {"proj.weight",                "per_layer_projection.weight"},
+    {"post_norm.weight",           "post_per_layer_input_norm.weight"},
+    {"layer_output_scale.weight",  "layer_scalar"},
     {NULL, NULL},
 };
 
@@ -85,31 +75,10 @@ static const name_pair gemma4_globals[] = {
     {NULL, NULL},
 };
 
-static const name_pair gemma4_blocks[] = {
-    {"attn_norm.weight",           "input_layernorm.weight"},
-    {"attn_q.weight",              "self_attn.q_proj.weight"},
-    {"attn_k.weight",              "self_attn.k_proj.weight"},
-    {"attn_v.weight",              "self_attn.v_proj.weight"},
-    {"attn_output.weight",         "self_attn.o_proj.weight"},
-    {"attn_q_norm.weight",         "self_attn.q_norm.weight"},
-    {"attn_k_norm.weight",         "self_attn.k_norm.weight"},
-    {"post_attention_norm.weight", "post_attention_layernorm.weight"},
-    {"ffn_norm.weight",            "pre_feedforward_layernorm.weight"},
-    {"ffn_gate.weight",            "mlp.gate_proj.weight"},
-    {"ffn_up.weight",              "mlp.up_proj.weight"},
-    {"ffn_down.weight",            "mlp.down_proj.weight"},
-    {"post_ffw_norm.weight",       "post_feedforward_layernorm.weight"},
-    {"inp_gate.weight",            "per_layer_input_gate.weight"},
-    {"proj.weight",                "per_layer_projection.weight"},
-    {"post_norm.weight",           "post_per_layer_input_norm.weight"},
-    {"layer_output_scale.weight",  "layer_scalar"},
-    {NULL, NULL},
-};
-
 static const arch archs[] = {
-    {"gemma2", -1, plain_globals,  gemma2_blocks},
-    {"gemma3", -1, plain_globals,  gemma3_blocks},
-    {"gemma4",  0, gemma4_globals, gemma4_blocks},
+    {"gemma2", -1, plain_globals,  gemma_blocks},
+    {"gemma3", -1, plain_globals,  gemma_blocks},
+    {"gemma4",  0, gemma4_globals, gemma_blocks},
     {"qwen2",   0, plain_globals,  qwen_blocks},
     {"qwen3",   0, plain_globals,  qwen_blocks},
 };

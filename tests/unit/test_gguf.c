@@ -343,7 +343,7 @@ static void names(void)
         {"gemma4", "rope_freqs.weight", NULL, 0},
         {"gemma3", "blk.x.attn_q.weight", NULL, 0},
         {"gemma3", "blk.123456.attn_q.weight", NULL, 0},
-        {"gemma3", "blk.1.inp_gate.weight", NULL, 0},
+        {"gemma3", "blk.1.ssm_a.weight", NULL, 0},
         {"llama", "token_embd.weight", NULL, 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
