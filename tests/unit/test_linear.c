@@ -220,7 +220,7 @@ static double gelu(double z)
 static void elementwise(void)
 {
     enum { N = 4001 };
-    static float x[N], g[N], c[N], e[N], r[N], one[N];
+    static float x[N], g[N], u[N], c[N], e[N], r[N], one[N];
     for (int i = 0; i < N; i++) {
         x[i] = (float)(i - N / 2) / 50;
         one[i] = 1;
@@ -229,9 +229,11 @@ static void elementwise(void)
         const rs_kernels *k = kernels(isas[i]);
         if (!k) continue;
         memcpy(g, x, sizeof x);
+        memcpy(u, x, sizeof x);
         memcpy(c, x, sizeof x);
         memcpy(e, x, sizeof x);
         k->linear->gelu_mul(g, one, N);
+        k->linear->silu_mul(u, one, N);
         k->linear->softcap(c, 30, N);
         double sum = k->linear->exp_sum(e, 40, N), want = 0, square = 0;
         k->linear->rms_norm(x, NULL, 1e-6, r, N);
@@ -240,6 +242,7 @@ static void elementwise(void)
         for (int j = 0; j < N; j++) {
             double v = (double)x[j];
             T_NEAR((double)g[j], gelu(v), 1e-6, 4e-7);
+            T_NEAR((double)u[j], v / (1 + exp(-v)), 1e-6, 4e-7);
             T_NEAR((double)c[j], 30 * tanh(v / 30), 4e-6, 4e-7);
             T_NEAR((double)e[j], exp((double)(x[j] - 40.0f)), 1e-38, 5e-7);
             T_NEAR((double)r[j], v / sqrt(square / N + 1e-6), 1e-9, 3e-7);
@@ -260,6 +263,9 @@ static void elementwise_extremes(void)
         T_NEAR((double)z[i], 0, 1e-30, 0);
     T_NEAR((double)z[4], 90, 0, 1e-7);
     T_NEAR((double)z[6], 1e30, 0, 1e-6);
+    float s[] = {-1e30f, -1000, 90, 1e30f};
+    k->linear->silu_mul(s, one, 4);
+    T_TRUE(s[0] == 0 && s[1] == 0 && s[2] == 90 && s[3] == 1e30f);
     float e[] = {-1000, 0, NAN};
     (void)k->linear->exp_sum(e, 0, 3);
     T_TRUE(e[0] == 0 && e[1] == 1 && isnan(e[2]));
