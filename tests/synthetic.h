@@ -43,7 +43,8 @@ static inline rs_status synthetic_config(const char *folder, const char *json,
     rs_checkpoint *c;
     rs_writer *w;
     rs_write_plan plan = {.tensors = &t, .n_tensors = 1, .force = true};
-    snprintf(path, sizeof path, "%s.config", folder);
+    if (snprintf(path, sizeof path, "%s.config", folder) >= (int)sizeof path)
+        return RS_E_INVALID;
     RS_TRY(rs_writer_new(path, &plan, &w, err));
     rs_status s = rs_writer_write(w, 0, 0, "\0\0", 2, err);
     if (s == RS_OK) s = rs_writer_file(w, "config.json", json, strlen(json), err);

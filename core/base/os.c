@@ -416,6 +416,12 @@ bool rs_path_is_confined(const char *name)
     return true;
 }
 
+bool rs_os_is_link(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
+}
+
 bool rs_os_is_within(const char *path, const char *folder)
 {
     char *p = realpath(path, NULL), *f = realpath(folder, NULL);

@@ -23,6 +23,7 @@ typedef struct rs_file_id {
 typedef enum rs_path_kind { RS_PATH_NONE, RS_PATH_FILE, RS_PATH_FOLDER } rs_path_kind;
 
 rs_path_kind rs_os_kind(const char *path); /* follows symbolic links */
+bool rs_os_is_link(const char *path);      /* the name itself, whatever it points to */
 
 /* Read side. *size may be NULL. */
 rs_status rs_os_open(const char *path, int *fd, uint64_t *size, rs_err *err) RS_MUST_USE;

@@ -190,8 +190,12 @@ static rs_status check_out(const work *w, rs_err *err)
     rs_buf_printf(&partial, "%s.partial", w->o->out);
     for (int i = 0; i < rs_plan_n_sources(w->plan) && s == RS_OK; i++) {
         const rs_plan_source *src = rs_plan_source_at(w->plan, i);
-        if (rs_os_is_within(src->path, w->o->out) ||
-            rs_os_is_within(src->path, rs_buf_str(&partial)))
+        bool within = rs_os_is_within(src->path, w->o->out) ||
+                      rs_os_is_within(src->path, rs_buf_str(&partial));
+        /* Files may be links into it: caches of the hub are built like that. */
+        for (int k = 0; src->file && k < rs_checkpoint_n_files(src->file); k++)
+            within |= rs_os_is_within(rs_checkpoint_file(src->file, k), w->o->out);
+        if (within)
             s = rs_fail(err, RS_E_EXISTS,
                         "%s holds %s, which this merge reads: choose another name",
                         w->o->out, src->name);

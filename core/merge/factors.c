@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { K = RS_FACTOR_KINDS };
+enum { K = RS_FACTOR_KINDS, GAIN_LO = -2, GAIN_HI = 3, T_LO = -100, T_HI = 100 };
 
 static rs_status no_memory(rs_err *err)
 {
@@ -135,6 +135,25 @@ static rs_status mark_cells(const rs_config *c, const rs_names *names, const cha
     return RS_OK;
 }
 
+/* Rows add and multiply: what comes out must be what a table might state. */
+static rs_status check_range(const double *v, int n, double lo, double hi,
+                             const char *what, rs_err *err)
+{
+    for (int i = 0; i < n; i++)
+        if (!isnan(v[i]) && !(v[i] >= lo && v[i] <= hi))
+            return rs_fail(err, RS_E_INVALID, "%s: rows make %g, outside %g to %g", what,
+                           v[i], lo, hi);
+    return RS_OK;
+}
+
+static rs_status check_factors(const rs_factors *f, rs_err *err)
+{
+    RS_TRY(check_range(&f->master, 1, GAIN_LO, GAIN_HI, "gain", err));
+    RS_TRY(check_range(f->layer, f->n_layers + 1, GAIN_LO, GAIN_HI, "gain", err));
+    RS_TRY(check_range(f->kind, K, GAIN_LO, GAIN_HI, "gain", err));
+    return check_range(f->cell, (f->n_layers + 1) * K, GAIN_LO, GAIN_HI, "gain", err);
+}
+
 static rs_status fill_factors(rs_factors *f, const rs_gain_spec *g, const rs_config *c,
                               bool *cells, rs_err *err)
 {
@@ -147,6 +166,7 @@ static rs_status fill_factors(rs_factors *f, const rs_gain_spec *g, const rs_con
                           err));
     for (int i = 0; i < g->rows.n; i++)
         RS_TRY(apply_row(f, c, &g->rows.at[i], cells, err));
+    if (g->rows.n) RS_TRY(check_factors(f, err));
     RS_TRY(mark_cells(c, &g->mute, "gain.mute", cells, f->muted, err));
     RS_TRY(mark_cells(c, &g->solo, "gain.solo", cells, f->soloed, err));
     RS_TRY(mark_cells(c, &g->lock, "gain.lock", cells, f->locked, err));
@@ -417,6 +437,7 @@ static rs_status apply_t_rows(rs_t_table *t, const rs_t_spec *spec, const rs_con
         for (int i = 0; i < n; i++)
             if (cells[i]) value[i] = applied(value[i], row);
     }
+    RS_TRY(check_range(value, n, T_LO, T_HI, "t", err));
     for (int k = 0; k < K; k++)
         t->kind[k] = NAN;
     for (int l = 0; l <= t->n_layers; l++) {

@@ -33,6 +33,7 @@ typedef struct context {
     bool fuel_is_second; /* the heal's t = 1 side */
     bool other_is_model; /* the heal's other side is a plain model: x may be it - pt */
     double scale;
+    bool out_known;
 } context;
 
 /* --- slerp of one tensor --- */
@@ -80,7 +81,7 @@ static joint join(const context *x, const rs_plan_tensor *tensor, double t, doub
 static bool passes_through(const rs_plan_tensor *t)
 {
     return t->role.inert || t->role.kind == RS_KIND_TOWER ||
-           t->role.kind == RS_KIND_LAYER_SCALAR || !rs_dtype_is_numeric(t->base->dtype);
+           t->role.kind == RS_KIND_LAYER_SCALAR || !rs_dtype_is_computed(t->base->dtype);
 }
 
 /* The output of one tensor less the base, and how it was joined. */
@@ -214,7 +215,7 @@ static rs_measure_row row_of(const context *x, const total *s)
     r.gain_mixed = s->mixed;
     r.d = ratio(s->sum_d, s->n_delta);
     r.damage = has_fisher && !missing ? x->scale * s->damage : NAN;
-    r.out = has_fisher && !missing ? x->scale * s->out : NAN;
+    r.out = has_fisher && !missing && x->out_known ? x->scale * s->out : NAN;
     r.kept = ratio(s->kept_dot, s->delta2);
     r.norm = s->weight2 > 0 ? sqrt(s->applied2 / s->weight2) : 0;
     r.delta_norm = s->weight2 > 0 ? sqrt(s->delta2 / s->weight2) : 0;
@@ -272,12 +273,14 @@ static context look(const rs_plan *p, rs_measure *m)
     if (x.heal)
         x.other_is_model = is_plain_model(r, x.heal->inputs[!x.fuel_is_second].from);
     x.scale = rs_plan_damage_scale(p, &m->units_unknown);
+    x.out_known = rs_plan_out_is_known(p);
     m->scale = x.scale;
     return x;
 }
 
 static bool is_outside(const context *x, const total *all)
 {
+    if (!x->out_known) return false;
     if (x->scale * all->out > 0.3) return true;
     if (!x->other_is_model || !(all->change2 > 0) || !(all->side2 > 0)) return false;
     return all->change_dot / sqrt(all->change2 * all->side2) > 0.5;

@@ -35,6 +35,9 @@ rs_status rs_sums_tensor(const rs_runtime *rt, const rs_plan *p, int i, bool wit
 /* What a sum of 1/2 F x^2 is multiplied by to be nat per token: 1 where the Fisher is per
  * token, sequences/tokens where it is per sequence. *unknown: the file does not say (then 1,
  * and damage is in F units). NaN where the recipe has no Fisher. */
+/* Is the output's damage what the sums can tell? They hold the fuel stage on a plain model and
+ * the heal right after it; for other graphs it is unknown. */
+bool rs_plan_out_is_known(const rs_plan *p);
 double rs_plan_damage_scale(const rs_plan *p, bool *unknown);
 /* Equal while sums of tensor i stay usable: everything but gains and t. */
 uint64_t rs_sums_fingerprint(const rs_plan *p, int i);

@@ -9,7 +9,7 @@ bool rs_node_takes_first(const rs_plan *p, int i)
     const rs_role *role = &p->sources->role[i];
     return role->inert || role->kind == RS_KIND_TOWER ||
            role->kind == RS_KIND_LAYER_SCALAR ||
-           !rs_dtype_is_numeric(p->sources->base_tensor[i]->dtype);
+           !rs_dtype_is_computed(p->sources->base_tensor[i]->dtype);
 }
 
 /* What a task_arithmetic stage leaves as its base has it. */

@@ -105,7 +105,7 @@ static rs_status fill_tensor(rs_plan *p, int i, rs_err *err)
     *t = (rs_plan_tensor){.name = s->base_tensor[i]->name,
                           .base = s->base_tensor[i],
                           .role = s->role[i],
-                          .out_dtype = output_dtype(p, i),
+                          .out_dtype = output_dtype(p, from),
                           .t = NAN};
     if (!rs_dtype_bytes(t->out_dtype, t->base->n_elements, &t->out_bytes))
         return rs_fail(err, RS_E_UNSUPPORTED, "%s has too many elements", t->name);

@@ -197,13 +197,17 @@ bool rs_names_has(const rs_names *n, const char *name)
 bool rs_names_add(rs_recipe *r, rs_names *n, const char *name)
 {
     if (rs_names_has(n, name)) return true;
-    const char **grown = rs_arena_array(&r->arena, (size_t)n->n + 1, sizeof *grown);
     const char *copy = rs_recipe_str(r, name);
-    if (!grown || !copy) return false;
-    if (n->n) memcpy(grown, n->at, (size_t)n->n * sizeof *grown);
-    grown[n->n++] = copy;
-    n->at = grown;
-    return true;
+    if (n->n >= n->cap) {
+        int cap = n->n < 8 ? 8 : 2 * n->n;
+        const char **grown = rs_arena_array(&r->arena, (size_t)cap, sizeof *grown);
+        if (!grown) return false;
+        if (n->n) memcpy(grown, n->at, (size_t)n->n * sizeof *grown);
+        n->at = grown;
+        n->cap = cap;
+    }
+    if (copy) n->at[n->n++] = copy;
+    return copy != NULL;
 }
 
 void rs_names_remove(rs_names *n, const char *name)

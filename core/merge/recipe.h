@@ -34,7 +34,7 @@ typedef struct rs_pairs {
 
 typedef struct rs_names {
     const char **at;
-    int n;
+    int n, cap; /* cap: of what rs_names_add made; else 0 */
 } rs_names;
 
 /* ["layers.0-3 & mlp", "*", 0.8]: accepted wherever the factors stand. Rows are applied in

@@ -19,6 +19,11 @@ static rs_status map_tails(const rs_sources *s, const rs_checkpoint *c, rs_map *
         const rs_tensor *t = rs_checkpoint_at(c, i);
         rs_role role = rs_role_of(s->config, t->name);
         if (role.kind == RS_KIND_TOWER) continue;
+        int64_t other = rs_map_find(map, role.tail);
+        if (other >= 0)
+            return rs_fail(err, RS_E_FORMAT, "%.300s: %s and %s are the same tensor",
+                           rs_checkpoint_path(c), rs_checkpoint_at(c, (int)other)->name,
+                           t->name);
         if (!rs_map_put(map, role.tail, strlen(role.tail), i, NULL))
             return no_memory(err);
     }
@@ -128,6 +133,11 @@ static rs_status check_pair(const rs_src_adapter *a, const rs_adapter_pair *p,
                             const rs_tensor *t, rs_err *err)
 {
     int64_t rows = rs_adapter_rows(a->adapter, p), cols = rs_adapter_cols(a->adapter, p);
+    if (!rs_dtype_is_computed(t->dtype))
+        return rs_fail(err, RS_E_UNSUPPORTED,
+                       "adapter \"%s\" (%.200s) changes %s, which the base stores as %s: "
+                       "only floats of 16 bits and more, and GGUF blocks, can be changed",
+                       a->name, a->path, p->module, rs_dtype_name(t->dtype));
     if (t->n_dims == 2 && t->dim[0] == rows && t->dim[1] == cols) return RS_OK;
     char shape[200];
     rs_tensor_shape(t, shape, sizeof shape);

@@ -216,7 +216,7 @@ static bool is_idle(const rs_plan *p, int i)
 {
     const rs_role *role = &p->sources->role[i];
     return role->kind == RS_KIND_TOWER || role->inert || p->sources->alias[i] >= 0 ||
-           !rs_dtype_is_numeric(p->sources->base_tensor[i]->dtype) ||
+           !rs_dtype_is_computed(p->sources->base_tensor[i]->dtype) ||
            !rs_dtype_of(p->tensors[i].out_dtype)->is_float ||
            p->tensors[i].out_dtype == RS_DTYPE_F64;
 }
@@ -243,6 +243,14 @@ rs_status rs_sums_tensor(const rs_runtime *rt, const rs_plan *p, int i, bool wit
     if (!with_output) out->want_dot = out->want_norm = out->changed = NAN;
     out->valid = 1;
     return RS_OK;
+}
+
+bool rs_plan_out_is_known(const rs_plan *p)
+{
+    if (!p->fuel || p->fuel->base->type != RS_NODE_MODEL) return false;
+    if (p->out_stage != (p->heal_stage ? p->heal_stage : p->fuel_stage)) return false;
+    return !p->heal_stage || !p->heal_stage->space_delta ||
+           strcmp(p->heal_stage->base, p->fuel_stage->base) == 0;
 }
 
 double rs_plan_damage_scale(const rs_plan *p, bool *unknown)

@@ -63,10 +63,11 @@ static rs_status look_at_final(rs_writer *w, bool force, rs_err *err)
         return rs_fail(err, RS_E_EXISTS, "%s exists: choose another name or use --force",
                        w->final);
     if (has_folder)
-        return rs_fail(err, RS_E_EXISTS,
-                       "%s holds folders of its own, so it is not replaced even by force: "
-                       "choose another name",
-                       w->final);
+        return rs_fail(
+            err, RS_E_EXISTS,
+            "%s holds folders of its own, so it is not replaced even by force: "
+            "choose another name",
+            w->final);
     if (!is_model)
         return rs_fail(
             err, RS_E_EXISTS,
@@ -158,6 +159,9 @@ static rs_status start(rs_writer *w, const char *folder, const rs_write_plan *pl
                        rs_err *err)
 {
     RS_TRY(set_names(w, folder, plan->stem, err));
+    if (rs_os_is_link(w->final))
+        return rs_fail(err, RS_E_EXISTS, "%s is a symbolic link: name the folder itself",
+                       w->final);
     RS_TRY(look_at_final(w, plan->force, err));
     RS_TRY(rs_writer_lay_out(w, plan, err));
     RS_TRY(take_partial(w, err));

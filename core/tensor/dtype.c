@@ -33,14 +33,21 @@ static const rs_dtype_info table[RS_N_DTYPES] = {
 };
 // clang-format on
 
-const rs_dtype_info *rs_dtype_of(rs_dtype d) { return &table[d]; }
+const rs_dtype_info *rs_dtype_of(rs_dtype d)
+{
+    return &table[d];
+}
 
-const char *rs_dtype_name(rs_dtype d) { return table[d].name; }
+const char *rs_dtype_name(rs_dtype d)
+{
+    return table[d].name;
+}
 
 bool rs_dtype_bytes(rs_dtype d, int64_t n, uint64_t *bytes)
 {
     if (n < 0 || n % table[d].block != 0) return false;
-    return rs_mul_u64((uint64_t)(n / table[d].block), (uint64_t)table[d].block_bytes, bytes);
+    return rs_mul_u64((uint64_t)(n / table[d].block), (uint64_t)table[d].block_bytes,
+                      bytes);
 }
 
 bool rs_dtype_from_name(const char *name, rs_dtype *out)
@@ -49,9 +56,9 @@ bool rs_dtype_from_name(const char *name, rs_dtype *out)
         const char *name;
         rs_dtype dtype;
     } torch[] = {
-        {"float64", RS_DTYPE_F64},   {"float32", RS_DTYPE_F32},  {"float16", RS_DTYPE_F16},
-        {"bfloat16", RS_DTYPE_BF16}, {"int64", RS_DTYPE_I64},    {"int32", RS_DTYPE_I32},
-        {"int16", RS_DTYPE_I16},     {"int8", RS_DTYPE_I8},      {"uint8", RS_DTYPE_U8},
+        {"float64", RS_DTYPE_F64},   {"float32", RS_DTYPE_F32}, {"float16", RS_DTYPE_F16},
+        {"bfloat16", RS_DTYPE_BF16}, {"int64", RS_DTYPE_I64},   {"int32", RS_DTYPE_I32},
+        {"int16", RS_DTYPE_I16},     {"int8", RS_DTYPE_I8},     {"uint8", RS_DTYPE_U8},
     };
     if (strncmp(name, "torch.", 6) == 0) name += 6;
     for (int d = 0; d < RS_N_DTYPES; d++)
@@ -73,4 +80,10 @@ bool rs_dtype_is_numeric(rs_dtype d)
 {
     return d != RS_DTYPE_F8_E4M3 && d != RS_DTYPE_F8_E5M2 && d != RS_DTYPE_I64 &&
            d != RS_DTYPE_U64;
+}
+
+bool rs_dtype_is_computed(rs_dtype d)
+{
+    const rs_dtype_info *info = rs_dtype_of(d);
+    return info->is_float || info->is_quantised;
 }

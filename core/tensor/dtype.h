@@ -57,5 +57,7 @@ bool rs_dtype_from_gguf(uint32_t type, rs_dtype *out);
 
 /* Computable: can be widened to float32 (floats, integers of at most 32 bits, blocks). */
 bool rs_dtype_is_numeric(rs_dtype d);
+/* Weights that are computed with: floats of 16 bits and more, and GGUF blocks. */
+bool rs_dtype_is_computed(rs_dtype d);
 
 #endif

@@ -1,6 +1,7 @@
 /* The executor: the same bytes whatever threads, chunks and instruction set; folds against
  * PEFT; nothing under the final name after a failure at any write. */
 #include "merge/execute.h"
+#include "tests/synthetic.h"
 #include "tests/t.h"
 
 #include "base/hash.h"
@@ -294,6 +295,117 @@ static void cancelled_leaves_nothing(void)
     T_OK(rs_os_remove_tree(root, &t_err));
 }
 
+/* --- bases that are not what they should be --- */
+
+/* The tiny gemma3 with one tensor stored as another type, or under a second name too. */
+static void write_odd(const char *folder, const char *odd, rs_dtype d, const char *twin)
+{
+    rs_checkpoint *c;
+    rs_writer *w;
+    rs_buf config = {0};
+    char hash[33];
+    T_OK(rs_checkpoint_open(t_golden("models/gemma3"), &c, &t_err));
+    int n = rs_checkpoint_count(c);
+    rs_write_tensor *list = calloc((size_t)n + 1, sizeof *list);
+    for (int i = 0; i < n; i++) {
+        const rs_tensor *t = rs_checkpoint_at(c, i);
+        bool here = strcmp(t->name, odd) == 0;
+        list[i] = (rs_write_tensor){t->name, here ? d : t->dtype, t->n_dims, {0}};
+        memcpy(list[i].dim, t->dim, sizeof list[i].dim);
+        if (here && twin) list[n] = list[i], list[n].name = twin;
+    }
+    rs_write_plan plan = {.tensors = list, .n_tensors = n + (twin != NULL)};
+    T_OK(rs_writer_new(folder, &plan, &w, &t_err));
+    for (int i = 0; i < plan.n_tensors; i++) {
+        const rs_tensor *t = rs_checkpoint_find(c, i < n ? list[i].name : odd);
+        uint64_t bytes = 0;
+        T_TRUE(rs_dtype_bytes(list[i].dtype, t->n_elements, &bytes));
+        char *data = calloc(1, (size_t)t->n_bytes + (size_t)bytes);
+        T_OK(rs_checkpoint_read_raw(c, t, 0, (size_t)t->n_bytes, data, &t_err));
+        T_OK(rs_writer_write(w, i, 0, data, (size_t)bytes, &t_err));
+        free(data);
+    }
+    T_OK(
+        rs_os_read_file(t_golden("models/gemma3/config.json"), 1 << 20, &config, &t_err));
+    T_OK(rs_writer_file(w, "config.json", config.data, config.len, &t_err));
+    T_OK(rs_writer_finish(w, hash, &t_err));
+    rs_writer_free(w);
+    rs_buf_free(&config);
+    free(list);
+    rs_checkpoint_close(c);
+}
+
+static const char down[] = "model.layers.0.mlp.down_proj.weight";
+static const char fold[] =
+    "{\"ringside\":1,\"name\":\"odd\",\"models\":{\"base\":{\"path\":\"odd\"},"
+    "\"a\":{\"adapter\":\"a\"}},\"stages\":[{\"name\":\"fuel\",\"method\":"
+    "\"task_arithmetic\",\"base\":\"base\",\"inputs\":[{\"from\":\"a\"}]}],"
+    "\"output\":{\"stage\":\"fuel\",\"dtype\":\"bfloat16\"}}";
+
+static void make_adapter(const char *root)
+{
+    rs_buf config = {0};
+    char path[PATH];
+    T_OK(
+        rs_os_read_file(t_golden("models/gemma3/config.json"), 1 << 20, &config, &t_err));
+    snprintf(path, sizeof path, "%s/a", root);
+    T_OK(synthetic_adapter(path, rs_buf_str(&config), 2, &t_err));
+    rs_buf_free(&config);
+}
+
+static void refuse_base(rs_dtype d, const char *twin, rs_status status, const char *words)
+{
+    char root[512], path[PATH];
+    rs_execute_result r;
+    snprintf(root, sizeof root, "%s", t_folder());
+    make_adapter(root);
+    snprintf(path, sizeof path, "%s/odd", root);
+    write_odd(path, down, d, twin);
+    snprintf(path, sizeof path, "%s/out", root);
+    T_FAILS(merge_text(fold, root, path, &r), status, words);
+    T_EQ(rs_os_kind(path), RS_PATH_NONE);
+    T_OK(rs_os_remove_tree(root, &t_err));
+}
+
+static void odd_bases_are_refused(void)
+{
+    refuse_base(RS_DTYPE_I8, NULL, RS_E_UNSUPPORTED, "stores as i8");
+    refuse_base(RS_DTYPE_BF16, "language_model.model.layers.0.mlp.down_proj.weight",
+                RS_E_FORMAT, "are the same tensor");
+}
+
+/* Whole numbers go through a slerp as the first model has them. */
+static void whole_numbers_are_copied(void)
+{
+    static const char slerp[] =
+        "{\"ringside\":1,\"name\":\"odd\",\"models\":{\"base\":{\"path\":\"odd\"},"
+        "\"b\":{\"path\":\"odd2\"}},\"stages\":[{\"name\":\"heal\",\"method\":\"slerp\","
+        "\"inputs\":[{\"from\":\"base\"},{\"from\":\"b\"}],\"t\":0.5}],"
+        "\"output\":{\"stage\":\"heal\",\"dtype\":\"bfloat16\"}}";
+    char root[512], path[PATH], from[PATH];
+    rs_execute_result r;
+    rs_checkpoint *a, *b;
+    snprintf(root, sizeof root, "%s", t_folder());
+    snprintf(from, sizeof from, "%s/odd", root);
+    write_odd(from, down, RS_DTYPE_I8, NULL);
+    snprintf(path, sizeof path, "%s/odd2", root);
+    write_odd(path, down, RS_DTYPE_I8, NULL);
+    snprintf(path, sizeof path, "%s/out", root);
+    T_OK(merge_text(slerp, root, path, &r));
+    T_OK(rs_checkpoint_open(from, &a, &t_err));
+    T_OK(rs_checkpoint_open(path, &b, &t_err));
+    const rs_tensor *x = rs_checkpoint_find(a, down), *y = rs_checkpoint_find(b, down);
+    T_TRUE(x && y && x->n_bytes == y->n_bytes && x->n_bytes < 65536);
+    static char one[65536], two[65536];
+    T_OK(rs_checkpoint_read_raw(a, x, 0, (size_t)x->n_bytes, one, &t_err));
+    T_OK(rs_checkpoint_read_raw(b, y, 0, (size_t)y->n_bytes, two, &t_err));
+    T_TRUE(memcmp(one, two, (size_t)x->n_bytes) == 0);
+    rs_checkpoint_close(a);
+    rs_checkpoint_close(b);
+    T_OK(rs_os_remove_tree(root, &t_err));
+}
+
 T_MAIN(T_TEST(same_bytes), T_TEST(peft_plain), T_TEST(peft_rslora), T_TEST(peft_patterns),
        T_TEST(peft_rslora_patterns), T_TEST(towers_stay), T_TEST(kill_at_every_write),
-       T_TEST(full_disk_at_every_write), T_TEST(cancelled_leaves_nothing))
+       T_TEST(full_disk_at_every_write), T_TEST(cancelled_leaves_nothing),
+       T_TEST(odd_bases_are_refused), T_TEST(whole_numbers_are_copied))

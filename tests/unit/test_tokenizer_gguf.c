@@ -212,7 +212,7 @@ static void merges(void)
 static void refused(void)
 {
     static const char *const words[] = {
-        "model \"gpt2\" is not supported",
+        "model \"bert\" is not supported",
         "scores has 5 entries for 271 pieces",
         "scores is missing or not an array",
         "token_type has 7 entries",
@@ -227,7 +227,7 @@ static void refused(void)
     for (int i = 0; i < (int)(sizeof words / sizeof *words); i++) {
         options o = usual;
         rs_tokenizer *t;
-        if (i == 0) o.model = "gpt2";
+        if (i == 0) o.model = "bert";
         if (i == 1) o.n_scores = 5;
         if (i == 2) o.n_scores = 0;
         if (i == 3) o.n_types = 7;

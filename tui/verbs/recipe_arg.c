@@ -94,14 +94,20 @@ static void damage_lines(const rs_measure *m, rs_buf *out)
 {
     const char *unit = m->units_unknown ? "F units" : "nat per token";
     if (isnan(m->all.damage) && isnan(m->all.out)) {
-        rs_buf_puts(out, "\ndamage                  unknown: the recipe names no Fisher\n");
+        rs_buf_puts(out,
+                    "\ndamage                  unknown: the recipe names no Fisher\n");
         return;
     }
     rs_buf_puts(out, "\n(damage of a row in thousandths)\n");
     if (!isnan(m->all.damage))
         rs_buf_printf(out, "damage of the stage     %.4f %s\n", m->all.damage, unit);
-    rs_buf_printf(out, "damage of the output    %.4f %s%s\n", m->all.out, unit,
-                  m->outside ? "  (outside the quadratic range)" : "");
+    if (isnan(m->all.out))
+        rs_buf_puts(out,
+                    "damage of the output    unknown: told only of a stage on a plain "
+                    "model and a heal right after it\n");
+    else
+        rs_buf_printf(out, "damage of the output    %.4f %s%s\n", m->all.out, unit,
+                      m->outside ? "  (outside the quadratic range)" : "");
 }
 
 void ui_measure_table(const rs_plan *p, const rs_measure *m, rs_buf *out)
