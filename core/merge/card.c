@@ -8,7 +8,7 @@
 
 enum { MAX_CARD_BYTES = 1 << 20, PATH_LIMIT = 4096 };
 
-/* Files that go along with a model's weights unchanged. */
+/* Files that go along with a model's weights, unchanged but for config.json's dtype. */
 static const char *const companions[] = {
     "config.json",
     "generation_config.json",
@@ -24,23 +24,6 @@ static const char *const companions[] = {
     "preprocessor_config.json",
     "processor_config.json",
 };
-
-static rs_status copy_config(rs_writer *w, const char *path, rs_dtype d, rs_err *err);
-
-static rs_status copy_companions(rs_writer *w, const char *folder, rs_dtype d,
-                                 rs_err *err)
-{
-    for (size_t i = 0; i < sizeof companions / sizeof *companions; i++) {
-        char from[PATH_LIMIT];
-        if (!rs_path_join(from, sizeof from, folder, companions[i]))
-            return rs_fail(err, RS_E_INVALID, "the path of %s is too long", folder);
-        if (rs_os_kind(from) != RS_PATH_FILE) continue;
-        bool config = strcmp(companions[i], "config.json") == 0;
-        RS_TRY(config ? copy_config(w, from, d, err)
-                      : rs_writer_copy(w, companions[i], from, err));
-    }
-    return RS_OK;
-}
 
 /* config.json byte for byte, but for the values of "dtype" and "torch_dtype" where weights are
  * stored otherwise: loaders that believe them would round again. */
@@ -70,6 +53,21 @@ static rs_status copy_config(rs_writer *w, const char *path, rs_dtype d, rs_err 
     rs_buf_free(&text);
     rs_buf_free(&out);
     return s;
+}
+
+static rs_status copy_companions(rs_writer *w, const char *folder, rs_dtype d,
+                                 rs_err *err)
+{
+    for (size_t i = 0; i < sizeof companions / sizeof *companions; i++) {
+        char from[PATH_LIMIT];
+        if (!rs_path_join(from, sizeof from, folder, companions[i]))
+            return rs_fail(err, RS_E_INVALID, "the path of %s is too long", folder);
+        if (rs_os_kind(from) != RS_PATH_FILE) continue;
+        bool config = strcmp(companions[i], "config.json") == 0;
+        RS_TRY(config ? copy_config(w, from, d, err)
+                      : rs_writer_copy(w, companions[i], from, err));
+    }
+    return RS_OK;
 }
 
 /* A GGUF base brings no files: its keys say the same. */

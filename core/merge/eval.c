@@ -174,11 +174,10 @@ static rs_status eval_folded(const rs_eval *e, const rs_node *nd, float *dst)
 }
 
 /* One input's share of the delta into dst: the first term sets it, the others add. */
-static rs_status add_term(const rs_eval *e, const rs_node *nd, const rs_term *t,
-                          const float *base, bool first, float *dst)
+static rs_status add_term(const rs_eval *e, const rs_term *t, const float *base,
+                          bool first, float *dst)
 {
     double weight = t->weight;
-    (void)nd;
     float *part = rs_workspace_grab(e->ws);
     if (!part) return no_memory(e->err);
     rs_status s;
@@ -214,7 +213,7 @@ rs_status rs_eval_delta(const rs_eval *e, const rs_node *nd, const float *base,
     if (!rs_node_takes_first(e->p, e->i))
         for (int i = 0; i < nd->n_terms; i++) {
             if (term_is_zero(e, nd, &nd->terms[i])) continue;
-            RS_TRY(add_term(e, nd, &nd->terms[i], base, first, dst));
+            RS_TRY(add_term(e, &nd->terms[i], base, first, dst));
             first = false;
         }
     if (first) memset(dst, 0, (size_t)e->n * sizeof *dst);

@@ -23,12 +23,12 @@ const rs_chat_format rs_chat_formats[] = {
      .default_system = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."},
     {.name = "qwen2", CHATML, .must_have = "You are a helpful assistant",
      .default_system = "You are a helpful assistant."},
-    {.name = "chatml", CHATML},
+    {.name = "chatml", CHATML, .not_if = "You are"}, /* another default system message */
     {.name = "llama3", .bos = "<|begin_of_text|>", .open = "<|start_header_id|>",
      .role_end = "<|end_header_id|>\n\n", .close = "<|eot_id|>", .turn_end = "", .model_role = "assistant",
      .not_if = "Cutting Knowledge Date"}, /* 3.1 puts a date of its own into the system turn */
     {.name = "mistral", .bos = "<s>", .open = "[INST]", .close = "</s>", .model_role = "assistant",
-     .inst = true, .not_if = "[SYSTEM_PROMPT]", .system = RS_SYSTEM_IN_FIRST_USER_TURN, .alternates = true},
+     .inst = true, .system = RS_SYSTEM_IN_FIRST_USER_TURN, .alternates = true},
     {0},
 };
 // clang-format on
@@ -151,11 +151,10 @@ static void add_with_thought(rs_buf *out, const char *text, bool after_question,
         rs_buf_puts(out, text);
         return;
     }
-    size_t n_thought = 0, n_answer;
+    size_t n_thought, n_answer;
     const char *thought = thought_of(text, &n_thought);
-    bool has = strstr(text, think_close) != NULL;
-    const char *answer = has ? answer_of(text, &n_answer) : text;
-    if (!has) n_answer = strlen(text), skip_newlines(&answer, &n_answer);
+    const char *answer =
+        answer_of(text, &n_answer); /* all of it where there is no mark */
     if (after_question && (last || n_thought)) {
         rs_buf_puts(out, "<think>\n");
         rs_buf_add(out, thought, n_thought);

@@ -102,8 +102,7 @@ static bool matches(const rs_chat_format *f, const char *template, const rs_toke
 {
     if (f->must_have && !strstr(template, f->must_have)) return false;
     if (f->not_if && strstr(template, f->not_if)) return false;
-    if (f->inst) /* its tokens are plain text in older vocabularies */
-        return strstr(template, f->open) && rs_tokenizer_id(t, f->bos) >= 0;
+    if (f->inst) return false; /* its versions differ in blanks: only by name */
     return strstr(template, f->open) && strstr(template, f->close) &&
            rs_tokenizer_id(t, f->open) >= 0 && rs_tokenizer_id(t, f->close) >= 0;
 }

@@ -54,6 +54,8 @@ UI_HANDLER(ui_cmd_scene);
 UI_HANDLER(ui_cmd_scene_clear);
 UI_HANDLER(ui_cmd_morph);
 
+/* A copy to edit and its fuel stage; NULL after saying why (stages.c). */
+rs_recipe *ui_begin_fuel(ui_app *a, rs_stage **s);
 /* One value by op on what the keys apply to: rows, a kind, a tensor of the detail. */
 bool ui_value_edit(ui_app *a, ui_op op, bool live);
 void ui_value_entry(ui_app *a, char op);

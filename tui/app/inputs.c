@@ -10,25 +10,18 @@
 
 typedef enum source_kind { AN_ADAPTER, A_FISHER, A_MODEL } source_kind;
 
-static bool holds(const char *folder, const char *name)
-{
-    char path[4096];
-    return rs_path_join(path, sizeof path, folder, name) &&
-           rs_os_kind(path) == RS_PATH_FILE;
-}
-
 /* By what lies there: adapter_config.json, a lone safetensors file, else a model. */
 static source_kind kind_of(const char *path)
 {
     char folder[4096];
     size_t n = strlen(path);
     if (rs_os_kind(path) == RS_PATH_FOLDER)
-        return holds(path, "adapter_config.json") ? AN_ADAPTER : A_MODEL;
+        return ui_folder_holds(path, "adapter_config.json") ? AN_ADAPTER : A_MODEL;
     if (n < 12 || strcmp(path + n - 12, ".safetensors") != 0 ||
         !rs_path_dirname(folder, sizeof folder, path))
         return A_MODEL;
-    if (holds(folder, "adapter_config.json")) return AN_ADAPTER;
-    return holds(folder, "config.json") ? A_MODEL : A_FISHER;
+    if (ui_folder_holds(folder, "adapter_config.json")) return AN_ADAPTER;
+    return ui_folder_holds(folder, "config.json") ? A_MODEL : A_FISHER;
 }
 
 static bool is_taken(const rs_recipe *r, const char *name)
@@ -51,11 +44,18 @@ static const char *new_name(rs_recipe *r, const char *path)
     return rs_recipe_str(r, name);
 }
 
+/* A list of the recipe with room for one more; NULL: no memory. */
+static void *with_room(rs_recipe *r, const void *list, int n, size_t size)
+{
+    void *all = rs_arena_array(&r->arena, (size_t)n + 1, size);
+    if (all && n) memcpy(all, list, (size_t)n * size);
+    return all;
+}
+
 static bool add_model_entry(rs_recipe *r, rs_model_entry e)
 {
-    rs_model_entry *all = rs_arena_array(&r->arena, (size_t)r->n_models + 1, sizeof *all);
+    rs_model_entry *all = with_room(r, r->models, r->n_models, sizeof *all);
     if (!all) return false;
-    memcpy(all, r->models, (size_t)r->n_models * sizeof *all);
     all[r->n_models++] = e;
     r->models = all;
     return true;
@@ -63,24 +63,20 @@ static bool add_model_entry(rs_recipe *r, rs_model_entry e)
 
 static bool add_input(rs_recipe *r, rs_stage *s, const char *name)
 {
-    rs_input *all = rs_arena_array(&r->arena, (size_t)s->n_inputs + 1, sizeof *all);
+    rs_input *all = with_room(r, s->inputs, s->n_inputs, sizeof *all);
     if (!all) return false;
-    if (s->n_inputs) memcpy(all, s->inputs, (size_t)s->n_inputs * sizeof *all);
     all[s->n_inputs++] = (rs_input){name, 1};
     s->inputs = all;
     return true;
 }
 
-static bool add_fisher(rs_recipe *r, rs_stage *s, const char *name, const char *path)
+static bool add_fisher(rs_recipe *r, rs_stage *s, rs_measure_entry e)
 {
-    rs_measure_entry *all =
-        rs_arena_array(&r->arena, (size_t)r->n_measures + 1, sizeof *all);
+    rs_measure_entry *all = with_room(r, r->measures, r->n_measures, sizeof *all);
     if (!all) return false;
-    if (r->n_measures) memcpy(all, r->measures, (size_t)r->n_measures * sizeof *all);
-    all[r->n_measures++] =
-        (rs_measure_entry){.name = name, .type = RS_MEASURE_FISHER, .path = path};
+    all[r->n_measures++] = e;
     r->measures = all;
-    if (!s->dampen.by) s->dampen.by = name;
+    if (!s->dampen.by) s->dampen.by = e.name;
     return true;
 }
 
@@ -93,7 +89,9 @@ static bool add_source(rs_recipe *r, rs_stage *s, const char *full, char what[20
     case A_FISHER:
         snprintf(what, 200, "Fisher %.60s is there for dampening: d chooses a kind",
                  name);
-        return add_fisher(r, s, name, path);
+        return add_fisher(
+            r, s,
+            (rs_measure_entry){.name = name, .type = RS_MEASURE_FISHER, .path = path});
     case AN_ADAPTER:
         snprintf(what, 200, "adapter %.60s is in %.60s with weight 1", name, s->name);
         return add_model_entry(r, (rs_model_entry){.name = name, .adapter = path}) &&
@@ -104,16 +102,6 @@ static bool add_source(rs_recipe *r, rs_stage *s, const char *full, char what[20
                add_input(r, s, name);
     }
     return false;
-}
-
-static rs_recipe *begin(ui_app *a, rs_stage **s)
-{
-    rs_recipe *r = ui_edit_begin(a);
-    *s = r ? rs_recipe_fuel(r) : NULL;
-    if (!r || *s) return r;
-    ui_warn(a, "this recipe has no stage that adds deltas");
-    rs_recipe_free(r);
-    return NULL;
 }
 
 bool ui_cmd_add(ui_app *a, const ui_args *args, ui_effects *fx)
@@ -134,7 +122,7 @@ bool ui_cmd_add(ui_app *a, const ui_args *args, ui_effects *fx)
     }
     for (size_t n = strlen(full); n > 1 && full[n - 1] == '/'; n--)
         full[n - 1] = 0;
-    rs_recipe *r = begin(a, &s);
+    rs_recipe *r = ui_begin_fuel(a, &s);
     if (!r) return false;
     if (!add_source(r, s, full, what)) {
         rs_recipe_free(r);
@@ -150,7 +138,7 @@ bool ui_cmd_remove(ui_app *a, const ui_args *args, ui_effects *fx)
     (void)fx;
     char what[200], line[200];
     rs_stage *s;
-    rs_recipe *r = begin(a, &s);
+    rs_recipe *r = ui_begin_fuel(a, &s);
     if (!r) return false;
     int i = 0;
     while (i < s->n_inputs && (args->n != 1 || strcmp(s->inputs[i].from, args->word[0])))

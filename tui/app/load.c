@@ -61,17 +61,21 @@ static bool find_version(const char *path, int version, char dst[4096], rs_err *
     return false;
 }
 
+bool ui_folder_holds(const char *folder, const char *name)
+{
+    char path[4096];
+    return rs_path_join(path, sizeof path, folder, name) &&
+           rs_os_kind(path) == RS_PATH_FILE;
+}
+
 /* A plain model stands for the recipe that only has it as its base. */
 static bool recipe_of_model(const ui_app *a, char path[4096], rs_err *err)
 {
-    char made[4096], inside[4096];
+    char made[4096];
     size_t n = strlen(path);
-    bool is_folder = rs_os_kind(path) == RS_PATH_FOLDER;
-    bool is_model = n > 5 && strcmp(path + n - 5, ".gguf") == 0;
-    if (is_folder && rs_path_join(inside, sizeof inside, path, "config.json") &&
-        rs_os_kind(inside) == RS_PATH_FILE)
-        is_model = rs_path_join(inside, sizeof inside, path, "ringside.json") &&
-                   rs_os_kind(inside) == RS_PATH_NONE;
+    bool is_model =
+        (n > 5 && strcmp(path + n - 5, ".gguf") == 0) ||
+        (ui_folder_holds(path, "config.json") && !ui_folder_holds(path, "ringside.json"));
     if (!is_model || !a->data) return true;
     if (ui_adhoc_recipe(path, a->data, made, err) != RS_OK) return false;
     memcpy(path, made, sizeof made);

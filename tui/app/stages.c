@@ -7,8 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A copy to edit and its fuel stage; NULL after saying why. */
-static rs_recipe *begin_fuel(ui_app *a, rs_stage **s)
+rs_recipe *ui_begin_fuel(ui_app *a, rs_stage **s)
 {
     rs_recipe *r = ui_edit_begin(a);
     *s = r ? rs_recipe_fuel(r) : NULL;
@@ -75,7 +74,7 @@ static bool set_kind(ui_app *a, rs_dampen_kind k)
 {
     rs_stage *s;
     char why[200], line[64], what[64];
-    rs_recipe *r = begin_fuel(a, &s);
+    rs_recipe *r = ui_begin_fuel(a, &s);
     if (!r) return false;
     if (!complete_kind(r, &s->dampen, k, why)) return refuse(a, r, why);
     snprintf(line, sizeof line, "dampen %s", rs_dampen_name(k));
@@ -87,7 +86,7 @@ static bool next_kind(ui_app *a)
 {
     rs_stage *s;
     char why[200];
-    rs_recipe *r = begin_fuel(a, &s);
+    rs_recipe *r = ui_begin_fuel(a, &s);
     if (!r) return false;
     int at = 0;
     while (at < N_KINDS && kinds[at] != s->dampen.kind)
@@ -121,7 +120,7 @@ static bool set_norm(ui_app *a, const char *word)
 {
     rs_stage *s;
     char line[80], what[160];
-    rs_recipe *r = begin_fuel(a, &s);
+    rs_recipe *r = ui_begin_fuel(a, &s);
     if (!r) return false;
     if (s->dampen.kind == RS_DAMPEN_NONE)
         return refuse(a, r, "there is no dampening to normalise for: d chooses a kind");
@@ -180,7 +179,7 @@ static bool step_strength(ui_app *a, int dir)
 {
     rs_stage *s;
     char line[96], what[220], was[96], now[96];
-    rs_recipe *r = begin_fuel(a, &s);
+    rs_recipe *r = ui_begin_fuel(a, &s);
     if (!r) return false;
     rs_dampen_spec *d = &s->dampen;
     strength_words(d, was);
@@ -243,7 +242,7 @@ bool ui_cmd_lambda(ui_app *a, const ui_args *args, ui_effects *fx)
     (void)fx;
     rs_stage *s;
     char line[200], what[220], was[96], now[96];
-    rs_recipe *r = begin_fuel(a, &s);
+    rs_recipe *r = ui_begin_fuel(a, &s);
     if (!r) return false;
     strength_words(&s->dampen, was);
     bool good = args->n > 0;
@@ -271,7 +270,7 @@ static bool set_scale(ui_app *a, bool by, double v)
 {
     rs_stage *s;
     char line[64], what[96];
-    rs_recipe *r = begin_fuel(a, &s);
+    rs_recipe *r = ui_begin_fuel(a, &s);
     if (!r) return false;
     double was = s->scale;
     s->scale = rounded(by ? was + v : v);
@@ -327,7 +326,7 @@ bool ui_cmd_weight(ui_app *a, const ui_args *args, ui_effects *fx)
                 args->line);
         return false;
     }
-    rs_recipe *r = begin_fuel(a, &s);
+    rs_recipe *r = ui_begin_fuel(a, &s);
     if (!r) return false;
     for (int i = 0; i < s->n_inputs; i++) {
         rs_input *in = &s->inputs[i];

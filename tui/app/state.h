@@ -247,6 +247,7 @@ bool ui_open_path(ui_app *a, const char *path, rs_err *err);
 bool ui_find_recipe(const ui_app *a, const char *what, char dst[4096], rs_err *err);
 bool ui_save(ui_app *a, const char *name, const char *note, ui_effects *fx);
 void ui_saved(ui_app *a, const ui_msg *m, ui_effects *fx); /* the answer of UI_FX_SAVE */
+bool ui_folder_holds(const char *folder, const char *name); /* a file of that name */
 bool ui_expand_home(const ui_app *a, const char *path, char dst[4096]);
 
 /* text.c: what the engine is asked for */
