@@ -80,6 +80,11 @@ rm -f recipes/typo.test.json
 r keys 0 'gain' keys
 r manual 0 '.Sh VERBS' manual
 
+# names out of a recipe cannot speak to the terminal
+sed 's/"name": "naive-0.3"/"name": "a\\u001b]0;x\\u0007\\u009b2Jz"/; s#"sparring/#"'"$PWD"'/recipes/sparring/#' recipes/naive-0.3.json >"$work/esc.json"
+r 'plan of an odd name' 0 '^a.\]0;x' plan "$work/esc.json"
+check 'no escape reaches the terminal' 1 '' grep -qP '\x1b|\xc2\x9b|\x07' "$work/out"
+
 # preview equals merge: the model in memory gives the very logits of the written one
 "$ringside" logits --model $demo --ids 2,9,4,77,300 --out "$work/a.safetensors" -q
 "$ringside" logits --model "$work/merged" --ids 2,9,4,77,300 --out "$work/b.safetensors" -q

@@ -281,6 +281,64 @@ static void sources_come_and_go(void)
     close_app();
 }
 
+/* A cell that was 0 is set like any other. */
+static void a_zero_cell_comes_back(void)
+{
+    T_TRUE(open_demo(80, 24, UI_GLYPHS_BRAILLE));
+    line("gain * *0.5");
+    line("gain layers.4 & mlp =0");
+    line("gain layers.4 & mlp =0.4");
+    int up = ui_doc_tensor(&app->doc, 4, RS_KIND_UP);
+    T_NEAR(rs_plan_at(app->doc.at.plan, up)->gain, 0.4, 1e-9, 0);
+    close_app();
+}
+
+static bool holds_text(const char *below, const char *text)
+{
+    char path[512];
+    rs_buf b = {0};
+    snprintf(path, sizeof path, "%s/%s", folder, below);
+    bool there = rs_os_read_file(path, 1 << 20, &b, &t_err) == RS_OK &&
+                 strstr(rs_buf_str(&b), text) != NULL;
+    rs_buf_free(&b);
+    return there;
+}
+
+/* What another program wrote into the file is kept as a version; so is what :write-as takes
+ * the place of. */
+static void nothing_saved_is_lost(void)
+{
+    char path[512];
+    rs_buf b = {0};
+    T_TRUE(open_demo(80, 24, UI_GLYPHS_BRAILLE));
+    snprintf(path, sizeof path, "%s/luchador-miniature.json", folder);
+    T_OK(rs_os_read_file(path, 1 << 20, &b, &t_err));
+    char *scale = strstr(rs_buf_str(&b), "\"scale\": 0.3");
+    T_TRUE(scale != NULL);
+    scale[strlen("\"scale\": 0.")] = '7';
+    T_OK(rs_os_write_file(path, b.data, b.len, &t_err));
+    rs_buf_free(&b);
+    line("scale 0.25");
+    line("write");
+    T_SHOWS("saved as luchador-miniature v2");
+    T_TRUE(holds_text("luchador-miniature.versions/1.json", "\"scale\": 0.7"));
+    T_TRUE(holds_text("luchador-miniature.json", "\"scale\": 0.25"));
+    line("write-as other");
+    line("scale 0.2");
+    line("write");
+    T_SHOWS("saved as other v2");
+    line("load luchador-miniature");
+    line("scale 0.1");
+    line("write-as other");
+    type("other");
+    key("Enter");
+    T_SHOWS("saved as other v3");
+    T_TRUE(holds_text("other.versions/1.json", "\"scale\": 0.25"));
+    T_TRUE(holds_text("other.versions/2.json", "\"scale\": 0.2"));
+    T_TRUE(holds_text("other.json", "\"scale\": 0.1"));
+    close_app();
+}
+
 static void asks_before_it_leaves(void)
 {
     T_TRUE(open_demo(80, 24, UI_GLYPHS_BRAILLE));
@@ -301,4 +359,6 @@ static void asks_before_it_leaves(void)
 T_MAIN(T_TEST(shows_the_demo), T_TEST(the_script), T_TEST(lanes_cells_and_scenes),
        T_TEST(detail_of_a_layer), T_TEST(merges_by_a_plan_page),
        T_TEST(many_edits_in_a_frame), T_TEST(numbers_are_the_measures),
-       T_TEST(session_comes_back), T_TEST(sources_come_and_go), T_TEST(asks_before_it_leaves))
+       T_TEST(session_comes_back), T_TEST(sources_come_and_go),
+       T_TEST(a_zero_cell_comes_back), T_TEST(nothing_saved_is_lost),
+       T_TEST(asks_before_it_leaves))

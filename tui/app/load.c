@@ -205,14 +205,13 @@ static void add_save(ui_effects *fx, const char *path, const char *text)
     e->text = ui_strdup(text);
 }
 
-/* What stands at path: the open file's newest version, or, where the recipe moves to another
- * folder, what was saved there before. NULL: nothing; owned by the caller. */
+/* What stands at path, as it is there now: it may have been changed outside. Where the file is
+ * gone, the newest version that was seen. NULL: nothing, or err; owned by the caller. */
 static rs_recipe *standing_at(const ui_file *f, const char *path, int *version,
                               rs_err *err)
 {
     rs_recipe *r = NULL;
-    bool own = f && f->path && strcmp(f->path, path) == 0;
-    if (!own && rs_os_kind(path) == RS_PATH_FILE)
+    if (rs_os_kind(path) == RS_PATH_FILE)
         return ui_file_read(path, &r, version, err) == RS_OK ? r : NULL;
     *version = f && f->saved ? f->version : 0;
     if (*version < 1) return NULL;
@@ -291,8 +290,7 @@ bool ui_save(ui_app *a, const char *name, const char *note, ui_effects *fx)
     good = good && save_path(a, f, other || !f || !f->path ? r->name : NULL, path, &err);
     clear_saving(&a->saving);
     a->saving.version = 1;
-    bool versions = good && !other && f && f->path;
-    good = good && (!versions || save_older(a, f, path, fx, &err));
+    good = good && save_older(a, other ? NULL : f, path, fx, &err);
     if (good) {
         folder_of(path, folder);
         a->saving.answers++;

@@ -94,13 +94,20 @@ static double product(const rs_factors *f, int i)
     return rs_factors_product(f, i / K < f->n_layers ? i / K : -1, (rs_kind)(i % K));
 }
 
+/* What the cell is multiplied by, also where it is 0. */
+static double beside(const rs_factors *f, int i)
+{
+    int l = i / K, k = i % K;
+    return f->master * f->layer[l] * (l < f->n_layers ? f->kind[k] : 1);
+}
+
 /* Cells that are locked get back the product that they had. */
 static bool hold_locked(rs_factors *f, const double *before, rs_err *err)
 {
     for (int i = 0; i < (f->n_layers + 1) * K; i++) {
         double now = product(f, i);
         if (!f->locked[i] || now == before[i]) continue;
-        double others = f->cell[i] != 0 ? now / f->cell[i] : 0;
+        double others = beside(f, i);
         f->cell[i] = others != 0 ? before[i] / others : INFINITY;
         if (!(f->cell[i] >= UI_GAIN_MIN && f->cell[i] <= UI_GAIN_MAX)) {
             rs_fail(err, RS_E_INVALID,
@@ -156,7 +163,7 @@ static void change_cells(const ui_app *a, rs_factors *f, const ui_mask *m, ui_op
         ui_outcome unseen = {0};
         double old = product(f, i),
                now = applied(old, op, 1, &lim, there ? out : &unseen);
-        double cell = f->cell[i], others = cell != 0 ? old / cell : 0;
+        double others = beside(f, i);
         f->cell[i] =
             factor(rounded(others != 0 ? now / others : now), there ? out : &unseen);
         out->n += there;

@@ -1,5 +1,6 @@
 #include "tui/verbs/verbs.h"
 
+#include "base/utf8.h"
 #include "store/hub.h"
 
 #include <errno.h>
@@ -20,17 +21,24 @@ static void on_signal(int sig)
     interrupted = 1;
 }
 
-bool ui_interrupted(void) { return interrupted != 0; }
+bool ui_interrupted(void)
+{
+    return interrupted != 0;
+}
 
 int ui_exit_of(rs_status s)
 {
     switch (s) {
-    case RS_OK: return UI_EXIT_OK;
-    case RS_E_CANCELLED: return UI_EXIT_CANCELLED;
+    case RS_OK:
+        return UI_EXIT_OK;
+    case RS_E_CANCELLED:
+        return UI_EXIT_CANCELLED;
     case RS_E_NOMEM:
     case RS_E_IO:
-    case RS_E_BUG: return UI_EXIT_SYSTEM;
-    default: return UI_EXIT_INPUT;
+    case RS_E_BUG:
+        return UI_EXIT_SYSTEM;
+    default:
+        return UI_EXIT_INPUT;
     }
 }
 
@@ -49,6 +57,13 @@ int ui_usage(const char *verb, const char *fmt, ...)
     fprintf(stderr, "\n");
     va_end(ap);
     return UI_EXIT_USAGE;
+}
+
+void ui_put_clean(rs_buf *b, const char *text)
+{
+    size_t from = b->len;
+    rs_buf_puts(b, text);
+    if (!b->failed && b->len > from) rs_utf8_clean(b->data + from);
 }
 
 void ui_print(const rs_buf *b)
@@ -97,9 +112,13 @@ static void human_bytes(char out[32], double v, const char *unit)
     static const char *const scale[] = {"", "k", "M", "G", "T"};
     int i = 0;
     bool bytes = strcmp(unit, "bytes") == 0;
-    for (; v >= 1000 && i < 4; i++) v /= 1000;
-    snprintf(out, 32, v < 10 && i ? "%.2f %s%s" : v < 100 && i ? "%.1f %s%s" : "%.0f %s%s", v,
-             scale[i], bytes ? "B" : unit);
+    for (; v >= 1000 && i < 4; i++)
+        v /= 1000;
+    snprintf(out, 32,
+             v < 10 && i    ? "%.2f %s%s"
+             : v < 100 && i ? "%.1f %s%s"
+                            : "%.0f %s%s",
+             v, scale[i], bytes ? "B" : unit);
 }
 
 static void show_line(ui_progress *p, const rs_progress *g)
@@ -108,11 +127,10 @@ static void show_line(ui_progress *p, const rs_progress *g)
     human_bytes(done, (double)g->done, g->unit);
     human_bytes(rate, p->rate, g->unit);
     int percent = g->total ? (int)(100.0 * (double)g->done / (double)g->total) : 0;
-    double left = p->rate > 0 && g->total > g->done
-                      ? (double)(g->total - g->done) / p->rate
-                      : 0;
-    fprintf(stderr, "\r\033[K%s %3d %%  %s  %s/s  %d:%02d left  %.40s", p->verb, percent, done,
-            rate, (int)(left / 60), (int)left % 60, g->what ? g->what : "");
+    double left =
+        p->rate > 0 && g->total > g->done ? (double)(g->total - g->done) / p->rate : 0;
+    fprintf(stderr, "\r\033[K%s %3d %%  %s  %s/s  %d:%02d left  %.40s", p->verb, percent,
+            done, rate, (int)(left / 60), (int)left % 60, g->what ? g->what : "");
     p->on_line = true;
 }
 
@@ -138,7 +156,8 @@ bool ui_progress_step(void *ctx, const rs_progress *g)
     double now = ui_now();
     if (now - p->last_time > 0.2) {
         double rate = (double)(g->done - p->last_done) / (now - p->last_time);
-        if (g->done >= p->last_done) p->rate = p->rate > 0 ? 0.7 * p->rate + 0.3 * rate : rate;
+        if (g->done >= p->last_done)
+            p->rate = p->rate > 0 ? 0.7 * p->rate + 0.3 * rate : rate;
         p->last_done = g->done;
         p->last_time = now;
     }
@@ -164,14 +183,16 @@ void ui_progress_warn(ui_progress *p, const char *text)
     fprintf(stderr, "ringside %s: warning: %s\n", p->verb, text);
 }
 
-void ui_progress_end(ui_progress *p, rs_status s, const rs_err *err, const char *result_json)
+void ui_progress_end(ui_progress *p, rs_status s, const rs_err *err,
+                     const char *result_json)
 {
     if (p->on_line) fprintf(stderr, "\r\033[K");
     p->on_line = false;
     rs_buf e = {0};
     if (s == RS_OK) {
-        rs_buf_printf(&e, "{\"event\":\"done\",\"seconds\":%.3f%s%s}\n", ui_now() - p->started,
-                      result_json ? ",\"result\":" : "", result_json ? result_json : "");
+        rs_buf_printf(&e, "{\"event\":\"done\",\"seconds\":%.3f%s%s}\n",
+                      ui_now() - p->started, result_json ? ",\"result\":" : "",
+                      result_json ? result_json : "");
     } else {
         rs_buf_printf(&e, "{\"event\":\"error\",\"status\":%d,\"text\":", ui_exit_of(s));
         rs_buf_json(&e, err->msg, strlen(err->msg));
@@ -187,10 +208,14 @@ static void hub_root(char out[4096])
 {
     const char *cache = getenv("HF_HUB_CACHE"), *home = getenv("HF_HOME"),
                *user = getenv("HOME"), *xdg = getenv("XDG_CACHE_HOME");
-    if (cache && *cache) snprintf(out, 4096, "%s", cache);
-    else if (home && *home) snprintf(out, 4096, "%s/hub", home);
-    else if (xdg && *xdg == '/') snprintf(out, 4096, "%s/huggingface/hub", xdg);
-    else snprintf(out, 4096, "%s/.cache/huggingface/hub", user ? user : "");
+    if (cache && *cache)
+        snprintf(out, 4096, "%s", cache);
+    else if (home && *home)
+        snprintf(out, 4096, "%s/hub", home);
+    else if (xdg && *xdg == '/')
+        snprintf(out, 4096, "%s/huggingface/hub", xdg);
+    else
+        snprintf(out, 4096, "%s/.cache/huggingface/hub", user ? user : "");
 }
 
 rs_status ui_resolve(void *ctx, const char *what, char out[4096], rs_err *err)

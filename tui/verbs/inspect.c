@@ -91,13 +91,6 @@ static const char *kind_name(const subject *s)
 
 /* --- for people --- */
 
-/* Text of a file on the terminal: what is not printable becomes '?'. */
-static void put_clean(rs_buf *b, const char *text)
-{
-    for (const unsigned char *p = (const unsigned char *)text; *p; p++)
-        rs_buf_putc(b, *p < 0x20 || *p == 0x7f ? '?' : (char)*p);
-}
-
 static void put_dtypes(rs_buf *b, const subject *s, const char *between)
 {
     bool first = true;
@@ -150,7 +143,7 @@ static void adapter_text(const rs_adapter *a, rs_buf *b)
                   a->rslora ? ", rsLoRA" : "", a->n_pairs);
     if (a->base_name && *a->base_name) {
         rs_buf_puts(b, "made on    ");
-        put_clean(b, a->base_name);
+        ui_put_clean(b, a->base_name);
         rs_buf_putc(b, '\n');
     }
 }
@@ -162,9 +155,9 @@ static void metadata_text(const rs_checkpoint *c, rs_buf *b)
         rs_checkpoint_metadata_at(c, i, &key, &value);
         if (strcmp(key, "format") == 0 || strcmp(key, "ringside.recipe") == 0) continue;
         if (strncmp(key, "tokenizer.", 10) == 0 || strlen(value) > 200) continue;
-        put_clean(b, key);
+        ui_put_clean(b, key);
         rs_buf_puts(b, " = ");
-        put_clean(b, value);
+        ui_put_clean(b, value);
         rs_buf_putc(b, '\n');
     }
 }
@@ -176,7 +169,7 @@ static void tensors_text(const subject *s, rs_buf *b)
         const rs_tensor *t = rs_checkpoint_at(s->file, i);
         char shape[128];
         rs_tensor_shape(t, shape, sizeof shape);
-        put_clean(b, t->name);
+        ui_put_clean(b, t->name);
         for (size_t n = strlen(t->name); n < 56; n++)
             rs_buf_putc(b, ' ');
         rs_buf_printf(b, " %s%s\n", shape,
@@ -186,7 +179,7 @@ static void tensors_text(const subject *s, rs_buf *b)
 
 static void text(const char *path, const subject *s, const inspect_opts *o, rs_buf *b)
 {
-    put_clean(b, path);
+    ui_put_clean(b, path);
     rs_buf_printf(b, "\nwhat       %s", kind_name(s));
     if (rs_checkpoint_n_files(s->file) > 1)
         rs_buf_printf(b, " in %d files", rs_checkpoint_n_files(s->file));

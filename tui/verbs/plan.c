@@ -9,8 +9,11 @@ static void sources_text(const rs_plan *p, rs_buf *b)
     rs_buf_printf(b, "%-14s %-8s %-7s %s\n", "source", "what", "use", "path");
     for (int i = 0; i < rs_plan_n_sources(p); i++) {
         const rs_plan_source *s = rs_plan_source_at(p, i);
-        rs_buf_printf(b, "%-14s %-8s %-7s %s", s->name, s->kind, s->use ? s->use : "",
+        rs_buf line = {0};
+        rs_buf_printf(&line, "%-14s %-8s %-7s %s", s->name, s->kind, s->use ? s->use : "",
                       s->path);
+        ui_put_clean(b, rs_buf_str(&line));
+        rs_buf_free(&line);
         if (strcmp(s->kind, "adapter") == 0) {
             rs_buf_printf(b, "  rank %d%s, %d of %d pairs match", s->rank,
                           s->rslora ? " rsLoRA" : "", s->n_matched, s->n_pairs);
@@ -24,7 +27,8 @@ static void plan_text(const rs_plan *p, rs_buf *b)
 {
     const rs_recipe *r = rs_plan_recipe(p);
     rs_plan_needs n = rs_plan_need(p);
-    rs_buf_printf(b, "%s\n\n", r->name ? r->name : "recipe");
+    ui_put_clean(b, r->name ? r->name : "recipe");
+    rs_buf_puts(b, "\n\n");
     sources_text(p, b);
     rs_buf_printf(b, "\n%d tensors: %d change, %d are copied; stored as %s\n",
                   n.n_tensors, n.n_changed, n.n_copied, rs_dtype_name(r->output_dtype));

@@ -104,6 +104,8 @@ bool ui_interrupted(void); /* SIGINT or SIGTERM arrived */
 
 /* Writes to stdout and checks that it worked. */
 void ui_print(const rs_buf *b);
+/* Text out of a file, for the terminal: what is not printable becomes "?". */
+void ui_put_clean(rs_buf *b, const char *text);
 double ui_now(void); /* monotonic seconds */
 
 /* Resolves what a user may type for a model: a path, or org/name[@revision] in the Hugging
