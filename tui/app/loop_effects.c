@@ -75,18 +75,25 @@ static int run_editor(const char *path)
     if (!editor || !*editor) editor = getenv("EDITOR");
     if (!editor || !*editor) editor = "vi";
     char command[4300];
-    int n = snprintf(command, sizeof command, "%s \"$1\"", editor);
+    int n = snprintf(command, sizeof command, "exec %s \"$1\"", editor);
     if (n < 0 || (size_t)n >= sizeof command) return -1;
+    /* While the editor has the terminal its keys are its own: ^C is not for us, and ^Z stops
+     * both, or the shell would wait for ever. */
+    struct sigaction ignore = {.sa_handler = SIG_IGN}, usual = {.sa_handler = SIG_DFL};
+    struct sigaction was_int, was_stop;
+    sigaction(SIGINT, &ignore, &was_int);
+    sigaction(SIGTSTP, &usual, &was_stop);
     pid_t pid = fork();
     if (pid == 0) {
         signal(SIGINT, SIG_DFL);
-        signal(SIGTSTP, SIG_DFL);
         execl("/bin/sh", "sh", "-c", command, "sh", path, (char *)NULL);
         _exit(127);
     }
     int status = -1;
     while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {
     }
+    sigaction(SIGINT, &was_int, NULL);
+    sigaction(SIGTSTP, &was_stop, NULL);
     return pid > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
