@@ -27,27 +27,29 @@ END
 "$synthetic" "$root/config.json" "$root/model" && "$synthetic" "$root/config.json" "$root/adapter" 16 || exit 1
 merge() { "$ringside" merge "$root/recipe.json" --out "$1" --quiet; }
 
+timed() { # command...: runs it, its milliseconds in $ms
+    begin=$(date +%s%N)
+    "$@"
+    status=$?
+    ms=$((($(date +%s%N) - begin) / 1000000))
+    return $status
+}
+
 merge "$root/whole" || exit 1
 sync # what was written until here is not to be waited for below
-begin=$(date +%s%N)
-merge "$root/again" || exit 1
-took=$((($(date +%s%N) - begin) / 1000000))
+timed merge "$root/again" || exit 1
+took=$ms
 want=$(sha256sum <"$root/whole/model.safetensors")
 rm -rf "$root/again"
 echo "  a merge of $(($(stat -c %s "$root/whole/model.safetensors") / 1000000)) MB takes $took ms"
 
+# A round that ends before its kill says how long a merge takes now: the disk's pace varies.
 kills=0
 for round in $(seq "$rounds"); do
     wait_ms=$((took * (round * 7919 % rounds + 1) / (rounds + 1)))
-    "$ringside" merge "$root/recipe.json" --out "$root/out" --quiet &
-    sleep "$(awk "BEGIN { print $wait_ms / 1000 }")"
-    kill -KILL $! 2>/dev/null
-    wait $! 2>/dev/null
-    if [ $? -eq 137 ]; then
-        kills=$((kills + 1))
-    else # it had ended: the disk was busier when the time was taken
-        took=$wait_ms
-    fi
+    timed timeout --foreground -s KILL "$(awk "BEGIN { print $wait_ms / 1000 }")" \
+        "$ringside" merge "$root/recipe.json" --out "$root/out" --quiet
+    if [ $? -eq 137 ]; then kills=$((kills + 1)); else took=$ms; fi
     if [ -e "$root/out" ]; then
         check "killed after $wait_ms ms: the folder is whole" \
             test "$(sha256sum <"$root/out/model.safetensors")" = "$want"
