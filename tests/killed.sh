@@ -58,6 +58,21 @@ for round in $(seq "$rounds"); do
         passed=$((passed + 1))
     fi
 done
+# ^C and SIGTERM, with a tenth of a merge less each time it was too late: exit 130, nothing left.
+stopped() { # signal
+    for part in 5 4 3 2 1; do
+        rm -rf "$root/out"
+        timed timeout --foreground --preserve-status -s "$1" "$(awk "BEGIN { print $took * $part / 10000 }")" \
+            "$ringside" merge "$root/recipe.json" --out "$root/out" --quiet 2>"$root/said"
+        [ $? -eq 130 ] && return 0
+    done
+    return 1
+}
+for signal in INT TERM; do
+    check "a merge was stopped by SIG$signal" stopped $signal
+    check "it says that it was cancelled" grep -q "cancelled" "$root/said"
+    check "and leaves nothing" test -z "$(ls -d "$root"/out* 2>/dev/null)"
+done
 check "most rounds were killed, not finished: $kills of $rounds" test $((kills * 2)) -ge "$rounds"
 check "the next run succeeds" merge "$root/out"
 check "and writes the same bytes" test "$(sha256sum <"$root/out/model.safetensors")" = "$want"

@@ -96,18 +96,6 @@ mkdir "$work/deeper"
 check 'the same bytes in another folder' 0 '' cmp "$work/merged/model.safetensors" "$work/deeper/ev/model.safetensors"
 check 'events' 0 '"event":"done"' cat "$work/events"
 
-# a cancelled merge leaves nothing under its name
-"$ringside" merge $demo --out "$work/cancelled" --chunk 4k -q &
-pid=$!
-kill -TERM $pid 2>/dev/null
-wait $pid
-status=$?
-if [ "$status" -ne 0 ] && [ -e "$work/cancelled" ]; then
-    echo "FAILED cancel: status $status and a folder"
-    failed=$((failed + 1))
-else
-    passed=$((passed + 1))
-fi
 # a full disk is exit 4 and leaves nothing under the name (needs a small file system: root)
 mkdir "$work/small"
 if mount -t tmpfs -o size=3m tmpfs "$work/small" 2>/dev/null; then

@@ -12,28 +12,31 @@ keys 4
 see "[4 Jobs]"
 see "100 %"
 keys 1
-# A job that is held before it begins can be stopped at any point: the process is stopped by
-# a signal first, so that it is surely still there.
-keys -l ":merge $home/out/second"
-keys Enter
-see "second"
-keys y
-job() { pgrep -f "ringside merge .*second"; }
-held() { pid=$(job) && kill -STOP $pid; }
-ended_already() { screen | grep -qF "job 2 ended" || held; }
-until_true ended_already
-if [ -n "$(job)" ]; then
-    keys -l ":stop 2"
+# The demo's merge takes moments: one is tried after the other until a signal holds one
+# before it is done. That one is surely there to be stopped.
+job() { pgrep -f "ringside merge .*/held-$n --events"; }
+held() { pid=$(job) && kill -STOP "$pid" && [ ! -e "$home/out/held-$n" ]; }
+ended_or_held() { held || [ -e "$home/out/held-$n" ]; }
+for n in 2 3 4 5 6 7 8 9; do
+    keys -l ":merge $home/out/held-$n"
     keys Enter
-    see "y/N"
+    see "held-$n"
     keys y
+    until_true ended_or_held
+    [ -e "$home/out/held-$n" ] || break
     kill -CONT "$(job)" 2>/dev/null
-    gone() { [ -z "$(job)" ]; }
-    until_true gone
-fi
+done
+[ -e "$home/out/held-$n" ] && fail "no merge could be held"
+keys -l ":stop $n"
+keys Enter
+see "y/N"
+keys y
+kill -CONT "$(job)"
+see "job $n stopped"
+[ -z "$(job)" ] || fail "the process goes on"
+[ -z "$(ls -d "$home/out/held-$n"* 2>/dev/null)" ] || fail "something was left"
 keys 4
 see "[4 Jobs]"
-[ -e "$home/out/second.partial" ] && fail "a partial folder was left"
 keys Q
 see "ended with 0"
 pass

@@ -3,6 +3,8 @@
 . "$(dirname "$0")/lib.sh"
 begin "'$PROGRAM'; '$PROGRAM'"
 leave_tour
+keys -l ":sort layer"
+keys Enter
 keys J h
 see "luchador-miniature*"
 see "0.950"
@@ -12,6 +14,10 @@ keys k
 see "luchador-miniature*"
 see ">  5 S"
 see "0.950"
+keys :
+keys C-p
+see ":sort layer"
+keys Escape Escape
 keys Q
 see "k keep"
 keys d

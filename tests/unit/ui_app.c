@@ -1,15 +1,6 @@
 /* The workbench's state and what it shows: the session of screens.md 5, as far as it goes. */
 #include "tests/unit/ui_app_fake.h"
-
-#define T_SHOWS(text)                                                                    \
-    do {                                                                                 \
-        if (!shows(text)) T_FAIL("not on the screen: \"%s\"\n%s", text, screen());       \
-    } while (0)
-#define T_ROW(y, text)                                                                   \
-    do {                                                                                 \
-        if (!strstr(row(y), text))                                                       \
-            T_FAIL("row %d is \"%s\", expected \"%s\" in it", y, row(y), text);          \
-    } while (0)
+#include "tui/app/chrome.h"
 
 static void shows_the_demo(void)
 {
@@ -214,28 +205,6 @@ static void numbers_are_the_measures(void)
     close_app();
 }
 
-static void session_comes_back(void)
-{
-    T_TRUE(open_demo(80, 24, UI_GLYPHS_BRAILLE));
-    key("j j Space h B");
-    rig_now += 2;
-    send((ui_msg){.kind = UI_MSG_TICK});
-    ui_effect *e = effect(UI_FX_SESSION);
-    T_TRUE(e != NULL);
-    char *session = ui_strdup(e->text), *text = ui_strdup(app->doc.at.text);
-    close_app();
-    T_TRUE(open_app(NULL, session, 80, 24, UI_GLYPHS_BRAILLE));
-    T_STR(app->doc.at.text, text);
-    T_EQ(app->rows.cursor, 3);
-    T_TRUE(app->rows.marked[2]);
-    T_EQ(app->i_scene, 1);
-    T_TRUE(app->scene[0].text != NULL);
-    T_ROW(0, "luchador-miniature*");
-    free(session);
-    free(text);
-    close_app();
-}
-
 /* A line with the path of something of the tree. */
 static void line_of_tree(const char *command, const char *below)
 {
@@ -293,72 +262,106 @@ static void a_zero_cell_comes_back(void)
     close_app();
 }
 
-static bool holds_text(const char *below, const char *text)
+/* What a clock is wanted for, and until when. */
+static void wakes_only_for_clocks(void)
 {
-    char path[512];
-    rs_buf b = {0};
-    snprintf(path, sizeof path, "%s/%s", folder, below);
-    bool there = rs_os_read_file(path, 1 << 20, &b, &t_err) == RS_OK &&
-                 strstr(rs_buf_str(&b), text) != NULL;
-    rs_buf_free(&b);
-    return there;
-}
-
-/* What another program wrote into the file is kept as a version; so is what :write-as takes
- * the place of. */
-static void nothing_saved_is_lost(void)
-{
-    char path[512];
-    rs_buf b = {0};
     T_TRUE(open_demo(80, 24, UI_GLYPHS_BRAILLE));
-    snprintf(path, sizeof path, "%s/luchador-miniature.json", folder);
-    T_OK(rs_os_read_file(path, 1 << 20, &b, &t_err));
-    char *scale = strstr(rs_buf_str(&b), "\"scale\": 0.3");
-    T_TRUE(scale != NULL);
-    scale[strlen("\"scale\": 0.")] = '7';
-    T_OK(rs_os_write_file(path, b.data, b.len, &t_err));
-    rs_buf_free(&b);
-    line("scale 0.25");
-    line("write");
-    T_SHOWS("saved as luchador-miniature v2");
-    T_TRUE(holds_text("luchador-miniature.versions/1.json", "\"scale\": 0.7"));
-    T_TRUE(holds_text("luchador-miniature.json", "\"scale\": 0.25"));
-    line("write-as other");
-    line("scale 0.2");
-    line("write");
-    T_SHOWS("saved as other v2");
-    line("load luchador-miniature");
-    line("scale 0.1");
-    line("write-as other");
-    type("other");
-    key("Enter");
-    T_SHOWS("saved as other v3");
-    T_TRUE(holds_text("other.versions/1.json", "\"scale\": 0.25"));
-    T_TRUE(holds_text("other.versions/2.json", "\"scale\": 0.2"));
-    T_TRUE(holds_text("other.json", "\"scale\": 0.1"));
+    rig_now += 5;
+    send((ui_msg){.kind = UI_MSG_TICK});
+    T_TRUE(ui_app_wake(app, rig_now) < 0);
+    ui_job job = {.id = 3, .kind = "merge", .state = UI_JOB_RUNNING, .title = "m"};
+    send((ui_msg){.kind = UI_MSG_JOB, .jobs = &job, .n_jobs = 1});
+    T_NEAR(ui_app_wake(app, rig_now + 0.25), 0.75, 1e-9, 0);
+    T_TRUE(ui_app_wake(app, rig_now + 2) == 0); /* due, whoever asks later */
+    ui_effects_clear(&fx);
+    line("stop 3");
+    key("y");
+    T_TRUE(effect(UI_FX_JOB_STOP) && !effect(UI_FX_JOB_STOP)->full);
+    ui_effects_clear(&fx);
+    for (int i = 0; i < 6 && !effect(UI_FX_JOB_STOP); i++) {
+        rig_now += 1;
+        send((ui_msg){.kind = UI_MSG_TICK});
+    }
+    T_TRUE(effect(UI_FX_JOB_STOP) && effect(UI_FX_JOB_STOP)->full);
+    job.state = UI_JOB_STOPPED;
+    send((ui_msg){.kind = UI_MSG_JOB, .jobs = &job, .n_jobs = 1});
+    rig_now += 61;
+    send((ui_msg){.kind = UI_MSG_TICK});
+    T_TRUE(ui_app_wake(app, rig_now) < 0);
     close_app();
 }
 
-static void asks_before_it_leaves(void)
+/* R: the engine lets the old files go, and no sum of theirs is taken any more. */
+static void files_are_read_again(void)
 {
     T_TRUE(open_demo(80, 24, UI_GLYPHS_BRAILLE));
-    key("Q");
-    T_TRUE(effect(UI_FX_QUIT) != NULL); /* nothing to lose */
+    rs_tensor_sums old = app->doc.sums.at[20];
+    uint64_t serial = app->doc.serial;
+    T_TRUE(old.valid);
     ui_effects_clear(&fx);
-    key("h Q");
-    T_TRUE(!effect(UI_FX_QUIT));
-    T_SHOWS("luchador-miniature: 1 edit since v1.  s save v2  k keep  d drop  Esc stay");
+    key("R");
+    T_EQ(fx.at[0].kind, UI_FX_DROP_SLOT);
+    T_EQ(fx.at[1].kind, UI_FX_DROP_SLOT);
+    T_TRUE(effect(UI_FX_FOLLOW) && effect(UI_FX_MEASURE) && effect(UI_FX_GENERATE));
+    T_TRUE(!ui_sums_is_known(&app->doc.sums, 20));
+    ui_engine_event e = {
+        .what = UI_ENGINE_SUMS, .serial = serial, .sums = &old, .n_sums = 1};
+    send((ui_msg){.kind = UI_MSG_ENGINE, .engine = &e});
+    T_TRUE(!ui_sums_is_known(&app->doc.sums, 20));
+    T_TRUE(measure_now());
+    T_SHOWS("3.857");
+    close_app();
+}
+
+static void esc_takes_the_filter_back(void)
+{
+    T_TRUE(open_demo(80, 24, UI_GLYPHS_BRAILLE));
+    line("filter layers.2-5");
+    T_EQ(app->rows.n_order, 4);
+    key("\\");
+    type(" & mlp");
     key("Esc");
-    T_TRUE(!effect(UI_FX_QUIT));
-    key("Q s");
-    T_TRUE(effect(UI_FX_QUIT) != NULL); /* after the save was answered */
-    T_TRUE(ui_doc_is_saved(&app->doc));
+    T_STR(app->rows.filter, "layers.2-5");
+    key("\\");
+    type("x");
+    key("Esc");
+    T_EQ(app->rows.n_order, 4);
+    close_app();
+}
+
+static void long_number_lines_are_whole(void)
+{
+    T_TRUE(open_demo(80, 24, UI_GLYPHS_BRAILLE));
+    rs_buf b = {0};
+    for (int i = 0; i < app->doc.n_layers; i++)
+        rs_buf_printf(&b, "%s0.%0*d", i ? "," : "", 100, 5);
+    rs_buf_puts(&b, ",1"); /* one too many: asked, filled from the first row */
+    send((ui_msg){.kind = UI_MSG_PASTE, .text = rs_buf_str(&b)});
+    T_SHOWS("s stretch, f fill");
+    key("f");
+    T_STR(app->last_edit + strlen("gains "), rs_buf_str(&b));
+    rs_buf_free(&b);
+    close_app();
+}
+
+static void budgets_of_what_is_measured(void)
+{
+    T_TRUE(open_demo(80, 24, UI_GLYPHS_BRAILLE));
+    line("budget 0.005 of=out");
+    T_NEAR(ui_budget_used(app), app->doc.at.measure->all.out, 0, 0);
+    line("budget 0.005 of=heal");
+    T_SHOWS("only the damage of the stage");
+    T_STR(app->doc.at.recipe->budget_of, "out");
+    key("Esc");
+    line("budget 0.005 of=fuel");
+    T_NEAR(ui_budget_used(app), app->doc.at.measure->all.damage, 0, 0);
     close_app();
 }
 
 T_MAIN(T_TEST(shows_the_demo), T_TEST(the_script), T_TEST(lanes_cells_and_scenes),
        T_TEST(detail_of_a_layer), T_TEST(merges_by_a_plan_page),
        T_TEST(many_edits_in_a_frame), T_TEST(numbers_are_the_measures),
-       T_TEST(session_comes_back), T_TEST(sources_come_and_go),
-       T_TEST(a_zero_cell_comes_back), T_TEST(nothing_saved_is_lost),
-       T_TEST(asks_before_it_leaves))
+       T_TEST(sources_come_and_go), T_TEST(a_zero_cell_comes_back),
+       T_TEST(wakes_only_for_clocks), T_TEST(files_are_read_again),
+       T_TEST(esc_takes_the_filter_back), T_TEST(long_number_lines_are_whole),
+       T_TEST(budgets_of_what_is_measured))

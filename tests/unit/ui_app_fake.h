@@ -196,4 +196,14 @@ static __attribute__((unused)) ui_effect *effect(ui_effect_kind kind)
     return NULL;
 }
 
+#define T_SHOWS(text)                                                                    \
+    do {                                                                                 \
+        if (!shows(text)) T_FAIL("not on the screen: \"%s\"\n%s", text, screen());       \
+    } while (0)
+#define T_ROW(y, text)                                                                   \
+    do {                                                                                 \
+        if (!strstr(row(y), text))                                                       \
+            T_FAIL("row %d is \"%s\", expected \"%s\" in it", y, row(y), text);          \
+    } while (0)
+
 #endif

@@ -2,6 +2,7 @@
 #include "base/os.h"
 #include "tui/app/state.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,14 +96,20 @@ ui_rect ui_body(const ui_app *a)
     return (ui_rect){0, 2, a->width, h > 0 ? h : 0};
 }
 
+/* Times that count up on the screen: of running jobs, and of one that ended just now. */
+static bool clocks_run(const ui_app *a)
+{
+    return ui_jobs_count(a, UI_JOB_RUNNING) > 0 ||
+           (a->jobs.ended_at > 0 && a->wall - a->jobs.ended_at < 60);
+}
+
 double ui_app_wake(const ui_app *a, double now)
 {
-    double at = a->session_at > 0 ? a->session_at : -1;
-    if (a->flash_until > now && (at < 0 || a->flash_until < at)) at = a->flash_until;
-    bool clocks = ui_jobs_count(a, UI_JOB_RUNNING) > 0 ||
-                  (a->jobs.ended_at > 0 && a->wall - a->jobs.ended_at < 60);
-    if (clocks && (at < 0 || now + 1 < at)) at = now + 1;
-    return at < 0 ? -1 : at > now ? at - now : 0;
+    double at = INFINITY;
+    if (a->session_at > 0) at = a->session_at;
+    if (a->flash_until > now) at = fmin(at, a->flash_until);
+    if (clocks_run(a)) at = fmin(at, a->ticked + 1);
+    return at == INFINITY ? -1 : fmax(0, at - now);
 }
 
 /* --- birth and death --- */
@@ -209,13 +216,11 @@ static void free_texts(ui_app *a)
     free(a->jobs.at);
     free(a->pinned.id);
     free(a->pinned.title);
-    free(a->saving.path);
-    free(a->saving.folder);
-    free(a->saving.text);
-    free(a->saving.note);
-    char *const strings[] = {a->library,  a->data,      a->cwd,         a->home,
-                             a->program,  a->last_edit, a->number_line, a->system,
-                             a->bindings, a->session,   a->refused_text};
+    ui_saving_clear(&a->saving);
+    char *const strings[] = {a->library,     a->data,         a->cwd,
+                             a->home,        a->program,      a->last_edit,
+                             a->number_line, a->system,       a->bindings,
+                             a->session,     a->refused_text, a->asked_numbers};
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
         free(strings[i]);
 }
@@ -407,6 +412,7 @@ static void dispatch(ui_app *a, const ui_msg *m, ui_effects *fx)
         ui_run(a, m->text ? m->text : "", fx);
         break;
     case UI_MSG_TICK:
+        a->ticked = a->now;
         press_stops(a, fx);
         break;
     }
@@ -438,7 +444,8 @@ void ui_update(ui_app *a, const ui_msg *m, ui_effects *fx)
     ui_follow(a, fx);
     bool acts =
         m->kind != UI_MSG_ENGINE && m->kind != UI_MSG_TICK && m->kind != UI_MSG_JOB;
-    if (acts && a->session_at <= 0) a->session_at = a->now + 0.7;
+    if (acts && a->session_at <= 0)
+        a->session_at = a->now + 0.4; /* and the loop waits as long: under a second */
     if (quits(fx, before) && a->session_at <= 0) a->session_at = a->now;
     keep_session(a, quits(fx, before), fx);
 }

@@ -56,13 +56,19 @@ static void put_share(char *dst, size_t n, const ui_app *a, double v)
 }
 
 /* The stage or output that the budget counts, and how much of it there is. */
+static bool budget_is_of(const rs_recipe *r, const char *what)
+{
+    return r->budget > 0 && r->budget_of && what && strcmp(r->budget_of, what) == 0;
+}
+
 double ui_budget_used(const ui_app *a)
 {
     const rs_recipe *r = a->doc.at.recipe;
     const rs_measure *m = a->doc.at.measure;
     if (!r || !m) return NAN;
-    bool of_out = r->budget_of && strcmp(r->budget_of, "out") == 0;
-    return of_out ? m->all.out : m->all.damage;
+    const rs_stage *fuel = rs_recipe_fuel(r);
+    if (budget_is_of(r, "out")) return m->all.out;
+    return budget_is_of(r, fuel ? fuel->name : NULL) ? m->all.damage : NAN;
 }
 
 static void stage_part(const ui_app *a, char *dst, size_t n)
@@ -72,8 +78,7 @@ static void stage_part(const ui_app *a, char *dst, size_t n)
     const rs_measure *m = a->doc.at.measure;
     dst[0] = 0;
     if (!s || !m || isnan(m->all.damage)) return;
-    bool of_stage = r->budget > 0 && !(r->budget_of && strcmp(r->budget_of, "out") == 0);
-    if (of_stage)
+    if (budget_is_of(r, s->name))
         snprintf(dst, n, "   %.20s%s%.4f/%.4f", s->name, stale_cell(a), m->all.damage,
                  r->budget);
     else
@@ -88,7 +93,7 @@ static void draw_gauge(const ui_app *a, ui_grid *g)
     ui_glyph_level l = g->glyphs;
     if (!r) return;
     bool known = m && !isnan(m->all.out);
-    bool of_out = r->budget > 0 && r->budget_of && strcmp(r->budget_of, "out") == 0;
+    bool of_out = budget_is_of(r, "out");
     ui_num number = ui_num_nat(l, known ? m->all.out : NAN);
     snprintf(out, sizeof out, "%s",
              known ? number.s + strspn(number.s, " ") : ui_glyph_at(l, UI_G_UNKNOWN));

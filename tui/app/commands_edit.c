@@ -259,36 +259,62 @@ static bool load_now(ui_app *a, const char *what)
     return true;
 }
 
+/* Opens a recipe; against: then as A of a duel with this one, or NULL. */
+static bool load_then(ui_app *a, const char *what, const char *against, ui_effects *fx)
+{
+    if (!load_now(a, what)) return false;
+    return !against || !against[0] || ui_versus(a, against, fx);
+}
+
 static void load_choice(ui_app *a, int key, ui_effects *fx)
 {
-    (void)key, (void)fx;
-    char what[512];
-    snprintf(what, sizeof what, "%s", a->ask.line);
-    load_now(a, what); /* undo goes back to the edits */
+    const ui_file *f = ui_doc_file_of(&a->doc);
+    ui_load_order o = a->load;
+    if (key == 's') {
+        a->saving.then_load = ui_save(a, NULL, NULL, fx);
+        return;
+    }
+    if (key == 'd' && !(f && f->saved && ui_edit_show_text(a, f->saved, a->doc.file)))
+        return;
+    load_then(a, o.what, o.against, fx); /* k: undo goes back to the edits */
+}
+
+void ui_load_ordered(ui_app *a, ui_effects *fx)
+{
+    ui_load_order o = a->load;
+    load_then(a, o.what, o.against, fx);
+}
+
+bool ui_load(ui_app *a, const char *what, const char *against, ui_effects *fx)
+{
+    char path[4096];
+    rs_err err = {0};
+    ui_edit_drop(a);
+    if (!ui_find_recipe(a, what, path, &err)) {
+        ui_warn(a, "%s", err.msg);
+        return false;
+    }
+    if (!a->doc.at.recipe || ui_doc_is_saved(&a->doc))
+        return load_then(a, what, against, fx);
+    const ui_file *f = ui_doc_file_of(&a->doc);
+    bool can_drop = f && f->saved;
+    snprintf(a->load.what, sizeof a->load.what, "%s", what);
+    snprintf(a->load.against, sizeof a->load.against, "%s", against ? against : "");
+    ui_ask q = {.other = load_choice};
+    snprintf(q.keys, sizeof q.keys, can_drop ? "skd" : "sk");
+    snprintf(q.text, sizeof q.text,
+             "%.24s has unsaved edits: s save v%d  k keep in undo  %sEsc stay",
+             a->doc.at.recipe->name, f ? f->version + 1 : 1, can_drop ? "d drop  " : "");
+    ui_ask_open(a, &q);
+    return true;
 }
 
 static bool run_load(ui_app *a, const ui_args *args, ui_effects *fx)
 {
-    (void)fx;
-    char path[4096];
-    rs_err err = {0};
+    if (args->n == 1) return ui_load(a, args->word[0], NULL, fx);
     ui_edit_drop(a);
-    if (args->n != 1) {
-        ui_warn(a, "load needs a recipe: a name, name@2, -1, a file or a merged folder");
-        return false;
-    }
-    if (!ui_find_recipe(a, args->word[0], path, &err)) {
-        ui_warn(a, "%s", err.msg);
-        return false;
-    }
-    if (!a->doc.at.recipe || ui_doc_is_saved(&a->doc)) return load_now(a, args->word[0]);
-    ui_ask q = {.other = load_choice, .keys = "k"};
-    snprintf(q.line, sizeof q.line, "%s", args->word[0]);
-    snprintf(q.text, sizeof q.text,
-             "%.60s has unsaved edits: k keep them in the undo tree and load, Esc stay",
-             a->doc.at.recipe->name);
-    ui_ask_open(a, &q);
-    return true;
+    ui_warn(a, "load needs a recipe: a name, name@2, -1, a file or a merged folder");
+    return false;
 }
 
 // clang-format off

@@ -289,10 +289,10 @@ static bool run_maximise(ui_app *a, const ui_args *args, ui_effects *fx)
 
 static bool run_refresh(ui_app *a, const ui_args *args, ui_effects *fx)
 {
-    (void)args, (void)fx;
+    (void)args;
     if (!a->doc.at.recipe) return true;
     ui_edit_drop(a);
-    ui_doc_reread(&a->doc);
+    ui_files_again(a, fx);
     ui_edit_opened(a);
     if (a->doc.at.plan)
         ui_say(a, "read again: %d tensors, %d sources", rs_plan_count(a->doc.at.plan),

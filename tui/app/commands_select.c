@@ -134,11 +134,21 @@ static bool filter_done(ui_app *a, const char *text, ui_effects *fx)
     return set_filter(a, text, false);
 }
 
+static void filter_left(ui_app *a, ui_effects *fx)
+{
+    (void)fx;
+    set_filter(a, a->rows.filter_before, true);
+}
+
 static bool run_filter(ui_app *a, const ui_args *args, ui_effects *fx)
 {
     (void)fx;
     if (args->n) return set_filter(a, args->line, false);
-    ui_entry e = {.changed = filter_live, .accept = filter_done, .name = "filter"};
+    ui_entry e = {.changed = filter_live,
+                  .accept = filter_done,
+                  .left = filter_left,
+                  .name = "filter"};
+    snprintf(a->rows.filter_before, sizeof a->rows.filter_before, "%s", a->rows.filter);
     ui_entry_open(a, "filter ", a->rows.filter, &e);
     return true;
 }

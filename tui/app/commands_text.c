@@ -170,12 +170,8 @@ static bool run_versus(ui_app *a, const ui_args *args, ui_effects *fx)
         ui_warn(a, "versus takes one recipe, or two");
         return false;
     }
-    if (args->n == 2) {
-        char line[600];
-        snprintf(line, sizeof line, "load \"%.500s\"", args->word[0]);
-        if (!ui_run(a, line, fx) || a->mode == UI_MODE_ASK) return a->mode == UI_MODE_ASK;
-    }
-    return ui_versus(a, args->n ? args->word[args->n - 1] : NULL, fx);
+    if (args->n == 2) return ui_load(a, args->word[0], args->word[1], fx);
+    return ui_versus(a, args->n ? args->word[0] : NULL, fx);
 }
 
 static bool run_scroll(ui_app *a, const ui_args *args, ui_effects *fx)
@@ -200,7 +196,7 @@ const ui_command ui_commands_text[] = {
     {"seed-prev", "<", NULL, TEXTS, "text", "previous seed, again", false, run_seed_prev},
     {"sampler", NULL, "[NAME=VALUE...]", TEXTS, "text", "temp top-k top-p min-p ... seed max-tokens", false, run_sampler},
     {"system", NULL, "TEXT", TEXTS, "text", "system prompt of this conversation", false, run_system},
-    {"versus", "V F8", "[RECIPE [RECIPE]]", UI_EVERYWHERE, "text", "duel: this against the newest differing version", false, run_versus},
+    {"versus", "V F8", "[RECIPE [RECIPE]]", UI_EVERYWHERE, "text", "duel: this against the newest differing version; two names open the first", false, run_versus},
     {"scroll", NULL, "together|apart", UI_ON(UI_DUEL), "text", "panes scroll by paragraph together or each alone", false, run_scroll},
     {0},
 };

@@ -55,10 +55,23 @@ static void measure_shown(ui_document *d)
     d->at.measure = m;
 }
 
+enum { STAMPS = sizeof((ui_document *)0)->stamp / sizeof(uint64_t) };
+
+uint64_t ui_doc_edits_since(const ui_document *d, uint64_t serial)
+{
+    if (serial >= d->serial) return 0;
+    if (d->serial - serial >= STAMPS) return d->serial - serial;
+    uint64_t then = d->stamp[serial % STAMPS];
+    bool was_live = then & 1;
+    uint64_t edits = d->edits - then / 2 + (ui_doc_is_live(d) ? 1 : 0);
+    return was_live && edits == 0 ? 1 : edits;
+}
+
 /* After `at` changed. */
 static void follow(ui_document *d)
 {
     d->serial++;
+    d->stamp[d->serial % STAMPS] = 2 * d->edits + (ui_doc_is_live(d) ? 1 : 0);
     if (d->at.plan) ui_sums_follow(&d->sums, d->at.plan);
     measure_shown(d);
 }
@@ -73,6 +86,7 @@ void ui_doc_open(ui_document *d, rs_recipe *r, int file)
     if (rs_plan_build(d->rt, r, &d->options, &d->at.plan, &d->at.problem) != RS_OK)
         d->at.plan = NULL;
     index_cells(d);
+    d->edits++;
     follow(d);
 }
 
@@ -160,12 +174,13 @@ bool ui_doc_try(ui_document *d, rs_recipe *r, rs_err *err)
 
 bool ui_doc_commit(ui_document *d, rs_recipe *r, rs_err *err)
 {
-    if (r) {
-        ui_shown next;
-        if (!prepare(d, r, &next, err)) return false;
-        show(d, &next);
-    }
+    ui_shown next;
+    const ui_shown *base = ui_doc_base(d);
+    if (r && !prepare(d, r, &next, err)) return false;
+    const char *text = r ? next.text : d->at.text;
+    if (base->text && text && strcmp(base->text, text) != 0) d->edits++;
     clear_shown(&d->held);
+    if (r) show(d, &next);
     return true;
 }
 
@@ -179,9 +194,10 @@ void ui_doc_drop(ui_document *d)
     clear_shown(&was);
 }
 
-bool ui_doc_put_sums(ui_document *d, const rs_tensor_sums *sums, int n)
+bool ui_doc_put_sums(ui_document *d, uint64_t serial, const rs_tensor_sums *sums, int n)
 {
-    if (!d->at.plan || !ui_sums_put(&d->sums, sums, n)) return false;
+    if (!d->at.plan || serial < d->reread || !ui_sums_put(&d->sums, sums, n))
+        return false;
     measure_shown(d);
     return true;
 }
@@ -190,7 +206,9 @@ void ui_doc_reread(ui_document *d)
 {
     rs_recipe *r = ui_doc_begin(d);
     if (!r) return;
+    ui_sums_free(&d->sums);
     ui_doc_open(d, r, d->file);
+    d->reread = d->serial;
 }
 
 bool ui_doc_is_saved(const ui_document *d)

@@ -40,7 +40,10 @@ typedef struct ui_document {
     int n_layers; /* of the base model; 0 without a plan */
     ui_file *files;
     int n_files, cap_files, file; /* file: the open one's, or -1 */
-    uint64_t serial;              /* counts shown recipes */
+    uint64_t serial;              /* counts shown recipes, live effects among them */
+    uint64_t reread;              /* serial from which on the files are as they are now */
+    uint64_t edits;               /* counts those that are there for good */
+    uint64_t stamp[64]; /* [serial % 64] 2 * edits then, + 1 for a live effect */
 } ui_document;
 
 /* Opens a recipe (taken). A plan that cannot be built is no failure: the recipe is shown with
@@ -63,12 +66,16 @@ bool ui_doc_is_live(const ui_document *d);
 /* The state that edits start from. */
 const ui_shown *ui_doc_base(const ui_document *d);
 
-/* New sums: combines again. true: something on the screen changed. */
-bool ui_doc_put_sums(ui_document *d, const rs_tensor_sums *sums, int n);
-/* The same recipe against its files as they are now (:refresh). */
+/* New sums, measured when `serial` was shown: combines again. Those of files as they were
+ * before ui_doc_reread are dropped. true: something on the screen changed. */
+bool ui_doc_put_sums(ui_document *d, uint64_t serial, const rs_tensor_sums *sums, int n);
+/* The same recipe against its files as they are now (:refresh); no sum is known then. */
 void ui_doc_reread(ui_document *d);
 
 bool ui_doc_is_saved(const ui_document *d); /* what is shown equals the newest version */
+/* How many edits lie between what was shown as `serial` and what is shown now; 0: it is the
+ * same, also when a live effect came and went. */
+uint64_t ui_doc_edits_since(const ui_document *d, uint64_t serial);
 /* Tensor of the plan at a layer (n_layers: none) and layer kind, or -1. */
 int ui_doc_tensor(const ui_document *d, int layer, int kind);
 /* Is a number of this row (n_layers: outside the layers) or of any row an old one? */

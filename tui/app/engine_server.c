@@ -66,6 +66,20 @@ void ui_server_error(ui_engine_server *e, const ui_slot *s, const char *sentence
 
 /* --- receiving --- */
 
+/* A text that was asked for and never began has ended, too. */
+static void stop_pending(ui_engine_server *e, ui_slot *s)
+{
+    uint64_t run = s->generate.frame ? s->generate.c.run : 0;
+    ui_mail_drop(&s->generate);
+    if (run && run != s->text.run)
+        ui_server_send(e, &(ui_engine_event){.what = UI_ENGINE_STOP,
+                                             .slot = s->number,
+                                             .serial = s->serial,
+                                             .run = run,
+                                             .text = "stopped",
+                                             .n_text = strlen("stopped")});
+}
+
 static void sort_command(ui_engine_server *e, const char *frame, size_t n)
 {
     ui_engine_command c;
@@ -86,7 +100,7 @@ static void sort_command(ui_engine_server *e, const char *frame, size_t n)
         s->full = c.full;
         break;
     case UI_CMD_STOP:
-        ui_mail_drop(&s->generate);
+        stop_pending(e, s);
         s->stop = true;
         break;
     case UI_CMD_DROP:

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 typedef struct files {
-    int lock, events, log, null;
+    int lock, events, log, pid, null;
 } files;
 
 static void close_files(files *f)
@@ -21,6 +21,7 @@ static void close_files(files *f)
     rs_os_close(f->lock);
     rs_os_close(f->events);
     rs_os_close(f->log);
+    rs_os_close(f->pid);
     rs_os_close(f->null);
 }
 
@@ -37,11 +38,14 @@ static rs_status open_files(const char *folder, files *f, rs_err *err)
                  .events = open_in(folder, "events.jsonl",
                                    O_WRONLY | O_CREAT | O_TRUNC | O_APPEND),
                  .log = open_in(folder, "log", O_WRONLY | O_CREAT | O_TRUNC | O_APPEND),
+                 .pid = -1,
                  .null = open("/dev/null", O_RDONLY | O_CLOEXEC)};
     if (f->lock < 0 || f->events < 0 || f->log < 0 || f->null < 0)
         return rs_fail_errno(err, errno, "files of the job in %s", folder);
     if (flock(f->lock, LOCK_EX | LOCK_NB) != 0)
         return rs_fail(err, RS_E_EXISTS, "the job in %s is still running", folder);
+    f->pid = open_in(folder, "pid", O_WRONLY | O_CREAT | O_TRUNC);
+    if (f->pid < 0) return rs_fail_errno(err, errno, "the pid of the job in %s", folder);
     return RS_OK;
 }
 
@@ -66,35 +70,38 @@ static void become_job(const char *exe, const char *cwd, const files *f,
     _exit(127);
 }
 
-/* Forks twice, so that nobody has to wait for the job; its pid comes through a pipe. */
-static pid_t spawn(const char *exe, const char *cwd, const files *f, char *const argv[])
+/* Digits and a newline of a pid, in a process that may not allocate. */
+static bool write_pid(int fd, pid_t pid)
 {
-    int report[2];
-    pid_t job = -1;
-    if (pipe(report) != 0) return -1;
+    char text[24];
+    size_t at = sizeof text;
+    text[--at] = '\n';
+    for (long n = (long)pid; n > 0; n /= 10)
+        text[--at] = (char)('0' + n % 10);
+    return write(fd, text + at, sizeof text - at) == (ssize_t)(sizeof text - at);
+}
+
+/* Forks twice, so that nobody has to wait for the job. The one between writes the pid's file,
+ * so that it stands when this returns, and also if the workbench is killed meanwhile. */
+static bool spawn(const char *exe, const char *cwd, const files *f, char *const argv[])
+{
+    int status = -1;
     pid_t child = fork();
     if (child == 0) {
         setsid();
         pid_t pid = fork();
         if (pid == 0) become_job(exe, cwd, f, argv);
-        ssize_t put = write(report[1], &pid, sizeof pid);
-        _exit(put == (ssize_t)sizeof pid ? 0 : 1);
+        _exit(pid > 0 && write_pid(f->pid, pid) ? 0 : 1);
     }
-    close(report[1]);
-    if (child > 0) {
-        while (read(report[0], &job, sizeof job) < 0 && errno == EINTR) {
-        }
-        while (waitpid(child, NULL, 0) < 0 && errno == EINTR) {
-        }
+    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR) {
     }
-    close(report[0]);
-    return job;
+    return child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 rs_status ui_job_process_start(const char *exe, const char *folder, const char *cwd,
                                char *const *argv, rs_err *err)
 {
-    char option[] = "--events", *words[UI_JOB_WORDS + 3], fd[16], path[4096], text[24];
+    char option[] = "--events", *words[UI_JOB_WORDS + 3], fd[16];
     files f;
     rs_status s = open_files(folder, &f, err);
     int n = 0;
@@ -104,14 +111,11 @@ rs_status ui_job_process_start(const char *exe, const char *folder, const char *
     words[n++] = fd;
     words[n] = NULL;
     snprintf(fd, sizeof fd, "%d", f.events);
-    pid_t pid = s == RS_OK ? spawn(exe, cwd, &f, words) : -1;
+    bool runs = s == RS_OK && spawn(exe, cwd, &f, words);
     close_files(&f);
-    if (s != RS_OK) return s;
-    if (pid < 0) return rs_fail(err, RS_E_IO, "the job's process could not be started");
-    if (!rs_path_join(path, sizeof path, folder, "pid"))
-        return rs_fail(err, RS_E_INVALID, "the path of the job's folder is too long");
-    int len = snprintf(text, sizeof text, "%ld\n", (long)pid);
-    return rs_os_write_file(path, text, (size_t)len, err);
+    if (s == RS_OK && !runs)
+        return rs_fail(err, RS_E_IO, "the job's process could not be started");
+    return s;
 }
 
 bool ui_job_process_lives(const char *folder)

@@ -431,9 +431,9 @@ rs_status ui_job_stop(ui_job_store *s, int id, bool hard, rs_err *err)
     RS_TRY(need(s, id, &e, err));
     if (e->job.state != UI_JOB_RUNNING) return RS_OK;
     e->stop_asked = true;
-    if (in_folder(e, "stopped", path)) RS_TRY(rs_os_write_file(path, "", 0, err));
     (void)ui_job_process_signal(e->job.folder, hard ? SIGKILL : SIGTERM);
-    return RS_OK;
+    /* A full disk is no reason to go on; the mark only tells later sessions. */
+    return in_folder(e, "stopped", path) ? rs_os_write_file(path, "", 0, err) : RS_OK;
 }
 
 /* A job says that it has ended a moment before its process is gone; give it that moment. */

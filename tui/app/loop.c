@@ -5,6 +5,7 @@
 #include "tui/app/jobs.h"
 #include "tui/app/loop_internal.h"
 #include "tui/app/mem.h"
+#include "tui/term/prompt.h"
 #include "tui/verbs/verbs.h"
 
 #include <errno.h>
@@ -314,6 +315,8 @@ static rs_status open_all(ui_loop *l, const ui_loop_options *o, rs_err *err)
     if (l->term) apply_look(l);
     rs_status s = ui_job_store_open(l->paths->jobs, exe, &l->jobs, err);
     if (s != RS_OK) ui_loop_answer(l, UI_FX_JOB_START, false, err->msg);
+    if (ui_history_load(l->paths->history, err) != RS_OK)
+        ui_loop_answer(l, UI_FX_SESSION, false, err->msg);
     poll_jobs(l, ui_now());
     if (l->session_taken)
         ui_loop_answer(
@@ -349,6 +352,7 @@ void ui_loop_free(ui_loop *l)
         ui_app_leaving(l->app, &l->fx);
         run_effects(l);
         ui_loop_save_session(l);
+        ui_history_clear();
     }
     ui_engine_free(l->engine);
     ui_job_store_free(l->jobs);

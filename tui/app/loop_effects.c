@@ -1,6 +1,7 @@
 #include "base/os.h"
 #include "tui/app/loop_internal.h"
 #include "tui/app/mem.h"
+#include "tui/term/prompt.h"
 #include "tui/verbs/verbs.h"
 
 #include <errno.h>
@@ -13,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static const double SESSION_DELAY = 0.5;
+static const double SESSION_DELAY = 0.4;
 enum { MAX_EDITED = 16 << 20 };
 
 /* --- files --- */
@@ -38,7 +39,8 @@ void ui_loop_save_session(ui_loop *l)
 {
     rs_err err;
     if (l->session && l->session_ours &&
-        write_file(l->paths->session, l->session, &err) != RS_OK)
+        (write_file(l->paths->session, l->session, &err) != RS_OK ||
+         ui_history_save(l->paths->history, &err) != RS_OK))
         ui_loop_answer(l, UI_FX_SESSION, false, err.msg);
     free(l->session);
     l->session = NULL;

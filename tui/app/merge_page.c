@@ -110,36 +110,25 @@ void ui_merge_start(ui_app *a, const char *out, ui_effects *fx)
     ui_say(a, "merging %s into %s: 4 shows it", title, out);
 }
 
+/* What the page was left with, or the name typed for: the recipe is saved first where that
+ * is needed, and the merge starts when it stands. */
 static void start(ui_app *a, ui_effects *fx)
 {
-    char out[1024];
-    bool saves = a->plan.saves, duel = a->plan.duel;
-    snprintf(out, sizeof out, "%s", a->plan.folder);
+    bool duel = a->order.duel;
     ui_set_mode(a, UI_MODE_NONE);
-    if (!saves) {
-        ui_merge_start(a, out, fx);
-    } else if (ui_save(a, NULL, NULL, fx)) {
+    if (!needs_saving(a))
+        ui_merge_start(a, a->order.out, fx);
+    else if (ui_save(a, NULL, NULL, fx))
         a->saving.then_merge = true;
-        snprintf(a->saving.out, sizeof a->saving.out, "%s", out);
-    }
     if (duel) ui_versus(a, NULL, fx);
 }
 
 static bool replace_typed(ui_app *a, const char *text, ui_effects *fx)
 {
-    if (strcmp(text, rs_path_basename(a->saving.out)) != 0) {
+    if (strcmp(text, rs_path_basename(a->order.out)) != 0)
         ui_warn(a, "that is not its last part: nothing is written");
-        return true;
-    }
-    char out[1024];
-    snprintf(out, sizeof out, "%s", a->saving.out);
-    bool saves = needs_saving(a);
-    if (!saves)
-        ui_merge_start(a, out, fx);
-    else if (ui_save(a, NULL, NULL, fx)) {
-        a->saving.then_merge = true;
-        snprintf(a->saving.out, sizeof a->saving.out, "%s", out);
-    }
+    else
+        start(a, fx);
     return true;
 }
 
@@ -151,10 +140,16 @@ static bool asks_for_name(ui_app *a)
         return false;
     snprintf(prefix, sizeof prefix,
              "%.900s exists. Type its last part to replace it: ", a->plan.folder);
-    snprintf(a->saving.out, sizeof a->saving.out, "%s", a->plan.folder);
     ui_entry e = {.accept = replace_typed, .name = "merge"};
     ui_entry_open(a, prefix, "", &e);
     return true;
+}
+
+static void agreed(ui_app *a, ui_effects *fx)
+{
+    snprintf(a->order.out, sizeof a->order.out, "%s", a->plan.folder);
+    a->order.duel = a->plan.duel;
+    if (!asks_for_name(a)) start(a, fx);
 }
 
 static bool folder_typed(ui_app *a, const char *text, ui_effects *fx)
@@ -174,7 +169,7 @@ void ui_merge_key(ui_app *a, int key, ui_effects *fx)
 {
     switch (key) {
     case 'y':
-        if (!asks_for_name(a)) start(a, fx);
+        agreed(a, fx);
         break;
     case 'n':
     case 'q':

@@ -103,6 +103,9 @@ bool ui_pane_event(ui_pane *p, const ui_engine_event *e)
         return true;
     case UI_ENGINE_READY:
         p->weights_total = 0;
+        /* No tensor changed: the text is what these weights write, too. */
+        if (e->done == 0 && p->serial && p->serial == p->ready) p->serial = e->serial;
+        p->ready = e->serial;
         if (e->text && e->text[0]) snprintf(p->note, sizeof p->note, "%s", e->text);
         return true;
     case UI_ENGINE_START:

@@ -22,6 +22,7 @@ typedef struct ui_pane_token {
 typedef struct ui_pane {
     int slot;
     uint64_t run, serial; /* serial: of the weights behind the newest token */
+    uint64_t ready;       /* serial of the weights that stand in the engine */
     rs_buf text, old;     /* old: what stood before a restart; empty when overwritten */
     ui_pane_token *token;
     int n_tokens, cap;

@@ -30,7 +30,7 @@ typedef struct ui_rows {
     int n_order;
     bool shows_emb;
     bool *passes; /* [n] the filter */
-    char filter[128];
+    char filter[128], filter_before[128]; /* before: when its line was opened */
     ui_sort sort;
     bool reverse, ranging;
     int anchor;

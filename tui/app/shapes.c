@@ -266,14 +266,22 @@ static bool set_line(ui_app *a, const double *line, int n, bool stretch,
     return good;
 }
 
+static bool set_numbers(ui_app *a, const double *value, int n, bool stretch,
+                        const char *text)
+{
+    rs_buf line = {0};
+    rs_buf_printf(&line, "gains %s", text);
+    bool good = set_line(a, value, n, stretch, rs_buf_str(&line));
+    rs_buf_free(&line);
+    return good;
+}
+
 static void line_choice(ui_app *a, int key, ui_effects *fx)
 {
     (void)fx;
     double value[LINE_MAX_NUMBERS];
-    char line[500];
-    int n = read_line(a->ask.line, value, LINE_MAX_NUMBERS);
-    snprintf(line, sizeof line, "gains %.480s", a->ask.line);
-    if (n > 0) set_line(a, value, n, key == 's', line);
+    int n = read_line(a->asked_numbers, value, LINE_MAX_NUMBERS);
+    if (n > 0) set_numbers(a, value, n, key == 's', a->asked_numbers);
 }
 
 /* Pasting a line of another length asks. */
@@ -289,11 +297,9 @@ static bool paste_numbers(ui_app *a, const char *text)
     bool *rows = ui_alloc((size_t)a->rows.n, sizeof *rows);
     int m = curve_rows(a, rows);
     free(rows);
-    char line[500];
-    snprintf(line, sizeof line, "gains %.480s", text);
-    if (n == m) return set_line(a, value, n, false, line);
+    if (n == m) return set_numbers(a, value, n, false, text);
     ui_ask q = {.other = line_choice, .keys = "sf"};
-    snprintf(q.line, sizeof q.line, "%s", text);
+    ui_replace(&a->asked_numbers, text);
     snprintf(q.text, sizeof q.text,
              "%d numbers for %d rows: s stretch, f fill from the first row, Esc neither",
              n, m);
@@ -304,11 +310,11 @@ static bool paste_numbers(ui_app *a, const char *text)
 void ui_paste_line(ui_app *a, const char *text, ui_effects *fx)
 {
     (void)fx;
-    char line[512];
-    snprintf(line, sizeof line, "%s", text);
+    char *line = ui_strdup(text);
     for (char *s = line; *s; s++)
         if (*s == '\n' || *s == '\r') *s = ' ';
     paste_numbers(a, line);
+    free(line);
 }
 
 bool ui_cmd_gains(ui_app *a, const ui_args *args, ui_effects *fx)

@@ -417,6 +417,11 @@ bool ui_cmd_budget(ui_app *a, const ui_args *args, ui_effects *fx)
         of = args->word[1] + 3;
         good = good && (strcmp(of, "out") == 0 || rs_recipe_stage(r, of));
     }
+    const rs_stage *fuel = rs_recipe_fuel(r);
+    if (good && of && strcmp(of, "out") != 0 && !(fuel && strcmp(of, fuel->name) == 0))
+        return refuse(a, r,
+                      "budget: only the damage of the stage that the rows stand for is "
+                      "measured, and that of the output (of=out)");
     if (!good)
         return refuse(a, r,
                       "budget: nat a token (10m is 0.010), then of=STAGE or of=out");
@@ -424,7 +429,6 @@ bool ui_cmd_budget(ui_app *a, const ui_args *args, ui_effects *fx)
         return refuse(a, r,
                       "the Fisher's scale is unknown, so a budget in nat means nothing: "
                       "state \"scale\" in the recipe's measure");
-    const rs_stage *fuel = rs_recipe_fuel(r);
     r->budget = nat;
     if (of)
         r->budget_of = rs_recipe_str(r, of);

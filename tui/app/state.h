@@ -119,14 +119,26 @@ typedef struct ui_merge_page {
     char *warnings;
 } ui_merge_page;
 
-typedef struct ui_saving { /* between UI_FX_SAVE and its answer */
-    int answers;           /* still to come; 0: nothing is being saved */
-    bool failed;
-    int file, version;
+typedef struct ui_merge_order { /* what the plan page was left with */
+    char out[1024];
+    bool duel; /* open in Duel */
+} ui_merge_order;
+
+typedef struct ui_load_order {    /* asked for, while unsaved edits are asked about */
+    char what[512], against[512]; /* against: then a duel with this; "" for none */
+} ui_load_order;
+
+typedef struct ui_write {
+    char *path, *text;
+} ui_write;
+
+typedef struct ui_saving { /* from the first UI_FX_SAVE to the last one's answer */
+    ui_write write[3];     /* in this order: the older version, the recipe, its note */
+    int n_writes, written; /* n_writes 0: nothing is being saved */
+    int version;
     char *path, *folder, *text, *note;
     bool other; /* under another name */
-    bool then_merge, then_quit;
-    char out[1024]; /* of the merge */
+    bool then_merge, then_load, then_quit;
 } ui_saving;
 
 typedef struct ui_tour {
@@ -141,6 +153,7 @@ struct ui_app {
     ui_options opt;
     int width, height;
     double now, wall;
+    double ticked;      /* time of the last TICK: clocks get one a second */
     double began, left; /* wall clock: of this session's start, of the last one's end */
     bool focused, frozen;
 
@@ -150,11 +163,12 @@ struct ui_app {
     ui_scene scene[3];
     int i_scene;
     ui_saving saving;
-    char *refused_text; /* what the editor brought and was no recipe; NULL: none */
-    char *last_edit;   /* the command line of the last edit, for & */
-    char *number_line; /* our clipboard */
-    uint64_t followed; /* serial that the engine was told */
-    bool follow_later; /* an entry line is open: the engine waits for Enter */
+    char *refused_text;  /* what the editor brought and was no recipe; NULL: none */
+    char *last_edit;     /* the command line of the last edit, for & */
+    char *number_line;   /* our clipboard */
+    char *asked_numbers; /* a line of another length: what to do with it is asked */
+    uint64_t followed;   /* serial that the engine was told */
+    bool follow_later;   /* an entry line is open: the engine waits for Enter */
 
     /* --- where we are --- */
     ui_screen_id screen, before;
@@ -178,6 +192,8 @@ struct ui_app {
     ui_palette *palette;
     ui_ask ask;
     ui_merge_page plan;
+    ui_merge_order order;
+    ui_load_order load;
     ui_morph morph;
     ui_tour tour;
     bool dragging; /* a slider is held by the mouse */
@@ -245,10 +261,18 @@ const char *ui_damage_unit(const ui_app *a); /* "nat" or "F units" */
 bool ui_open_path(ui_app *a, const char *path, rs_err *err);
 /* What a user may write for a recipe: a name, name@2, -1, a file, a merged folder. */
 bool ui_find_recipe(const ui_app *a, const char *what, char dst[4096], rs_err *err);
-bool ui_save(ui_app *a, const char *name, const char *note, ui_effects *fx);
-void ui_saved(ui_app *a, const ui_msg *m, ui_effects *fx); /* the answer of UI_FX_SAVE */
 bool ui_folder_holds(const char *folder, const char *name); /* a file of that name */
 bool ui_expand_home(const ui_app *a, const char *path, char dst[4096]);
+
+/* save.c: under its own name (NULL) or another; note: of this version, or NULL */
+bool ui_save(ui_app *a, const char *name, const char *note, ui_effects *fx);
+void ui_saved(ui_app *a, const ui_msg *m, ui_effects *fx); /* the answer of UI_FX_SAVE */
+void ui_saving_clear(ui_saving *s);
+
+/* commands_edit.c: asks first where edits are not saved; against: then a duel, or NULL */
+bool ui_load(ui_app *a, const char *what, const char *against, ui_effects *fx);
+void ui_load_ordered(ui_app *a,
+                     ui_effects *fx); /* the answer was: save, and it is saved */
 
 /* text.c: what the engine is asked for */
 uint64_t ui_generate(ui_app *a, ui_pane *p, bool keep, ui_effects *fx);
@@ -258,6 +282,7 @@ void ui_follow(ui_app *a, ui_effects *fx); /* tells the newest recipe, once a fr
 void ui_engine_event_taken(ui_app *a, const ui_engine_event *e, ui_effects *fx);
 bool ui_versus(ui_app *a, const char *what, ui_effects *fx);
 void ui_duel_close(ui_app *a);
+void ui_files_again(ui_app *a, ui_effects *fx); /* everything is read anew */
 void ui_duel_put_sums(ui_app *a, const ui_engine_event *e);
 void ui_prompt_line(const ui_app *a,
                     rs_buf *out); /* the pinned prompt as a plumbing form */
@@ -283,7 +308,8 @@ void ui_merge_start(ui_app *a, const char *out, ui_effects *fx);
 /* modes.c */
 bool ui_mode_key(ui_app *a, int key, ui_effects *fx); /* false: no mode took it */
 void ui_mode_paste(ui_app *a, const char *text, ui_effects *fx);
-void ui_prompt_command(ui_app *a, const char *initial); /* the `:` prompt, with this in it */
+void ui_prompt_command(ui_app *a,
+                       const char *initial); /* the `:` prompt, with this in it */
 void ui_palette_show(ui_app *a);
 void ui_help_show(ui_app *a, const char *topic);
 void ui_entry_open(ui_app *a, const char *prefix, const char *initial,

@@ -215,6 +215,29 @@ bool ui_versus(ui_app *a, const char *what, ui_effects *fx)
     return true;
 }
 
+/* The engine has the files open as they were: it lets them go first, B's with A's, since the
+ * two share what is equal. */
+void ui_files_again(ui_app *a, ui_effects *fx)
+{
+    ui_duel *d = &a->duel;
+    rs_recipe *b = NULL;
+    rs_err err = {0};
+    int version = d->version;
+    if (d->open && rs_recipe_clone(d->recipe, &b, &err) != RS_OK) b = NULL;
+    for (int slot = 1; slot >= 0; slot--)
+        ui_effects_add(fx, UI_FX_DROP_SLOT)->slot = slot;
+    ui_doc_reread(&a->doc);
+    a->followed = 0;
+    ui_follow(a, fx);
+    if (!d->open) return;
+    if (!b || !duel_open(a, b, version, fx, &err)) {
+        ui_warn(a, "%s", err.msg);
+        ui_duel_close(a);
+    } else if (a->screen == UI_DUEL) {
+        ui_generate(a, &d->b, false, fx);
+    }
+}
+
 /* --- what it answers --- */
 
 static void say_error(ui_app *a, const ui_engine_event *e)
@@ -229,7 +252,7 @@ void ui_engine_event_taken(ui_app *a, const ui_engine_event *e, ui_effects *fx)
         if (e->slot == 1)
             ui_duel_put_sums(a, e);
         else if (e->slot == 0) {
-            ui_doc_put_sums(&a->doc, e->sums, e->n_sums);
+            ui_doc_put_sums(&a->doc, e->serial, e->sums, e->n_sums);
             if (a->rows.sort != UI_SORT_LAYER) ui_rows_arrange(&a->rows, &a->doc);
         }
         return;

@@ -110,7 +110,7 @@ static void draw_name(const ui_app *a, ui_grid *g, ui_rect r, int side)
     const ui_file *f = ui_doc_file_of(&a->doc);
     int version = side ? d->version : f ? f->version : 0;
     bool unsaved = !side && !ui_doc_is_saved(&a->doc),
-         stale = !side && d->a_serial != a->doc.serial;
+         stale = !side && ui_doc_edits_since(&a->doc, d->a_serial);
     bool focus = d->focus == side;
     char tail[160] = "", stages[64], name[300];
     if (version) snprintf(tail, sizeof tail, "%s  v%d", unsaved ? "*" : "", version);

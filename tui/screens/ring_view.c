@@ -34,7 +34,6 @@ static int draw_budget(const ui_app *a, ui_grid *g, int x, int y, int w,
     const rs_recipe *r = a->doc.at.recipe;
     const rs_stage *s = rs_recipe_fuel((rs_recipe *)r);
     double used = ui_budget_used(a), budget = r->budget;
-    bool of_out = r->budget_of && strcmp(r->budget_of, "out") == 0;
     if (!(budget > 0)) {
         const rs_measure *m = a->doc.at.measure;
         return ui_printf(g, x, y, -1, UI_DIM, "%.20s%s%s  no budget", s ? s->name : "out",
@@ -43,11 +42,9 @@ static int draw_budget(const ui_app *a, ui_grid *g, int x, int y, int w,
     bool over = used > budget;
     ui_role role = over ? UI_ERROR : used >= 0.9 * budget ? UI_WARN : UI_GOOD;
     int at = x + ui_printf(g, x, y, -1, UI_TEXT, "%.20s%s",
-                           of_out ? "out"
-                           : s    ? s->name
-                                  : "",
-                           state);
-    ui_draw_gauge(g, at, y, w, used / budget, role == UI_GOOD ? UI_BAR : role);
+                           r->budget_of ? r->budget_of : "", state);
+    ui_draw_gauge(g, at, y, w, isnan(used) ? 0 : used / budget,
+                  role == UI_GOOD ? UI_BAR : role);
     at += w + 1;
     ui_num n = ui_num_nat(g->glyphs, used);
     at += ui_printf(g, at, y, -1, role == UI_GOOD ? UI_TEXT : role, "%s/%.4f%s",
@@ -130,7 +127,7 @@ static bool preview_running(const ui_app *a)
 static void preview_age(const ui_app *a, bool wide, char dst[240])
 {
     const ui_pane *p = &a->text;
-    uint64_t edits = a->doc.serial > p->serial ? a->doc.serial - p->serial : 0;
+    uint64_t edits = p->serial ? ui_doc_edits_since(&a->doc, p->serial) : 0;
     if (p->note[0] && (p->waits || !p->n_tokens))
         snprintf(dst, 240, "%.200s", p->note);
     else if (p->weights_total)
@@ -140,7 +137,7 @@ static void preview_age(const ui_app *a, bool wide, char dst[240])
         snprintf(dst, 240, "%s", a->opt.preview == UI_PREVIEW_OFF ? "off: r writes" : "");
     else if (!p->n_tokens)
         snprintf(dst, 240, "waiting for the first token");
-    else if (edits && p->serial)
+    else if (edits)
         snprintf(dst, 240, "%s%llu edit%s ago ~", wide ? "weights " : "",
                  (unsigned long long)edits, edits > 1 ? "s" : "");
     else
@@ -236,7 +233,8 @@ void ui_ring_draw_text(const ui_app *a, ui_grid *g, const ui_ring_layout *l)
     if (running && b.len > n_new && head - r.h + 2 < last)
         last = head - r.h + 2 > 0 ? head - r.h + 2 : 0;
     int top = a->text_top < 0 || a->text_top > last ? last : a->text_top;
-    bool stale = a->text.serial && a->text.serial != a->doc.serial && !running;
+    bool stale =
+        a->text.serial && ui_doc_edits_since(&a->doc, a->text.serial) && !running;
     ui_span old = {n_new, b.len, UI_DIM};
     for (int i = 0; i < r.h && top + i < w.n; i++)
         ui_put_line(g, r.x + 1, r.y + i, r.w - 2, stale ? UI_STALE : UI_TEXT,

@@ -1,0 +1,130 @@
+/* What is kept: saved versions, the session, edits that another recipe takes the place of. */
+#include "tests/unit/ui_app_fake.h"
+
+static void session_comes_back(void)
+{
+    T_TRUE(open_demo(80, 24, UI_GLYPHS_BRAILLE));
+    key("j j Space h B");
+    rig_now += 2;
+    send((ui_msg){.kind = UI_MSG_TICK});
+    ui_effect *e = effect(UI_FX_SESSION);
+    T_TRUE(e != NULL);
+    char *session = ui_strdup(e->text), *text = ui_strdup(app->doc.at.text);
+    close_app();
+    T_TRUE(open_app(NULL, session, 80, 24, UI_GLYPHS_BRAILLE));
+    T_STR(app->doc.at.text, text);
+    T_EQ(app->rows.cursor, 3);
+    T_TRUE(app->rows.marked[2]);
+    T_EQ(app->i_scene, 1);
+    T_TRUE(app->scene[0].text != NULL);
+    T_ROW(0, "luchador-miniature*");
+    free(session);
+    free(text);
+    close_app();
+}
+
+static bool holds_text(const char *below, const char *text)
+{
+    char path[512];
+    rs_buf b = {0};
+    snprintf(path, sizeof path, "%s/%s", folder, below);
+    bool there = rs_os_read_file(path, 1 << 20, &b, &t_err) == RS_OK &&
+                 strstr(rs_buf_str(&b), text) != NULL;
+    rs_buf_free(&b);
+    return there;
+}
+
+/* What another program wrote into the file is kept as a version; so is what :write-as takes
+ * the place of. */
+static void nothing_saved_is_lost(void)
+{
+    char path[512];
+    rs_buf b = {0};
+    T_TRUE(open_demo(80, 24, UI_GLYPHS_BRAILLE));
+    snprintf(path, sizeof path, "%s/luchador-miniature.json", folder);
+    T_OK(rs_os_read_file(path, 1 << 20, &b, &t_err));
+    char *scale = strstr(rs_buf_str(&b), "\"scale\": 0.3");
+    T_TRUE(scale != NULL);
+    scale[strlen("\"scale\": 0.")] = '7';
+    T_OK(rs_os_write_file(path, b.data, b.len, &t_err));
+    rs_buf_free(&b);
+    line("scale 0.25");
+    line("write");
+    T_SHOWS("saved as luchador-miniature v2");
+    T_TRUE(holds_text("luchador-miniature.versions/1.json", "\"scale\": 0.7"));
+    T_TRUE(holds_text("luchador-miniature.json", "\"scale\": 0.25"));
+    line("write-as other");
+    line("scale 0.2");
+    line("write");
+    T_SHOWS("saved as other v2");
+    line("load luchador-miniature");
+    line("scale 0.1");
+    line("write-as other");
+    type("other");
+    key("Enter");
+    T_SHOWS("saved as other v3");
+    T_TRUE(holds_text("other.versions/1.json", "\"scale\": 0.25"));
+    T_TRUE(holds_text("other.versions/2.json", "\"scale\": 0.2"));
+    T_TRUE(holds_text("other.json", "\"scale\": 0.1"));
+    close_app();
+}
+
+/* The older version goes out first; what fails stops the rest. */
+static void a_failed_save_touches_nothing(void)
+{
+    T_TRUE(open_demo(80, 24, UI_GLYPHS_BRAILLE));
+    ui_effects_clear(&fx);
+    send((ui_msg){.kind = UI_MSG_COMMAND, .text = "scale 0.25"});
+    send((ui_msg){.kind = UI_MSG_COMMAND, .text = "write \"a note\""});
+    ui_effect *e = effect(UI_FX_SAVE);
+    T_TRUE(e && strstr(e->path, "luchador-miniature.versions/1.json"));
+    ui_effects_clear(&fx);
+    send((ui_msg){.kind = UI_MSG_DONE, .done_effect = UI_FX_SAVE, .text = "disk full"});
+    T_TRUE(!effect(UI_FX_SAVE));
+    T_SHOWS("not saved: the recipe stays as it was");
+    T_TRUE(!ui_doc_is_saved(&app->doc));
+    key("Esc");
+    line("write");
+    T_SHOWS("saved as luchador-miniature v2");
+    close_app();
+}
+
+/* Two recipes for a duel, with edits that are not saved: asked first, and the second one is
+ * not forgotten. */
+static void a_duel_of_two_others(void)
+{
+    T_TRUE(open_demo(80, 24, UI_GLYPHS_BRAILLE));
+    line("write-as one");
+    line("scale 0.2");
+    line("write-as two");
+    line("scale 0.1");
+    line("versus one two");
+    T_SHOWS("two has unsaved edits: s save v2  k keep in undo  d drop  Esc stay");
+    key("s");
+    T_SHOWS("duel: one against two");
+    T_TRUE(holds_text("two.json", "\"scale\": 0.1"));
+    T_STR(app->duel.name, "two");
+    T_EQ(app->duel.version, 2);
+    close_app();
+}
+
+static void asks_before_it_leaves(void)
+{
+    T_TRUE(open_demo(80, 24, UI_GLYPHS_BRAILLE));
+    key("Q");
+    T_TRUE(effect(UI_FX_QUIT) != NULL); /* nothing to lose */
+    ui_effects_clear(&fx);
+    key("h Q");
+    T_TRUE(!effect(UI_FX_QUIT));
+    T_SHOWS("luchador-miniature: 1 edit since v1.  s save v2  k keep  d drop  Esc stay");
+    key("Esc");
+    T_TRUE(!effect(UI_FX_QUIT));
+    key("Q s");
+    T_TRUE(effect(UI_FX_QUIT) != NULL); /* after the save was answered */
+    T_TRUE(ui_doc_is_saved(&app->doc));
+    close_app();
+}
+
+T_MAIN(T_TEST(session_comes_back), T_TEST(nothing_saved_is_lost),
+       T_TEST(a_failed_save_touches_nothing), T_TEST(a_duel_of_two_others),
+       T_TEST(asks_before_it_leaves))
