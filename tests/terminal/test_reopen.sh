@@ -17,7 +17,8 @@ see "0.950"
 keys :
 keys C-p
 see ":sort layer"
-keys Escape Escape
+keys Escape
+not_here ":sort layer"
 keys Q
 see "k keep"
 keys d
