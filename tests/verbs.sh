@@ -106,6 +106,19 @@ else
     echo "skipped: a full disk (no right to mount)"
     skipped=$((skipped + 1))
 fi
+r 'a verb misspelt' 2 'did you mean merge' merg
+r 'no text to score' 2 'either --file F or --jsonl F' perplexity --model $it
+r 'a window of one' 2 'at least 2 tokens' perplexity --model $it --file README.md --window 1
+r 'no tokens wanted' 2 'max-tokens 0' generate --model $it --prompt a --max-tokens 0
+r 'below zero' 2 'temp -5' generate --model $it --prompt a --temp -5
+r 'half a list' 2 'not a list of ids' detokenize --model $it --ids 2,a
+r 'log-probabilities' 0 'perplexity' perplexity --model $it --file LICENSE --window 64 --out "$work/lp"
+r 'again, over them' 3 '--force' perplexity --model $it --file LICENSE --out "$work/lp"
+r 'again, by force' 0 'perplexity' perplexity --model $it --file README.md --out "$work/lp" --force
+r 'what logits wrote' 0 '"tokens":2,"vocab":4096' logits --model $it --ids 2,5 --out "$work/l" --json
+check 'standard input' 0 '"tokens":' sh -c "echo 'It rains.' | $ringside perplexity --model $it --file - --json"
+check 'one start, one end' 0 '^2$' sh -c "$ringside generate --model $it --prompt a --max-tokens 2 -q \
+    --events 3 3>'$work/ev' >/dev/null && grep -cE '\"event\":\"(start|done)\"' '$work/ev'"
 r 'unknown word' 2 'no verb' frobnicate
 
 # manual page and keys in docs/ are what the program prints

@@ -1,5 +1,6 @@
 /* ringside: the program. Picks a verb; without one it opens the workbench. */
 #include "base/os.h"
+#include "tui/app/complete.h"
 #include "tui/verbs/verbs.h"
 
 #include <locale.h>
@@ -37,6 +38,17 @@ static int help(int argc, char **argv)
     return UI_EXIT_OK;
 }
 
+static int unknown(const char *word)
+{
+    const char *names[64];
+    int n = 0;
+    for (int i = 0; i < ui_n_verbs && n < 64; i++)
+        if (ui_verbs[i] && !ui_verbs[i]->hidden) names[n++] = ui_verbs[i]->name;
+    const char *near = ui_nearest(word, names, n);
+    return ui_usage("", "%s is no verb, recipe or folder%s%s; 'ringside help' lists the verbs",
+                    word, near ? "; did you mean " : "", near ? near : "");
+}
+
 int main(int argc, char **argv)
 {
     setlocale(LC_CTYPE, "");
@@ -48,8 +60,6 @@ int main(int argc, char **argv)
     const ui_verb *v = ui_verb_named(word);
     if (v) return ui_verb_run(v, argc - 2, argv + 2);
     bool is_path = strchr(word, '/') || rs_os_kind(word) != RS_PATH_NONE;
-    if (*word && *word != '-' && !is_path)
-        return ui_usage("", "%s is no verb, recipe or folder; 'ringside help' lists the verbs",
-                        word);
+    if (*word && *word != '-' && !is_path) return unknown(word);
     return ui_verb_run(ui_verb_named("workbench"), argc - 1, argv + 1);
 }

@@ -1,5 +1,6 @@
 #include "tui/verbs/verbs.h"
 
+#include "base/os.h"
 #include "base/utf8.h"
 #include "store/hub.h"
 
@@ -73,6 +74,32 @@ void ui_print(const rs_buf *b)
     _exit(UI_EXIT_SYSTEM);
 }
 
+rs_status ui_read_text(const char *path, size_t max, rs_buf *out, rs_err *err)
+{
+    if (strcmp(path, "-") != 0) return rs_os_read_file(path, max, out, err);
+    char piece[1 << 16];
+    for (size_t n; (n = fread(piece, 1, sizeof piece, stdin)) > 0;) {
+        rs_buf_add(out, piece, n);
+        if (out->failed) return rs_fail(err, RS_E_NOMEM, "no memory for standard input");
+        if (out->len > max)
+            return rs_fail(err, RS_E_INVALID, "standard input has more than %zu bytes",
+                           max);
+    }
+    return ferror(stdin) ? rs_fail_errno(err, errno, "read standard input") : RS_OK;
+}
+
+bool ui_parse_ids(const char *text, rs_ids *ids)
+{
+    for (const char *p = text; *p;) {
+        char *end;
+        long v = strtol(p, &end, 10);
+        if (end == p || v < 0 || v > INT32_MAX || (*end && *end != ',')) return false;
+        if (!rs_ids_add(ids, (int32_t)v)) return false;
+        p = *end ? end + 1 : end;
+    }
+    return ids->n > 0;
+}
+
 double ui_now(void)
 {
     struct timespec t;
@@ -81,20 +108,6 @@ double ui_now(void)
 }
 
 /* --- progress --- */
-
-void ui_progress_begin(ui_progress *p, const ui_common *c, const char *verb)
-{
-    *p = (ui_progress){.common = c, .verb = verb, .started = ui_now()};
-    p->last_time = p->started;
-    struct sigaction act = {.sa_handler = on_signal};
-    sigaction(SIGINT, &act, NULL);
-    sigaction(SIGTERM, &act, NULL);
-    rs_buf e = {0};
-    rs_buf_printf(&e, "{\"event\":\"start\",\"verb\":\"%s\",\"pid\":%ld}\n", verb,
-                  (long)getpid());
-    if (c->events_fd >= 0 && write((int)c->events_fd, e.data, e.len) < 0) interrupted = 1;
-    rs_buf_free(&e);
-}
 
 static void event(const ui_progress *p, const rs_buf *line)
 {
@@ -105,6 +118,22 @@ static void event(const ui_progress *p, const rs_buf *line)
         if (n < 0 && errno != EINTR) return; /* nobody listens any more: go on working */
         if (n > 0) put += (size_t)n;
     }
+}
+
+void ui_progress_begin(ui_progress *p, ui_common *c, const char *verb)
+{
+    *p = (ui_progress){.common = c, .verb = verb, .started = ui_now()};
+    p->last_time = p->started;
+    p->inner = c->working++ > 0;
+    if (p->inner) return;
+    struct sigaction act = {.sa_handler = on_signal};
+    sigaction(SIGINT, &act, NULL);
+    sigaction(SIGTERM, &act, NULL);
+    rs_buf e = {0};
+    rs_buf_printf(&e, "{\"event\":\"start\",\"verb\":\"%s\",\"pid\":%ld}\n", verb,
+                  (long)getpid());
+    event(p, &e);
+    rs_buf_free(&e);
 }
 
 static void human_bytes(char out[32], double v, const char *unit)
@@ -129,8 +158,11 @@ static void show_line(ui_progress *p, const rs_progress *g)
     int percent = g->total ? (int)(100.0 * (double)g->done / (double)g->total) : 0;
     double left =
         p->rate > 0 && g->total > g->done ? (double)(g->total - g->done) / p->rate : 0;
-    fprintf(stderr, "\r\033[K%s %3d %%  %s  %s/s  %d:%02d left  %.40s", p->verb, percent,
-            done, rate, (int)(left / 60), (int)left % 60, g->what ? g->what : "");
+    char what[41];
+    snprintf(what, sizeof what, "%s", g->what ? g->what : "");
+    rs_utf8_clean(what);
+    fprintf(stderr, "\r\033[K%s %3d %%  %s  %s/s  %d:%02d left  %s", p->verb, percent,
+            done, rate, (int)(left / 60), (int)left % 60, what);
     p->on_line = true;
 }
 
@@ -180,7 +212,10 @@ void ui_progress_warn(ui_progress *p, const char *text)
     if (p->common->quiet) return;
     if (p->on_line) fprintf(stderr, "\r\033[K");
     p->on_line = false;
-    fprintf(stderr, "ringside %s: warning: %s\n", p->verb, text);
+    rs_buf clean = {0};
+    ui_put_clean(&clean, text);
+    fprintf(stderr, "ringside %s: warning: %s\n", p->verb, rs_buf_str(&clean));
+    rs_buf_free(&clean);
 }
 
 void ui_progress_end(ui_progress *p, rs_status s, const rs_err *err,
@@ -188,6 +223,8 @@ void ui_progress_end(ui_progress *p, rs_status s, const rs_err *err,
 {
     if (p->on_line) fprintf(stderr, "\r\033[K");
     p->on_line = false;
+    p->common->working--;
+    if (p->inner) return;
     rs_buf e = {0};
     if (s == RS_OK) {
         rs_buf_printf(&e, "{\"event\":\"done\",\"seconds\":%.3f%s%s}\n",

@@ -281,10 +281,8 @@ static rs_status run_job(job *j, rs_err *err)
     RS_TRY(ui_text_params_make(&j->opts->text, j->common, &j->model, &j->params, err));
     RS_TRY(read_prompts(j, err));
     RS_TRY(open_out(j, err));
-    ui_progress_begin(&j->progress, j->common, "generate");
     rs_status s = write_all(j, err);
     if (s != RS_OK && j->streams) printf("\n");
-    ui_progress_end(&j->progress, s, err, NULL);
     return s;
 }
 
@@ -311,9 +309,13 @@ static int run(ui_common *c, void *opts, int n_args, char **args)
     if (o->batch < 1 || o->batch > MAX_BATCH)
         return ui_usage("generate", "--batch %" PRId64 " is not from 1 to %d", o->batch,
                         MAX_BATCH);
+    if (ui_text_opts_check(&o->text, &err) != RS_OK)
+        return ui_usage("generate", "%s", err.msg);
     job j = {.common = c, .opts = o, .to_terminal = isatty(1) != 0};
     j.streams = o->prompt && !c->json;
+    ui_progress_begin(&j.progress, c, "generate");
     rs_status s = run_job(&j, &err);
+    ui_progress_end(&j.progress, s, &err, NULL);
     if (j.out && fclose(j.out) != 0 && s == RS_OK)
         s = rs_fail_errno(&err, errno, "write %s", o->out);
     free_job(&j);

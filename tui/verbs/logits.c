@@ -23,18 +23,6 @@ static const ui_opt opts[] = {
     {NULL, UI_OPT_FLAG, NULL, NULL, 0},
 };
 
-static bool parse_ids(const char *text, rs_ids *ids)
-{
-    for (const char *p = text; *p;) {
-        char *end;
-        long v = strtol(p, &end, 10);
-        if (end == p || v < 0 || v > INT32_MAX || (*end && *end != ',')) return false;
-        if (!rs_ids_add(ids, (int32_t)v)) return false;
-        p = *end ? end + 1 : end;
-    }
-    return ids->n > 0;
-}
-
 /* Hidden states as the pass meets them: [n_layers + 2][n, hidden]. */
 typedef struct states {
     float *at;
@@ -120,27 +108,42 @@ static rs_status run_model(ui_common *c, const logits_opts *o, const ui_model *m
     return st;
 }
 
+static rs_status work(ui_common *c, const logits_opts *o, const rs_ids *ids, rs_buf *said,
+                      rs_err *err)
+{
+    ui_model m;
+    if (!o->force && rs_os_kind(o->out) != RS_PATH_NONE)
+        return rs_fail(err, RS_E_EXISTS, "%s exists; --force replaces it", o->out);
+    RS_TRY(ui_model_open(c, o->model, UI_MODEL_WEIGHTS, NULL, &m, err));
+    rs_status s = run_model(c, o, &m, ids, err);
+    rs_buf_puts(said, "{\"out\":");
+    rs_buf_json(said, o->out, strlen(o->out));
+    rs_buf_printf(said, ",\"tokens\":%lld,\"vocab\":%d}", (long long)ids->n,
+                  m.config->vocab);
+    ui_model_close(&m);
+    return s;
+}
+
 static int run(ui_common *c, void *options, int n_args, char **args)
 {
     (void)n_args, (void)args;
     const logits_opts *o = options;
     rs_ids ids = {0};
+    rs_buf said = {0};
+    rs_err err;
+    ui_progress show;
     if (!o->model || !o->ids || !o->out)
         return ui_usage("logits", "usage: ringside logits --model M --ids 2,9,4 --out F");
-    if (!parse_ids(o->ids, &ids)) {
+    if (!ui_parse_ids(o->ids, &ids)) {
         rs_ids_free(&ids);
         return ui_usage("logits", "--ids %s is not a list of ids like 2,9,4", o->ids);
     }
-    rs_err err;
-    ui_model m;
-    rs_status s = RS_OK;
-    if (!o->force && rs_os_kind(o->out) != RS_PATH_NONE)
-        s = rs_fail(&err, RS_E_EXISTS, "%s exists; --force replaces it", o->out);
-    if (s == RS_OK) s = ui_model_open(c, o->model, UI_MODEL_WEIGHTS, NULL, &m, &err);
-    if (s == RS_OK) {
-        s = run_model(c, o, &m, &ids, &err);
-        ui_model_close(&m);
-    }
+    ui_progress_begin(&show, c, "logits");
+    rs_status s = work(c, o, &ids, &said, &err);
+    ui_progress_end(&show, s, &err, rs_buf_str(&said));
+    rs_buf_putc(&said, '\n');
+    if (s == RS_OK && c->json) ui_print(&said);
+    rs_buf_free(&said);
     rs_ids_free(&ids);
     return s == RS_OK ? UI_EXIT_OK : ui_fail("logits", &err);
 }

@@ -1,6 +1,8 @@
 /* ringside perplexity and ringside kl: what models make of a text. */
+#include "base/os.h"
 #include "tui/verbs/score.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -11,7 +13,7 @@ enum { DEFAULT_WINDOW = 1024 };
 typedef struct text_opts {
     const char *model, *a, *b, *file, *jsonl, *out, *chat_template;
     int64_t window;
-    bool raw;
+    bool raw, force;
 } text_opts;
 
 static void defaults(void *options)
@@ -20,7 +22,8 @@ static void defaults(void *options)
 }
 
 #define TEXT_ROWS                                                                        \
-    {"--file", UI_OPT_STRING, "F", "a plain text", offsetof(text_opts, file)},           \
+    {"--file", UI_OPT_STRING, "F", "a plain text; - reads standard input",               \
+     offsetof(text_opts, file)},                                                         \
         {"--jsonl", UI_OPT_STRING, "F", "JSON lines: text, prompt, messages or ids",     \
          offsetof(text_opts, jsonl)},                                                    \
         {"--window", UI_OPT_INT, "N",                                                    \
@@ -39,6 +42,7 @@ static const ui_opt perplexity_opts[] = {
     TEXT_ROWS,
     {"--out", UI_OPT_STRING, "F", "JSON lines {\"logprob\":[..]}, entry i for token i+1",
      offsetof(text_opts, out)},
+    {"--force", UI_OPT_FLAG, NULL, "replace an existing file", offsetof(text_opts, force)},
     {NULL, UI_OPT_FLAG, NULL, NULL, 0},
 };
 static const ui_opt kl_opts[] = {
@@ -87,62 +91,120 @@ static void count(void *ctx, int64_t t, const float *a, const float *b)
     c->kl += divergence(a, b, c->vocab, lse_a, lse_b);
 }
 
-static rs_status score_all(ui_common *c, const ui_model *a, const ui_model *b,
-                           ui_sequences *s, tally *sum, FILE *out, rs_err *err)
+static rs_status write_line(FILE *out, rs_buf *line, rs_err *err)
 {
-    for (bool done = false; !done;) {
-        if (ui_interrupted())
-            return rs_fail(err, RS_E_CANCELLED, "scoring was cancelled");
-        RS_TRY(ui_sequences_next(s, &done, err));
-        if (done) break;
-        rs_buf line = {0};
-        sum->logprobs = out ? &line : NULL;
-        rs_buf_puts(&line, "{\"logprob\":[");
-        rs_status st = ui_score(&c->rt, a, b, s->ids.at, s->ids.n, count, sum, err);
-        rs_buf_puts(&line, "]}\n");
-        bool written = !out || fwrite(rs_buf_str(&line), 1, line.len, out) == line.len;
-        rs_buf_free(&line);
-        if (st != RS_OK) return st;
-        if (!written)
-            return rs_fail(err, RS_E_IO, "the log-probabilities could not be written");
+    rs_buf_puts(line, "]}\n");
+    bool written = fwrite(rs_buf_str(line), 1, line->len, out) == line->len;
+    rs_buf_reset(line);
+    rs_buf_puts(line, "{\"logprob\":[");
+    return written ? RS_OK : rs_fail_errno(err, errno, "write the log-probabilities");
+}
+
+static rs_status score_all(ui_common *c, const ui_model *a, const ui_model *b,
+                           ui_sequences *s, tally *sum, FILE *out, ui_progress *show,
+                           rs_err *err)
+{
+    rs_buf line = {0};
+    rs_status st = RS_OK;
+    rs_progress at = {0, (uint64_t)s->text.ids.n, "tokens", "scoring"};
+    sum->logprobs = out ? &line : NULL;
+    rs_buf_puts(&line, "{\"logprob\":[");
+    for (bool done = false; st == RS_OK;) {
+        st = ui_sequences_next(s, &done, err);
+        if (st != RS_OK || done) break;
+        st = ui_score(&c->rt, a, b, s->ids.at, s->ids.n, count, sum, err);
+        if (st == RS_OK && out) st = write_line(out, &line, err);
+        at.done += (uint64_t)s->ids.n;
+        if (at.total && at.done > at.total) at.done = at.total; /* bos of each window */
+        if (st == RS_OK && !ui_progress_step(show, &at))
+            st = rs_fail(err, RS_E_CANCELLED, "scoring was cancelled");
     }
-    if (sum->tokens == 0)
-        return rs_fail(err, RS_E_INVALID, "the text has no token to score");
-    return RS_OK;
+    rs_buf_free(&line);
+    if (st == RS_OK && sum->tokens == 0)
+        st = rs_fail(err, RS_E_INVALID, "the text has no token to score");
+    return st;
+}
+
+/* The file appears under its name when it is whole. */
+static rs_status open_out(const text_opts *o, char part[4096], FILE **out, rs_err *err)
+{
+    *out = NULL;
+    if (!o->out) return RS_OK;
+    if (!o->force && rs_os_kind(o->out) != RS_PATH_NONE)
+        return rs_fail(err, RS_E_EXISTS, "%s exists; --force replaces it", o->out);
+    int n = snprintf(part, 4096, "%s.partial", o->out);
+    if (n < 0 || n >= 4096) return rs_fail(err, RS_E_INVALID, "--out is too long a path");
+    *out = fopen(part, "we");
+    return *out ? RS_OK : rs_fail_errno(err, errno, "create %s", part);
+}
+
+static rs_status close_out(const text_opts *o, const char *part, FILE *out, rs_status st,
+                           rs_err *err)
+{
+    if (!out) return st;
+    if (fclose(out) != 0 && st == RS_OK) st = rs_fail_errno(err, errno, "write %s", part);
+    if (st == RS_OK && rename(part, o->out) != 0)
+        st = rs_fail_errno(err, errno, "rename %s to %s", part, o->out);
+    if (st != RS_OK) (void)remove(part);
+    return st;
 }
 
 static rs_status score(ui_common *c, const text_opts *o, const ui_model *a,
-                       const ui_model *b, tally *sum, rs_err *err)
+                       const ui_model *b, tally *sum, ui_progress *show, rs_err *err)
 {
     ui_sequences s;
     FILE *out = NULL;
+    char part[4096];
     rs_status st = ui_sequences_open(a, o->file, o->jsonl, o->raw, o->window, &s, err);
-    if (st == RS_OK && o->out && !(out = fopen(o->out, "wx")))
-        st = rs_fail(err, RS_E_EXISTS, "%s exists, or cannot be made", o->out);
+    if (st == RS_OK) st = open_out(o, part, &out, err);
     *sum = (tally){.seq = &s, .vocab = a->config->vocab};
-    if (st == RS_OK) st = score_all(c, a, b, &s, sum, out, err);
-    if (out && fclose(out) != 0 && st == RS_OK)
-        st = rs_fail(err, RS_E_IO, "%s could not be written", o->out);
+    if (st == RS_OK) st = score_all(c, a, b, &s, sum, out, show, err);
+    st = close_out(o, part, out, st, err);
     ui_sequences_close(&s);
     return st;
 }
 
-static void print_perplexity(const ui_common *c, const tally *t)
+/* What is wrong with the words themselves; UI_EXIT_OK: nothing. */
+static int check_words(const char *verb, const text_opts *o)
 {
-    rs_buf b = {0};
+    if (!o->file == !o->jsonl) return ui_usage(verb, "give either --file F or --jsonl F");
+    if (o->window < 2)
+        return ui_usage(verb, "--window %" PRId64 ": a window has at least 2 tokens",
+                        o->window);
+    return UI_EXIT_OK;
+}
+
+static void perplexity_json(const tally *t, rs_buf *b)
+{
     double mean = t->nll_a / (double)t->tokens;
-    if (c->json) {
-        rs_buf_printf(&b, "{\"tokens\":%" PRId64 ",\"nll\":", t->tokens);
-        rs_buf_json_double(&b, mean);
-        rs_buf_puts(&b, ",\"ppl\":");
-        rs_buf_json_double(&b, exp(mean));
-        rs_buf_puts(&b, "}\n");
-    } else {
-        rs_buf_printf(&b, "%" PRId64 " tokens   nll %.6f nat a token   perplexity %.4f\n",
-                      t->tokens, mean, exp(mean));
-    }
-    ui_print(&b);
-    rs_buf_free(&b);
+    rs_buf_printf(b, "{\"tokens\":%" PRId64 ",\"nll\":", t->tokens);
+    rs_buf_json_double(b, mean);
+    rs_buf_puts(b, ",\"ppl\":");
+    rs_buf_json_double(b, exp(mean));
+    rs_buf_putc(b, '}');
+}
+
+static void perplexity_words(const tally *t, rs_buf *b)
+{
+    double mean = t->nll_a / (double)t->tokens;
+    rs_buf_printf(b, "%" PRId64 " tokens   nll %.6f nat a token   perplexity %.4f",
+                  t->tokens, mean, exp(mean));
+}
+
+/* Ends the verb's progress, prints its result, and gives its exit status. */
+static int finish(ui_progress *show, rs_status s, const rs_err *err, const tally *t,
+                  void (*json)(const tally *, rs_buf *),
+                  void (*words)(const tally *, rs_buf *))
+{
+    rs_buf event = {0}, said = {0};
+    if (s == RS_OK) json(t, &event);
+    ui_progress_end(show, s, err, rs_buf_str(&event));
+    if (s == RS_OK) (show->common->json ? json : words)(t, &said);
+    rs_buf_putc(&said, '\n');
+    if (s == RS_OK) ui_print(&said);
+    rs_buf_free(&event);
+    rs_buf_free(&said);
+    return s == RS_OK ? UI_EXIT_OK : ui_fail(show->verb, err);
 }
 
 enum { PARTS = UI_MODEL_WEIGHTS | UI_MODEL_TOKENIZER };
@@ -152,38 +214,39 @@ static int run_perplexity(ui_common *c, void *options, int n_args, char **args)
     (void)n_args, (void)args;
     const text_opts *o = options;
     if (!o->model) return ui_usage("perplexity", "--model M names the model");
+    int wrong = check_words("perplexity", o);
+    if (wrong) return wrong;
     ui_model m;
     rs_err err;
+    ui_progress show;
     tally sum = {0};
+    ui_progress_begin(&show, c, "perplexity");
     rs_status s = ui_model_open(c, o->model, PARTS, o->chat_template, &m, &err);
     if (s == RS_OK) {
-        s = score(c, o, &m, NULL, &sum, &err);
-        if (s == RS_OK) print_perplexity(c, &sum);
+        s = score(c, o, &m, NULL, &sum, &show, &err);
         ui_model_close(&m);
     }
-    return s == RS_OK ? UI_EXIT_OK : ui_fail("perplexity", &err);
+    return finish(&show, s, &err, &sum, perplexity_json, perplexity_words);
 }
 
-static void print_kl(const ui_common *c, const tally *t)
+static void kl_json(const tally *t, rs_buf *b)
 {
-    rs_buf b = {0};
     double n = (double)t->tokens;
-    if (c->json) {
-        rs_buf_puts(&b, "{\"kl\":");
-        rs_buf_json_double(&b, t->kl / n);
-        rs_buf_puts(&b, ",\"nll_a\":");
-        rs_buf_json_double(&b, t->nll_a / n);
-        rs_buf_puts(&b, ",\"nll_b\":");
-        rs_buf_json_double(&b, t->nll_b / n);
-        rs_buf_printf(&b, ",\"tokens\":%" PRId64 "}\n", t->tokens);
-    } else {
-        rs_buf_printf(&b,
-                      "%" PRId64
-                      " tokens   KL(a||b) %.6f nat a token   nll a %.4f   nll b %.4f\n",
-                      t->tokens, t->kl / n, t->nll_a / n, t->nll_b / n);
-    }
-    ui_print(&b);
-    rs_buf_free(&b);
+    rs_buf_puts(b, "{\"kl\":");
+    rs_buf_json_double(b, t->kl / n);
+    rs_buf_puts(b, ",\"nll_a\":");
+    rs_buf_json_double(b, t->nll_a / n);
+    rs_buf_puts(b, ",\"nll_b\":");
+    rs_buf_json_double(b, t->nll_b / n);
+    rs_buf_printf(b, ",\"tokens\":%" PRId64 "}", t->tokens);
+}
+
+static void kl_words(const tally *t, rs_buf *b)
+{
+    double n = (double)t->tokens;
+    rs_buf_printf(
+        b, "%" PRId64 " tokens   KL(a||b) %.6f nat a token   nll a %.4f   nll b %.4f",
+        t->tokens, t->kl / n, t->nll_a / n, t->nll_b / n);
 }
 
 static rs_status open_two(ui_common *c, const text_opts *o, ui_model *a, ui_model *b,
@@ -206,22 +269,25 @@ static int run_kl(ui_common *c, void *options, int n_args, char **args)
     (void)n_args, (void)args;
     const text_opts *o = options;
     if (!o->a || !o->b) return ui_usage("kl", "--a M and --b M name the two models");
+    int wrong = check_words("kl", o);
+    if (wrong) return wrong;
     ui_model a, b;
     rs_err err;
+    ui_progress show;
     tally sum = {0};
+    ui_progress_begin(&show, c, "kl");
     rs_status s = open_two(c, o, &a, &b, &err);
     if (s == RS_OK) {
-        s = score(c, o, &a, &b, &sum, &err);
-        if (s == RS_OK) print_kl(c, &sum);
+        s = score(c, o, &a, &b, &sum, &show, &err);
         ui_model_close(&a);
         ui_model_close(&b);
     }
-    return s == RS_OK ? UI_EXIT_OK : ui_fail("kl", &err);
+    return finish(&show, s, &err, &sum, kl_json, kl_words);
 }
 
 const ui_verb ui_verb_perplexity = {
     .name = "perplexity",
-    .usage = "--model M (--file F | --jsonl F) [--window N] [--out F]",
+    .usage = "--model M (--file F | --jsonl F) [--window N] [--out F [--force]]",
     .summary = "mean negative log-likelihood and perplexity of a text",
     .details =
         "A plain text is cut into windows that each start afresh with bos in front; the "

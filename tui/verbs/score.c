@@ -66,7 +66,7 @@ rs_status ui_score(const rs_runtime *rt, const ui_model *a, const ui_model *b,
 static rs_status read_text(const char *path, ui_sequences *s, rs_err *err)
 {
     rs_buf text = {0};
-    rs_status st = rs_os_read_file(path, MAX_TEXT_BYTES, &text, err);
+    rs_status st = ui_read_text(path, MAX_TEXT_BYTES, &text, err);
     rs_line_options o = s->options;
     o.no_special = true;
     if (st == RS_OK)
@@ -81,9 +81,7 @@ rs_status ui_sequences_open(const ui_model *m, const char *file, const char *jso
     *s = (ui_sequences){.model = m, .window = window};
     s->options =
         (rs_line_options){.tokenizer = m->tokenizer, .chat = m->chat, .raw = raw};
-    if (!file == !jsonl)
-        return rs_fail(err, RS_E_INVALID, "give either --file F or --jsonl F");
-    if (window < 2 || window > m->config->max_positions)
+    if (window > m->config->max_positions)
         return rs_fail(err, RS_E_INVALID,
                        "a window of %lld tokens: the model takes 2 to %d",
                        (long long)window, m->config->max_positions);

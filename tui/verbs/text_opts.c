@@ -134,13 +134,24 @@ static void set_ends(const ui_text_opts *o, const ui_model *m, ui_text_params *o
     out->p.ignore_eos = o->ignore_eos;
 }
 
+rs_status ui_text_opts_check(const ui_text_opts *o, rs_err *err)
+{
+    ui_text_params p = {0};
+    if (o->max_tokens < 1)
+        return rs_fail(err, RS_E_INVALID, "--max-tokens %" PRId64 ": at least 1",
+                       o->max_tokens);
+    if (o->temp < 0)
+        return rs_fail(err, RS_E_INVALID, "--temp %g: from 0 (greedy) up", o->temp);
+    RS_TRY(set_numbers(o, &p.p.sampler, err));
+    RS_TRY(set_bias(o, &p, err));
+    return rs_sampler_check(&p.p.sampler, err);
+}
+
 rs_status ui_text_params_make(const ui_text_opts *o, const ui_common *c,
                               const ui_model *m, ui_text_params *out, rs_err *err)
 {
     *out = (ui_text_params){0};
-    if (o->max_tokens < 1)
-        return rs_fail(err, RS_E_INVALID, "--max-tokens is %" PRId64 ", but at least 1",
-                       (int64_t)o->max_tokens);
+    RS_TRY(ui_text_opts_check(o, err));
     RS_TRY(set_numbers(o, &out->p.sampler, err));
     RS_TRY(set_bias(o, out, err));
     RS_TRY(set_breakers(o, m, out, err));
@@ -148,7 +159,7 @@ rs_status ui_text_params_make(const ui_text_opts *o, const ui_common *c,
     out->p.sampler.seed = c->seed_given ? (uint64_t)c->seed : any_seed();
     out->line = (rs_line_options){
         .tokenizer = m->tokenizer, .chat = m->chat, .raw = o->raw, .system = o->system};
-    return rs_sampler_check(&out->p.sampler, err);
+    return RS_OK;
 }
 
 void ui_text_params_free(ui_text_params *p)

@@ -88,6 +88,8 @@ typedef struct ui_text_params {
     int32_t stop_ids[24];
 } ui_text_params;
 
+/* What can be said of the numbers without a model. */
+rs_status ui_text_opts_check(const ui_text_opts *o, rs_err *err) RS_MUST_USE;
 /* Call once, on memory that stays where it is. free also after a failure. */
 rs_status ui_text_params_make(const ui_text_opts *o, const ui_common *c, const ui_model *m,
                               ui_text_params *out, rs_err *err) RS_MUST_USE;

@@ -20,7 +20,7 @@ static const ui_opt tokenize_rows[] = {
     {"--model", UI_OPT_STRING, "M", "model, or a folder with its tokenizer",
      offsetof(tokenize_opts, model)},
     {"--text", UI_OPT_STRING, "TEXT", "the text", offsetof(tokenize_opts, text)},
-    {"--file", UI_OPT_STRING, "FILE", "a file with the text",
+    {"--file", UI_OPT_STRING, "FILE", "a file with the text; - reads standard input",
      offsetof(tokenize_opts, file)},
     {"--jsonl", UI_OPT_STRING, "FILE", "lines of JSON; gives a line for each",
      offsetof(tokenize_opts, jsonl)},
@@ -64,7 +64,7 @@ static rs_status one_text(const tokenize_opts *o, const rs_line_options *lo, boo
     rs_buf file = {0};
     rs_line l = {0};
     rs_status s = RS_OK;
-    if (o->file) s = rs_os_read_file(o->file, MAX_TEXT_BYTES, &file, err);
+    if (o->file) s = ui_read_text(o->file, MAX_TEXT_BYTES, &file, err);
     const char *text = o->file ? rs_buf_str(&file) : o->text;
     size_t n = o->file ? file.len : strlen(o->text);
     if (s == RS_OK)
@@ -214,6 +214,11 @@ static int run_detokenize(ui_common *c, void *opts, int n_args, char **args)
     if (!o->model) return ui_usage("detokenize", "--model is missing");
     if ((o->ids != NULL) + (o->jsonl != NULL) != 1)
         return ui_usage("detokenize", "one of --ids and --jsonl is needed");
+    rs_ids ids = {0};
+    bool listed = !o->ids || ui_parse_ids(o->ids, &ids);
+    rs_ids_free(&ids);
+    if (!listed)
+        return ui_usage("detokenize", "--ids %s is not a list of ids like 2,9,4", o->ids);
     ui_model m;
     if (ui_model_open(c, o->model, UI_MODEL_TOKENIZER, NULL, &m, &err) != RS_OK)
         return ui_fail("detokenize", &err);

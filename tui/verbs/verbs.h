@@ -52,6 +52,7 @@ typedef struct ui_common {
     int64_t seed;
     bool seed_given;
     int64_t events_fd; /* -1: none */
+    int working;       /* pieces of work begun and not ended, one within the other */
     rs_runtime rt;
 } ui_common;
 
@@ -88,20 +89,26 @@ int ui_exit_of(rs_status s);
 /* Progress to stderr if it is a terminal, or as JSON lines to --events FD. ui_progress is an
  * rs_progress_fn; it returns false after SIGINT or SIGTERM. */
 typedef struct ui_progress {
-    const ui_common *common;
+    ui_common *common;
     const char *verb;
+    bool inner; /* a part of the verb's work, such as loading a model */
     double started, shown, rate;
     uint64_t last_done;
     double last_time;
     bool on_line;
 } ui_progress;
-void ui_progress_begin(ui_progress *p, const ui_common *c, const char *verb);
+/* Work begun within other work is a part of it: its steps are told, its start and end are not. */
+void ui_progress_begin(ui_progress *p, ui_common *c, const char *verb);
 bool ui_progress_step(void *p, const rs_progress *progress);
 void ui_progress_warn(ui_progress *p, const char *text); /* event "warn", or stderr */
 /* Ends the line, writes the done or error event. */
 void ui_progress_end(ui_progress *p, rs_status s, const rs_err *err, const char *result_json);
 bool ui_interrupted(void); /* SIGINT or SIGTERM arrived */
 
+/* A whole text file; "-" is standard input. */
+rs_status ui_read_text(const char *path, size_t max, rs_buf *out, rs_err *err) RS_MUST_USE;
+/* "2,9,4" into ids; false: not such a list. */
+bool ui_parse_ids(const char *text, rs_ids *ids);
 /* Writes to stdout and checks that it worked. */
 void ui_print(const rs_buf *b);
 /* Text out of a file, for the terminal: what is not printable becomes "?". */
