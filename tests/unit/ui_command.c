@@ -234,14 +234,14 @@ static const char *help_shot(const ui_help *h, int w, int rows, ui_glyph_level l
 static void help_lists_the_screens_keys(void)
 {
     ui_help *h = ui_help_open(UI_RING, NULL);
-    const char *s = help_shot(h, 80, 24, UI_GLYPHS_BRAILLE);
+    const char *s = help_shot(h, 120, 24, UI_GLYPHS_BRAILLE);
     T_TRUE(strstr(s, "keys of Ring   (type to search, Enter runs, q closes)") != NULL);
     T_TRUE(strstr(s, "values") && strstr(s, "dampening") && strstr(s, "= + - *"));
-    T_TRUE(strstr(s, ">h Left     less, by 0.05") != NULL);
+    T_TRUE(strstr(s, ">h Left       less, by 0.05") != NULL);
     T_TRUE(strstr(s, "pause and let go") == NULL); /* a Jobs command */
     T_TRUE(strstr(s, "1-15 of 15") != NULL);
     T_EQ(ui_help_key(h, '?'), UI_POPUP_STAYS);
-    s = help_shot(h, 80, 24, UI_GLYPHS_ASCII);
+    s = help_shot(h, 120, 24, UI_GLYPHS_ASCII);
     T_TRUE(strstr(s, "keys of all screens") && strstr(s, "pause and let go"));
     for (const char *c = s; *c; c++)
         T_TRUE((unsigned char)*c < 128);

@@ -85,11 +85,6 @@ const char *ui_app_theme(const ui_app *a)
     return ui_option_theme(&a->opt);
 }
 
-bool ui_app_has_mouse(const ui_app *a)
-{
-    return a->opt.mouse;
-}
-
 ui_rect ui_body(const ui_app *a)
 {
     int h = a->height - 4 - (a->opt.hints ? 1 : 0);
@@ -128,7 +123,6 @@ static void copy_setup(ui_app *a, const ui_setup *s)
     a->height = s->height;
     a->now = s->now;
     a->wall = a->began = s->wall;
-    a->focused = true;
     a->focus = UI_FOCUS_ROWS;
     a->text_top = -1;
     a->rows.falloff = UI_FALL_LINEAR;
@@ -394,8 +388,7 @@ static void dispatch(ui_app *a, const ui_msg *m, ui_effects *fx)
         a->width = m->width;
         a->height = m->height;
         break;
-    case UI_MSG_FOCUS:
-        a->focused = m->focused;
+    case UI_MSG_FOCUS: /* nothing depends on it yet */
         break;
     case UI_MSG_ENGINE:
         if (m->engine) ui_engine_event_taken(a, m->engine, fx);

@@ -53,7 +53,6 @@ void ui_app_leaving(ui_app *a, ui_effects *fx);
 /* When a UI_MSG_TICK is wanted although nothing happens: seconds from now, < 0: not at all. */
 double ui_app_wake(const ui_app *a, double now);
 const char *ui_app_theme(const ui_app *a); /* dark light contrast safe mono */
-bool ui_app_has_mouse(const ui_app *a);
 /* A command may have raised this: the loop ends after a UI_FX_QUIT. Unsaved edits are in the
  * session in any case. */
 

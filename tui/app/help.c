@@ -9,7 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { KEYS_WIDTH = 10, COLUMN_GAP = 2 };
+enum { KEYS_WIDTH = 12, COLUMN_GAP = 2, COLUMN = 54 /* room for nearly every text */ };
 
 typedef struct line { /* of the list: a heading, a command or, with neither, a blank */
     const char *heading;
@@ -263,7 +263,8 @@ static void write_title(const ui_help *h, char *out, size_t n)
 void ui_help_view(const ui_help *h, ui_grid *g, ui_rect body)
 {
     char title[160];
-    int columns = body.w >= 110 ? 3 : body.w >= 66 ? 2 : 1;
+    int columns =
+        body.w >= 2 * (COLUMN + COLUMN_GAP) ? body.w / (COLUMN + COLUMN_GAP) : 1;
     int want = (h->n + columns - 1) / columns + 5,
         w = body.w - 4 > 56 ? body.w - 4 : body.w;
     write_title(h, title, sizeof title);

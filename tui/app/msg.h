@@ -100,7 +100,6 @@ typedef struct ui_msg {
     int n_jobs;
     int done_effect;       /* DONE: which kind of effect finished */
     bool ok;               /* DONE: it worked; text is the sentence if not */
-    int64_t done_value;
 } ui_msg;
 
 typedef enum ui_effect_kind {

@@ -105,7 +105,6 @@ typedef struct ui_jobs {
     ui_job_row *at;
     int n, cap;
     int cursor;
-    bool *marked;
     double ended_at; /* when the youngest one ended: the title tells it for a minute */
     int ended_id;
     bool loaded; /* the first list came */
@@ -155,7 +154,7 @@ struct ui_app {
     double now, wall;
     double ticked;      /* time of the last TICK: clocks get one a second */
     double began, left; /* wall clock: of this session's start, of the last one's end */
-    bool focused, frozen;
+    bool frozen;
 
     /* --- the recipe --- */
     ui_document doc;
