@@ -18,6 +18,13 @@ static void session_comes_back(void)
     T_EQ(app->i_scene, 1);
     T_TRUE(app->scene[0].text != NULL);
     T_ROW(0, "luchador-miniature*");
+    key("u"); /* the tree is there, too: scene B, then the edit in A */
+    T_EQ(app->i_scene, 0);
+    key("u");
+    T_TRUE(ui_doc_is_saved(&app->doc));
+    key("^R ^R");
+    T_STR(app->doc.at.text, text);
+    T_EQ(app->i_scene, 1);
     free(session);
     free(text);
     close_app();

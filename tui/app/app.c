@@ -173,7 +173,7 @@ static void open_first(ui_app *a, const ui_setup *s)
 
 static void start_undo(ui_app *a)
 {
-    if (a->doc.at.text)
+    if (a->doc.at.text && !a->undo.n)
         ui_undo_start(&a->undo, a->doc.at.text, "as opened", a->doc.file, a->wall);
 }
 

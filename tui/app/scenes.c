@@ -107,6 +107,17 @@ static void mix_t(rs_t_table *t, const rs_t_table *o, double u)
         if (t->layer[l] == t->fallback) t->layer[l] = NAN;
 }
 
+/* Weights of inputs that both have; one that only the nearer one has keeps its own. */
+static void mix_weights(rs_stage *s, const rs_stage *o, double u)
+{
+    for (int i = 0; i < s->n_inputs; i++)
+        for (int k = 0; k < o->n_inputs; k++)
+            if (strcmp(s->inputs[i].from, o->inputs[k].from) == 0) {
+                s->inputs[i].weight = mix(s->inputs[i].weight, o->inputs[k].weight, u);
+                break;
+            }
+}
+
 static bool mix_fuel(const rs_config *c, rs_recipe *r, rs_stage *s, const rs_stage *o,
                      double u, rs_err *err)
 {
@@ -124,8 +135,7 @@ static bool mix_fuel(const rs_config *c, rs_recipe *r, rs_stage *s, const rs_sta
     s->dampen.parameter = mix(s->dampen.parameter, o->dampen.parameter, u);
     s->dampen.layer = mix(s->dampen.layer, o->dampen.layer, u);
     s->dampen.q = mix(s->dampen.q, o->dampen.q, u);
-    for (int i = 0; i < s->n_inputs && i < o->n_inputs; i++)
-        s->inputs[i].weight = mix(s->inputs[i].weight, o->inputs[i].weight, u);
+    mix_weights(s, o, u);
     return good;
 }
 

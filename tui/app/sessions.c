@@ -1,6 +1,6 @@
-/* sessions.c - what the next start brings back: the recipe as it is (saved or not), scenes,
- * screen, cursor, marks, prompt, seed, options. One JSON object; what is missing or does not
- * fit any more is left as it is at a first start. */
+/* sessions.c - what the next start brings back: the recipe as it is (saved or not), the undo
+ * tree, scenes, screen, cursor, marks, prompt, seed, options. One JSON object; what is missing
+ * or does not fit any more is left as it is at a first start. */
 #include "base/json.h"
 #include "tui/app/state.h"
 
@@ -17,15 +17,24 @@ static void put_string(rs_buf *out, const char *key, const char *value)
         rs_buf_puts(out, "null");
 }
 
+static void put_file(const ui_file *f, rs_buf *out)
+{
+    rs_buf_printf(out, "{\"version\":%d", f->version);
+    put_string(out, "path", f->path);
+    put_string(out, "folder", f->folder);
+    put_string(out, "saved", f->saved);
+    rs_buf_putc(out, '}');
+}
+
 static void put_recipe(const ui_app *a, rs_buf *out)
 {
-    const ui_file *f = ui_doc_file_of(&a->doc);
-    const ui_shown *s = ui_doc_base(&a->doc);
-    put_string(out, "path", f ? f->path : NULL);
-    put_string(out, "folder", s->recipe ? s->recipe->folder : NULL);
-    put_string(out, "saved", f ? f->saved : NULL);
-    rs_buf_printf(out, ",\n\"version\":%d", f ? f->version : 0);
-    put_string(out, "recipe", s->text);
+    rs_buf_puts(out, ",\n\"files\":[");
+    for (int i = 0; i < a->doc.n_files; i++) {
+        if (i) rs_buf_putc(out, ',');
+        put_file(&a->doc.files[i], out);
+    }
+    rs_buf_printf(out, "],\n\"file\":%d", a->doc.file);
+    put_string(out, "recipe", ui_doc_base(&a->doc)->text);
     rs_buf_printf(out, ",\n\"scene\":%d,\n\"scenes\":[", a->i_scene);
     for (int i = 0; i < 3; i++) {
         if (i) rs_buf_putc(out, ',');
@@ -35,6 +44,45 @@ static void put_recipe(const ui_app *a, rs_buf *out)
             rs_buf_puts(out, "null");
     }
     rs_buf_putc(out, ']');
+}
+
+/* place: where the states before this one stand in the list, -1: left out. Which child was used
+ * last follows from the order in which they are read back. */
+static void put_state(const ui_undo *u, int i, const int *place, int at, rs_buf *out)
+{
+    const ui_undo_node *s = &u->at[i];
+    rs_buf_printf(
+        out, "%s{\"parent\":%d,\"scene\":%d,\"file\":%d,\"wall\":%.0f,\"used\":%s",
+        at ? "," : "", s->parent < 0 ? -1 : place[s->parent], s->scene, s->file, s->wall,
+        s->parent >= 0 && u->at[s->parent].last_child == i ? "true" : "false");
+    put_string(out, "line", s->line);
+    put_string(out, "text", s->text);
+    rs_buf_putc(out, '}');
+}
+
+/* A long tree is cut to the way from the root to where we are, and that to its newest part. */
+static void put_undo(const ui_app *a, rs_buf *out)
+{
+    enum { WHOLE = 1 << 20, PATH = 4 << 20 };
+    const ui_undo *u = &a->undo;
+    int place[UI_UNDO_MAX], n = 0;
+    bool keep[UI_UNDO_MAX] = {false};
+    size_t bytes = 0;
+    for (int i = 0; i < u->n; i++)
+        bytes += strlen(u->at[i].text);
+    for (int i = 0; i < u->n && bytes <= WHOLE; i++)
+        keep[i] = true;
+    bytes = 0;
+    for (int i = u->n ? u->here : -1; i >= 0 && bytes <= PATH; i = u->at[i].parent) {
+        keep[i] = true;
+        bytes += strlen(u->at[i].text);
+    }
+    rs_buf_puts(out, ",\n\"undo\":[");
+    for (int i = 0; i < u->n; i++) {
+        place[i] = keep[i] ? n : -1;
+        if (keep[i]) put_state(u, i, place, n++, out);
+    }
+    rs_buf_printf(out, "],\n\"here\":%d", u->n ? place[u->here] : -1);
 }
 
 static void put_rows(const ui_app *a, rs_buf *out)
@@ -81,6 +129,7 @@ void ui_session_text(const ui_app *a, rs_buf *out)
                   a->tour.seen ? "true" : "false");
     rs_buf_printf(out, ",\n\"detail\":%d,\n\"left\":%.0f", a->detail_layer, a->wall);
     put_recipe(a, out);
+    put_undo(a, out);
     put_rows(a, out);
     put_text(a, out);
     put_options(a, out);
@@ -103,31 +152,62 @@ static const char *get_string(const rs_json *o, const char *key)
 }
 
 /* The file as it is on disk now, or as the session knew it. */
-static int restore_file(ui_app *a, const rs_json *o)
+static void restore_file(ui_app *a, const rs_json *o)
 {
     const char *path = get_string(o, "path"), *folder = get_string(o, "folder");
-    const char *saved = get_string(o, "saved");
     int version = (int)get_int(o, "version", 0, 1000000, 0);
     rs_recipe *r = NULL;
-    if (path && ui_file_read(path, &r, &version, NULL) == RS_OK) {
-        char *text = ui_recipe_text(r);
-        int file = ui_doc_add_file(&a->doc, path, r->folder, text, version);
-        free(text);
-        rs_recipe_free(r);
-        return file;
+    if (!path || ui_file_read(path, &r, &version, NULL) != RS_OK) {
+        ui_doc_add_file(&a->doc, path, folder, get_string(o, "saved"), version);
+        return;
     }
-    return ui_doc_add_file(&a->doc, path, folder, saved, version);
+    char *text = ui_recipe_text(r);
+    ui_doc_add_file(&a->doc, path, r->folder, text, version);
+    free(text);
+    rs_recipe_free(r);
+}
+
+static void restore_undo(ui_app *a, const rs_json *o)
+{
+    int n = 0;
+    for (const rs_json *m = rs_json_first(rs_json_get(o, "undo")); m;
+         m = rs_json_next(m), n++) {
+        const char *text = get_string(m, "text"), *line = get_string(m, "line");
+        int parent = (int)get_int(m, "parent", -1, n - 1, -2);
+        int file = (int)get_int(m, "file", 0, a->doc.n_files - 1, -1);
+        if (!text || !line || file < 0 || parent < -1 || (n > 0) != (parent >= 0) ||
+            n >= UI_UNDO_MAX) {
+            ui_undo_free(&a->undo);
+            return;
+        }
+        ui_undo_add(&a->undo, parent,
+                    &(ui_undo_node){.text = (char *)text,
+                                    .line = (char *)line,
+                                    .scene = (int)get_int(m, "scene", 0, 2, 0),
+                                    .file = file,
+                                    .wall = rs_json_number(rs_json_get(m, "wall"))},
+                    rs_json_true(rs_json_get(m, "used")));
+    }
+    const ui_undo_node *here =
+        ui_undo_go(&a->undo, (int)get_int(o, "here", 0, n - 1, n - 1));
+    if (here && strcmp(here->text, a->doc.at.text) != 0) ui_undo_free(&a->undo);
 }
 
 static bool restore_recipe(ui_app *a, const rs_json *o)
 {
-    const char *text = get_string(o, "recipe"), *folder = get_string(o, "folder");
+    const char *text = get_string(o, "recipe");
     rs_recipe *r = NULL;
-    if (!text ||
-        rs_recipe_parse(text, strlen(text), folder, "the session", &r, NULL) != RS_OK)
+    for (const rs_json *f = rs_json_first(rs_json_get(o, "files")); f;
+         f = rs_json_next(f))
+        restore_file(a, f);
+    int file = (int)get_int(o, "file", 0, a->doc.n_files - 1, -1);
+    if (!text || file < 0 ||
+        rs_recipe_parse(text, strlen(text), a->doc.files[file].folder, "the session", &r,
+                        NULL) != RS_OK)
         return false;
-    ui_doc_open(&a->doc, r, restore_file(a, o));
+    ui_doc_open(&a->doc, r, file);
     ui_edit_opened(a);
+    restore_undo(a, o);
     a->i_scene = (int)get_int(o, "scene", 0, 2, 0);
     const rs_json *s = rs_json_first(rs_json_get(o, "scenes"));
     for (int i = 0; i < 3 && s; i++, s = rs_json_next(s))

@@ -83,6 +83,13 @@ void ui_undo_push(ui_undo *u, const char *text, const char *line, int scene, int
     add(u, text, line, u->n ? u->here : -1, scene, file, wall);
 }
 
+void ui_undo_add(ui_undo *u, int parent, const ui_undo_node *s, bool used)
+{
+    int last = parent >= 0 ? u->at[parent].last_child : -1;
+    add(u, s->text, s->line, parent, s->scene, s->file, s->wall);
+    if (parent >= 0 && !used) u->at[parent].last_child = last;
+}
+
 const ui_undo_node *ui_undo_here(const ui_undo *u)
 {
     return u->n ? &u->at[u->here] : NULL;

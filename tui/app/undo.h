@@ -7,6 +7,8 @@
 #ifndef UI_UNDO_H
 #define UI_UNDO_H
 
+#include <stdbool.h>
+
 enum { UI_UNDO_MAX = 200 };
 
 typedef struct ui_undo_node {
@@ -26,6 +28,9 @@ typedef struct ui_undo {
 void ui_undo_start(ui_undo *u, const char *text, const char *line, int file, double wall);
 void ui_undo_push(ui_undo *u, const char *text, const char *line, int scene, int file,
                   double wall);
+/* A state of an earlier session (strings are copied) below a parent that is there already (-1:
+ * the root, the first one). used: redo from the parent leads here. */
+void ui_undo_add(ui_undo *u, int parent, const ui_undo_node *state, bool used);
 /* The state to go to, or NULL: then nothing moved. The caller shows its text. */
 const ui_undo_node *ui_undo_back(ui_undo *u);
 const ui_undo_node *ui_undo_forward(ui_undo *u);
