@@ -112,10 +112,10 @@ static void refused(void)
 /* A text must not move the cursor or change the colours of a terminal. */
 static void terminal_text(void)
 {
-    static const char text[] = "a\tb\n\x1b[31m\x7f\xc2\x9b\xc3\xa9";
+    static const char text[] = "a\tb\n\x1b[31m\x7f\xc2\x9b\xc3\xa9\xe2\x80\xae.\xe2\x80\xa6";
     rs_buf out = {0};
     ui_text_show(&out, text, sizeof text - 1, true);
-    T_STR(rs_buf_str(&out), "a\tb\n?[31m??\xc3\xa9");
+    T_STR(rs_buf_str(&out), "a\tb\n?[31m??\xc3\xa9?.\xe2\x80\xa6");
     rs_buf_reset(&out);
     ui_text_show(&out, text, sizeof text - 1, false);
     T_STR(rs_buf_str(&out), text);

@@ -159,8 +159,8 @@ void ui_jobs_taken(ui_app *a, const ui_msg *m, ui_effects *fx)
         if (is_over(r->job.state)) r->stop_asked = 0;
         if (was.loaded && is_over(r->job.state) && (is_new || !is_over(before)))
             tell_end(a, &r->job, fx);
-        if (!was.loaded && r->job.state == UI_JOB_FAILED && r->job.ended < a->began)
-            r->seen_failure = true;
+        if (!was.loaded && r->job.state == UI_JOB_FAILED && r->job.ended <= a->left)
+            r->seen_failure = true; /* that session showed it */
     }
     if (!was.loaded) tell_meanwhile(a);
     j->loaded = true;

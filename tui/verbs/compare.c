@@ -196,7 +196,7 @@ static void add_blanks(rs_buf *out, int n)
 static void add_wrapped(rs_buf *out, const char *text, const ui_wrap *w, int i, int width)
 {
     const ui_line *line = i < w->n ? &w->at[i] : NULL;
-    if (line) ui_text_show(out, text + line->from, line->to - line->from, true);
+    if (line) rs_buf_add(out, text + line->from, line->to - line->from);
     add_blanks(out, width - (line ? line->width : 0));
 }
 
@@ -207,15 +207,26 @@ static void add_rule(rs_buf *out, int column)
     rs_buf_putc(out, '\n');
 }
 
+/* The text as it can stand in a column: a tab has no width of its own. */
+static void plain_text(const side *s, rs_buf *out)
+{
+    size_t n;
+    const char *text = rs_generator_text(s->generator, &n);
+    ui_text_show(out, text, n, true);
+    for (size_t i = 0; i < out->len; i++)
+        if (out->data[i] == '\t') out->data[i] = ' ';
+}
+
 static rs_status add_columns(rs_buf *out, const side *a, const side *b, rs_err *err)
 {
     int column = (terminal_width() - 3) / 2;
     ui_wrap left = {0}, right = {0}, name_a = {0}, name_b = {0};
-    size_t n_a, n_b;
-    const char *x = rs_generator_text(a->generator, &n_a);
-    const char *y = rs_generator_text(b->generator, &n_b);
-    bool ok = ui_wrap_text(&left, x, n_a, column) &&
-              ui_wrap_text(&right, y, n_b, column) &&
+    rs_buf text_a = {0}, text_b = {0};
+    plain_text(a, &text_a);
+    plain_text(b, &text_b);
+    const char *x = rs_buf_str(&text_a), *y = rs_buf_str(&text_b);
+    bool ok = ui_wrap_text(&left, x, text_a.len, column) &&
+              ui_wrap_text(&right, y, text_b.len, column) &&
               ui_wrap_text(&name_a, a->name, strlen(a->name), column) &&
               ui_wrap_text(&name_b, b->name, strlen(b->name), column);
     for (int i = 0; ok && i < (name_a.n > name_b.n ? name_a.n : name_b.n); i++) {
@@ -236,6 +247,8 @@ static rs_status add_columns(rs_buf *out, const side *a, const side *b, rs_err *
     ui_wrap_free(&right);
     ui_wrap_free(&name_a);
     ui_wrap_free(&name_b);
+    rs_buf_free(&text_a);
+    rs_buf_free(&text_b);
     return ok ? RS_OK : rs_fail(err, RS_E_NOMEM, "no memory for the columns");
 }
 

@@ -185,14 +185,26 @@ void ui_text_result_json(rs_buf *out, const rs_generator *g, double tokens_per_s
     rs_buf_printf(out, ",\"seed\":%" PRIu64, seed);
 }
 
+/* Bytes at s that a terminal is not to see, 0: none. C0 and C1 controls (U+0080 to U+009F are
+ * C2 80 to C2 9F), and what turns the direction of the rest of a line (U+202A to U+202E,
+ * U+2066 to U+2069). */
+static size_t harmful(const char *s, size_t n)
+{
+    const unsigned char *c = (const unsigned char *)s;
+    if (c[0] < 0x20) return c[0] != '\n' && c[0] != '\t';
+    if (c[0] == 0x7f) return 1;
+    if (c[0] == 0xc2 && n > 1 && c[1] < 0xa0) return 2;
+    if (c[0] != 0xe2 || n < 3) return 0;
+    bool turns = (c[1] == 0x80 && c[2] >= 0xaa && c[2] <= 0xae) ||
+                 (c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9);
+    return turns ? 3 : 0;
+}
+
 void ui_text_show(rs_buf *out, const char *text, size_t n, bool to_terminal)
 {
-    for (size_t i = 0; i < n; i++) {
-        unsigned char c = (unsigned char)text[i];
-        bool harmful = c < 0x20 ? c != '\n' && c != '\t' : c == 0x7f;
-        /* C1 controls, U+0080 to U+009F, are C2 80 to C2 9F */
-        bool c1 = c == 0xc2 && i + 1 < n && (unsigned char)text[i + 1] < 0xa0;
-        if (to_terminal && c1) i++;
-        rs_buf_putc(out, to_terminal && (harmful || c1) ? '?' : (char)c);
+    for (size_t i = 0; i < n;) {
+        size_t bad = to_terminal ? harmful(text + i, n - i) : 0;
+        rs_buf_putc(out, bad ? '?' : text[i]);
+        i += bad ? bad : 1;
     }
 }
