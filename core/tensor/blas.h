@@ -14,6 +14,9 @@ void rs_blas_abt(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda,
 /* c [m, n] = beta c + a [m, k] times b [k, n] */
 void rs_blas_ab(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda,
                 const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
+/* c [m, n] = beta c + a [k, m] transposed times b [k, n] */
+void rs_blas_atb(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda,
+                 const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
 void rs_blas_threads(int n); /* for calls from now on */
 
 #endif

@@ -41,6 +41,11 @@ typedef struct rs_linear_kernels {
     void (*gelu_mul)(float *gate, const float *other,
                      int64_t n); /* gate = gelu(gate) other */
     void (*silu_mul)(float *gate, const float *other, int64_t n); /* likewise */
+    /* the way back through gelu_mul, with gate as it was before: dgate, dother of dy */
+    void (*gelu_back)(const float *gate, const float *other, const float *dy, float *dgate,
+                      float *dother, int64_t n);
+    void (*silu_back)(const float *gate, const float *other, const float *dy, float *dgate,
+                      float *dother, int64_t n);
     void (*softcap)(float *x, float cap, int64_t n); /* x = cap tanh(x / cap) */
     float (*max)(const float *x, int64_t n);
     /* x = exp(x - top), returns the sum in double's precision */

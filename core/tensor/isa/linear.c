@@ -83,6 +83,30 @@ static void silu_mul(float *gate, const float *other, int64_t n)
         gate[i] = gate[i] / (1.0f + exp_of(-gate[i])) * other[i];
 }
 
+/* With s = 1 / (1 + exp(-2 u)): gelu' = s + z s (1 - s) 2 u' */
+static void gelu_back(const float *gate, const float *other, const float *dy, float *dgate,
+                      float *dother, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        float z = gate[i], zz = z * z;
+        float s = 1.0f / (1.0f + exp_of(-1.59576912f * (z + 0.044715f * zz * z)));
+        float slope = s + z * s * (1.0f - s) * 1.59576912f * (1.0f + 0.134145f * zz);
+        dgate[i] = dy[i] * other[i] * slope;
+        dother[i] = dy[i] * z * s;
+    }
+}
+
+/* silu' = s + z s (1 - s) */
+static void silu_back(const float *gate, const float *other, const float *dy, float *dgate,
+                      float *dother, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        float z = gate[i], s = 1.0f / (1.0f + exp_of(-z));
+        dgate[i] = dy[i] * other[i] * (s + z * s * (1.0f - s));
+        dother[i] = dy[i] * z * s;
+    }
+}
+
 static void softcap(float *x, float cap, int64_t n)
 {
     float by = 1 / cap;
@@ -144,6 +168,8 @@ const rs_linear_kernels RS_ISA_TABLE(rs_linear_kernels) = {
     .rms_norm = rms_norm,
     .gelu_mul = gelu_mul,
     .silu_mul = silu_mul,
+    .gelu_back = gelu_back,
+    .silu_back = silu_back,
     .softcap = softcap,
     .max = max_of,
     .exp_sum = exp_sum,

@@ -1,0 +1,124 @@
+/* embed.c - the tables: into the stream and the per-layer inputs, and back. */
+#include "learn/work_internal.h"
+#include "tensor/linear.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PLACE(member) ((rs_place){-1, offsetof(rs_model, member)})
+
+static const float half_root = (float)0.70710678118654752440;
+
+typedef struct trip {
+    rs_work *w;
+    rs_sequence *s;
+    float *projected; /* [n, layers x P] */
+} trip;
+
+static void embed_row(void *ctx, int64_t row)
+{
+    const trip *t = ctx;
+    const rs_work *w = t->w;
+    rs_linear_row(w->rt->kernels, &w->m->embed, t->s->ids[row], (float)w->c->embed_scale,
+                  t->s->x[0] + row * w->c->hidden);
+}
+
+static int64_t all_ple(const rs_config *c)
+{
+    return (int64_t)c->ple_width * c->n_layers;
+}
+
+/* (norm(projection / sqrt(hidden)) + sqrt(P) row of the table) / sqrt(2), as in pass.c */
+static void ple_row(void *ctx, int64_t row)
+{
+    const trip *t = ctx;
+    const rs_work *w = t->w;
+    const rs_linear_kernels *k = w->rt->kernels->linear;
+    int64_t P = w->c->ple_width, all = all_ple(w->c);
+    float *ple = t->s->ple + row * all, *table = w->rows + row * all;
+    rs_linear_row(w->rt->kernels, &w->m->ple_embed, t->s->ids[row], sqrtf((float)P),
+                  table);
+    k->scale(ple, (float)pow((double)w->c->hidden, -0.5), all);
+    for (int i = 0; i < w->c->n_layers; i++)
+        k->rms_norm(ple + i * P, w->m->ple_norm, w->c->rms_eps, ple + i * P, P);
+    k->add(ple, table, all);
+    k->scale(ple, half_root, all);
+}
+
+rs_status rs_forward_embed(rs_work *w, rs_sequence *s, rs_err *err)
+{
+    trip t = {w, s, NULL};
+    w->n = s->n;
+    rs_each_row(w->rt, s->n, embed_row, &t);
+    if (w->c->ple_width == 0) return RS_OK;
+    RS_TRY(rs_apply(w, &w->m->ple_model_proj, s->x[0], s->ple, err));
+    rs_each_row(w->rt, s->n, ple_row, &t);
+    return RS_OK;
+}
+
+/* dple of one row becomes the projection's gradient; rows gets the norm's, summed over the
+ * layers. */
+static void ple_back_row(void *ctx, int64_t row)
+{
+    const trip *t = ctx;
+    const rs_work *w = t->w;
+    const rs_linear_kernels *k = w->rt->kernels->linear;
+    float by = (float)pow((double)w->c->hidden, -0.5);
+    int64_t P = w->c->ple_width, all = all_ple(w->c);
+    float *d = t->s->dple + row * all, *raw = t->projected + row * all;
+    float *sum = w->rows + row * P, *own = w->dact + row * P;
+    memset(sum, 0, (size_t)P * sizeof *sum);
+    k->scale(raw, by, all);
+    for (int i = 0; i < w->c->n_layers; i++) {
+        rs_norm_back(raw + i * P, w->m->ple_norm, w->c->rms_eps, d + i * P, 0, d + i * P,
+                     own, P);
+        k->add(sum, own, P);
+    }
+    k->scale(d, by, all);
+}
+
+/* ids without the padding row, which torch's tables do not train. */
+static void looked_up(const rs_work *w, const rs_sequence *s, int32_t *ids)
+{
+    for (int64_t t = 0; t < s->n; t++)
+        ids[t] = s->ids[t] == w->c->pad ? -1 : s->ids[t];
+}
+
+static rs_status ple_back(trip *t, const int32_t *ids, const rs_sink *sink, rs_err *err)
+{
+    rs_work *w = t->w;
+    rs_sequence *s = t->s;
+    int64_t all = all_ple(w->c), P = w->c->ple_width;
+    w->rt->kernels->linear->scale(s->dple, half_root, s->n * all);
+    RS_TRY(sink->lookup(sink->ctx, PLACE(ple_embed), ids, s->dple, all, sqrtf((float)P),
+                        s->n, all, err));
+    RS_TRY(rs_apply(w, &w->m->ple_model_proj, s->x[0], t->projected, err));
+    rs_each_row(w->rt, s->n, ple_back_row, t);
+    RS_TRY(sink->vector(sink->ctx, PLACE(ple_norm), w->rows, s->n, P, err));
+    RS_TRY(sink->matrix(sink->ctx, PLACE(ple_model_proj), s->dple, all, s->x[0],
+                        w->c->hidden, s->n, err));
+    rs_apply_back(w, &w->m->ple_model_proj, s->dple, 1, s->dx);
+    return RS_OK;
+}
+
+rs_status rs_backward_embed(rs_work *w, rs_sequence *s, const rs_sink *sink, rs_err *err)
+{
+    size_t all = w->c->ple_width ? (size_t)(s->n * all_ple(w->c)) : 0;
+    trip t = {w, s, malloc(all * sizeof(float) + 1)};
+    int32_t *ids = malloc((size_t)s->n * sizeof *ids);
+    rs_status status =
+        t.projected && ids
+            ? RS_OK
+            : rs_fail(err, RS_E_NOMEM, "no memory for the tables' gradients");
+    w->n = s->n;
+    if (status == RS_OK) looked_up(w, s, ids);
+    if (status == RS_OK && all) status = ple_back(&t, ids, sink, err);
+    if (status == RS_OK)
+        status = sink->lookup(sink->ctx, PLACE(embed), ids, s->dx, w->c->hidden,
+                              (float)w->c->embed_scale, s->n, w->c->hidden, err);
+    free(t.projected);
+    free(ids);
+    return status;
+}
