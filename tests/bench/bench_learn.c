@@ -1,0 +1,134 @@
+/* How fast gradients are made, as a ratio against OpenBLAS on one large product in the same
+ * run:
+ *
+ *     bench_learn [MODEL.gguf or folder]     (or RS_GEMMA270 names it)
+ *
+ * Counted are the multiplications that a pass forward and back needs once (2 forward and 4
+ * back for each weight and token); what recomputation adds is not. Others may use the
+ * processor, so each figure is the best of several runs taken in turn. */
+#include "learn/backward.h"
+#include "learn/gradients.h"
+#include "tensor/blas.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { TOKENS = 512, SIDE = 2048, ROUNDS = 4 };
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static _Noreturn void die(const rs_err *err)
+{
+    fprintf(stderr, "bench_learn: %s\n", err->msg);
+    exit(1);
+}
+
+static double sgemm(const rs_runtime *rt, const float *a, const float *b, float *c)
+{
+    rs_blas_threads(rt->threads);
+    double t = now();
+    rs_blas_abt(SIDE, SIDE, SIDE, a, SIDE, b, SIDE, c, SIDE);
+    t = now() - t;
+    rs_blas_threads(1);
+    return 2.0 * SIDE * SIDE * SIDE / t / 1e9;
+}
+
+static double count(const rs_matrix *m)
+{
+    return m->data ? (double)m->rows * (double)m->cols : 0;
+}
+
+static double flops(const rs_model *m)
+{
+    const rs_config *c = m->config;
+    double n =
+        6 * count(&m->head) * (TOKENS - 1) + 6 * count(&m->ple_model_proj) * TOKENS;
+    for (int i = 0; i < c->n_layers; i++) {
+        const rs_layer_config *l = &c->layers[i];
+        const rs_layer_weights *w = &m->layers[i];
+        const rs_matrix *all[] = {&w->q,  &w->k,    &w->v,        &w->o,       &w->gate,
+                                  &w->up, &w->down, &w->ple_gate, &w->ple_proj};
+        double pairs = 0;
+        for (size_t k = 0; k < sizeof all / sizeof *all; k++)
+            n += 6 * count(all[k]) * TOKENS;
+        for (int t = 1; t <= TOKENS; t++)
+            pairs += !l->is_full && t > c->sliding_window ? c->sliding_window : t;
+        n += 12 * pairs * c->n_heads * l->head_dim;
+    }
+    return n;
+}
+
+static double backward(rs_work *w, rs_sequence *s, const rs_sink *sink)
+{
+    rs_err err;
+    double loss, t = now();
+    if (rs_backward_all(w, s, 1, sink, &loss, &err) != RS_OK) die(&err);
+    return now() - t;
+}
+
+static void measure(const rs_runtime *rt, const rs_model *m)
+{
+    rs_err err;
+    rs_gradients *g;
+    rs_work *w;
+    rs_sequence *s;
+    int32_t ids[TOKENS];
+    float *a = calloc(3 * SIDE * SIDE, sizeof *a);
+    if (!a) exit(1);
+    for (int i = 0; i < TOKENS; i++)
+        ids[i] = 3 + i * 31 % 2000;
+    if (rs_gradients_new(rt, m->config, &g, &err) != RS_OK ||
+        rs_work_new(rt, m, TOKENS, &w, &err) != RS_OK ||
+        rs_sequence_new(m->config, ids, NULL, TOKENS, &s, &err) != RS_OK)
+        die(&err);
+    rs_sink sink = rs_gradients_sink(g);
+    double best = 0, seconds = 1e9;
+    for (int r = 0; r < ROUNDS; r++) {
+        for (int k = 0; k < 3; k++) {
+            double v = sgemm(rt, a, a + SIDE * SIDE, a + 2 * SIDE * SIDE);
+            if (v > best) best = v;
+        }
+        double t = backward(w, s, &sink);
+        if (t < seconds) seconds = t;
+    }
+    double ours = flops(m) / seconds / 1e9;
+    printf("%-26s %8.1f %-10s %8.1f %-10s %5.2f  (target %.2f)  %s, %.2f s\n",
+           "gradients, 512 tokens", ours, "GFLOP/s", best, "sgemm", ours / best, 0.7,
+           "matrix products", seconds);
+    rs_sequence_free(s);
+    rs_work_free(w);
+    rs_gradients_free(g);
+    free(a);
+}
+
+int main(int argc, char **argv)
+{
+    const char *path = argc > 1 ? argv[1] : getenv("RS_GEMMA270");
+    if (!path) {
+        printf("bench_learn: skipped, no model given (RS_GEMMA270)\n");
+        return 0;
+    }
+    rs_err err;
+    rs_runtime rt;
+    rs_checkpoint *file;
+    rs_config *config;
+    rs_model *m;
+    if (rs_init(NULL, &rt, &err) != RS_OK ||
+        rs_checkpoint_open(path, &file, &err) != RS_OK ||
+        rs_config_load(file, &config, &err) != RS_OK ||
+        rs_model_load(&rt, file, config, NULL, NULL, &m, &err) != RS_OK)
+        die(&err);
+    printf("%s, %d threads, %s\n", path, rt.threads, rt.kernels->isa);
+    measure(&rt, m);
+    rs_model_free(m);
+    rs_config_free(config);
+    rs_checkpoint_close(file);
+    rs_quit(&rt);
+    return 0;
+}
