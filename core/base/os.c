@@ -17,8 +17,9 @@
 
 enum { COPY_CHUNK = 4 * 1024 * 1024, PATH_LIMIT = 4096 };
 
-/* The only mutable globals of core: the fault countdown of the tests. */
+/* The only mutable globals of core: the fault countdown and the counts of the tests. */
 static atomic_long fault_countdown, write_calls;
+static atomic_ullong bytes_read;
 static atomic_int fault_errno;
 static atomic_bool fault_kill;
 
@@ -32,6 +33,11 @@ void rs_os_faults(long countdown, int errnum, bool kill)
 long rs_os_write_calls(void)
 {
     return atomic_load(&write_calls);
+}
+
+uint64_t rs_os_bytes_read(void)
+{
+    return atomic_load(&bytes_read);
 }
 
 /* 0, or the errno that this call of the write side has to fail with. */
@@ -68,6 +74,7 @@ rs_status rs_os_open(const char *path, int *fd, uint64_t *size, rs_err *err)
 rs_status rs_os_read(int fd, const char *path, uint64_t offset, void *dst, size_t n,
                      rs_err *err)
 {
+    atomic_fetch_add_explicit(&bytes_read, n, memory_order_relaxed);
     for (size_t got = 0; got < n;) {
         ssize_t r = pread(fd, (char *)dst + got, n - got, (off_t)(offset + got));
         if (r < 0 && errno == EINTR) continue;
@@ -251,7 +258,8 @@ rs_status rs_os_clear_folder(const char *path, rs_err *err)
     for (int i = 0; i < count && s == RS_OK; i++) {
         char child[PATH_LIMIT];
         const char *name = end - 1;
-        while (name > names.data && name[-1] != 0) name--;
+        while (name > names.data && name[-1] != 0)
+            name--;
         end = name;
         if (!rs_path_join(child, sizeof child, path, name))
             s = rs_fail(err, RS_E_INVALID, "path under %s is too long", path);

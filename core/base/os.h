@@ -69,7 +69,8 @@ rs_status rs_os_write_file(const char *path, const void *data, size_t n,
 /* Fault injection: the countdown-th call of the write side from now fails with errnum, or,
  * with kill, ends the process by SIGKILL before the call is made. 0 switches it off. */
 void rs_os_faults(long countdown, int errnum, bool kill);
-long rs_os_write_calls(void); /* calls of the write side so far */
+long rs_os_write_calls(void);    /* calls of the write side so far */
+uint64_t rs_os_bytes_read(void); /* by rs_os_read so far */
 
 /* Path helpers; results in dst, truncated paths are an error (false). */
 bool rs_path_join(char *dst, size_t n, const char *folder, const char *name);

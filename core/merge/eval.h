@@ -36,6 +36,9 @@ rs_status rs_eval_dampening(const rs_eval *e, const rs_node *nd, float *dst,
 rs_status rs_eval_sides(const rs_eval *e, const rs_node *nd, float *a, float *b,
                         float *base) RS_MUST_USE;
 int64_t rs_eval_row_length(const rs_eval *e); /* of tensor i; a vector is one row */
+/* Makes the angles of tensor e->i under one SLERP whose sides are ready, unless they are
+ * there. */
+rs_status rs_angles_ready(const rs_eval *e, const rs_node *nd) RS_MUST_USE;
 
 /* --- one tensor by all threads of a pool --- */
 
@@ -52,6 +55,8 @@ typedef struct rs_team {
 rs_status rs_team_open(rs_team *t, const rs_runtime *rt, const rs_plan *p, int i,
                        const rs_pool *pool, rs_err *err) RS_MUST_USE;
 void rs_team_close(rs_team *t);
+/* rs_plan_ready with all threads. */
+rs_status rs_team_ready(rs_team *t, rs_err *err) RS_MUST_USE;
 /* The error of the first worker that has one: after rs_pool_run returned false. */
 rs_status rs_team_error(const rs_team *t, rs_err *err) RS_MUST_USE;
 

@@ -197,6 +197,8 @@ static rs_status make_cache(rs_plan *p, rs_err *err)
     p->cache = calloc(1, sizeof *p->cache);
     if (!p->cache) return no_memory(err);
     pthread_mutex_init(&p->cache->prepare, NULL);
+    pthread_mutex_init(&p->cache->angle_mutex, NULL);
+    pthread_cond_init(&p->cache->made, NULL);
     p->cache->angles = calloc(n + 1, sizeof *p->cache->angles);
     return p->cache->angles ? RS_OK : no_memory(err);
 }
@@ -309,6 +311,8 @@ void rs_plan_free(rs_plan *p)
             drop_angles(atomic_load(&p->cache->angles[i]));
         free(p->cache->angles);
         pthread_mutex_destroy(&p->cache->prepare);
+        pthread_mutex_destroy(&p->cache->angle_mutex);
+        pthread_cond_destroy(&p->cache->made);
         free(p->cache);
     }
     rs_sources_drop(p->sources);

@@ -163,6 +163,9 @@ struct rs_plan {
         pthread_mutex_t prepare;
         atomic_bool prepared;
         _Atomic(rs_angles *) *angles; /* [n_slerps, n_tensors] */
+        pthread_mutex_t angle_mutex;  /* of what is in the making: angles.c */
+        pthread_cond_t made;
+        struct rs_making *making;
     } * cache;
 };
 
@@ -197,12 +200,10 @@ rs_status rs_plan_warn_scalars(rs_sources *s, rs_err *err);
 
 enum { RS_TILE = 1 << 16, RS_REDUCE = 1 << 18 };
 
-/* Statistics and the angles that tensor i needs. use_pool: with the runtime's threads. */
-rs_status rs_plan_ready(const rs_runtime *rt, const rs_plan *p, int i, bool use_pool,
+/* Statistics and the angles that tensor i needs, in the calling thread, to which ws belongs;
+ * angles together with other threads that ask for the same. */
+rs_status rs_plan_ready(const rs_runtime *rt, const rs_plan *p, rs_workspace *ws, int i,
                         rs_err *err);
-/* The angles of one SLERP; its sides are ready. */
-rs_status rs_angles_ready(const rs_runtime *rt, const rs_plan *p, const rs_node *nd,
-                          int i, bool use_pool, rs_err *err);
 /* How many elements from `first` make a good tile of tensor i. */
 int64_t rs_plan_tile(const rs_plan *p, int i, int64_t first, int64_t left);
 /* Says which source holds the NaN or infinity at an element. */

@@ -1,5 +1,6 @@
 /* What has to be known before a tensor can be made: the statistics of the Fishers, once a
- * plan, and the angles of its slerps, once a tensor. Any thread may ask; the first computes. */
+ * plan (the first thread computes), and the angles of its slerps, once a tensor (all that ask
+ * take part). */
 #include "merge/eval.h"
 
 #include <stdlib.h>
@@ -73,37 +74,53 @@ rs_status rs_plan_prepare(const rs_runtime *rt, const rs_plan *p, rs_progress_fn
 
 /* --- angles --- */
 
-static rs_status ready_node(const rs_runtime *rt, const rs_plan *p, const rs_node *nd,
-                            int i, bool use_pool, rs_err *err);
+static rs_status ready_node(const rs_eval *e, const rs_node *nd);
 
-static rs_status ready_slerp(const rs_runtime *rt, const rs_plan *p, const rs_node *nd,
-                             int i, bool use_pool, rs_err *err)
+static rs_status ready_slerp(const rs_eval *e, const rs_node *nd)
 {
     for (int k = 0; k < 2; k++)
-        RS_TRY(ready_node(rt, p, nd->side[k], i, use_pool, err));
-    if (nd->base) RS_TRY(ready_node(rt, p, nd->base, i, use_pool, err));
-    if (rs_node_takes_first(p, i) || rs_node_leaf(p, nd, i) || !rs_node_turns(p, nd, i))
+        RS_TRY(ready_node(e, nd->side[k]));
+    if (nd->base) RS_TRY(ready_node(e, nd->base));
+    if (rs_node_takes_first(e->p, e->i) || rs_node_leaf(e->p, nd, e->i) ||
+        !rs_node_turns(e->p, nd, e->i))
         return RS_OK;
-    return rs_angles_ready(rt, p, nd, i, use_pool, err);
+    return rs_angles_ready(e, nd);
 }
 
-static rs_status ready_node(const rs_runtime *rt, const rs_plan *p, const rs_node *nd,
-                            int i, bool use_pool, rs_err *err)
+static rs_status ready_node(const rs_eval *e, const rs_node *nd)
 {
-    if (nd->type == RS_NODE_SLERP) return ready_slerp(rt, p, nd, i, use_pool, err);
+    if (nd->type == RS_NODE_SLERP) return ready_slerp(e, nd);
     if (nd->type != RS_NODE_TASK) return RS_OK;
-    RS_TRY(ready_node(rt, p, nd->base, i, use_pool, err));
+    RS_TRY(ready_node(e, nd->base));
     for (int k = 0; k < nd->n_terms; k++)
-        if (nd->terms[k].node)
-            RS_TRY(ready_node(rt, p, nd->terms[k].node, i, use_pool, err));
+        if (nd->terms[k].node) RS_TRY(ready_node(e, nd->terms[k].node));
     return RS_OK;
 }
 
-rs_status rs_plan_ready(const rs_runtime *rt, const rs_plan *p, int i, bool use_pool,
+rs_status rs_plan_ready(const rs_runtime *rt, const rs_plan *p, rs_workspace *ws, int i,
                         rs_err *err)
 {
-    rs_pass pass = {
-        .k = rt->kernels->merge, .pool = use_pool ? rt->pool : NULL, .what = "Fisher"};
+    rs_pass pass = {.k = rt->kernels->merge, .what = "Fisher"};
     RS_TRY(prepare(&pass, p, err));
-    return ready_node(rt, p, p->root, i, use_pool, err);
+    rs_eval e = rs_eval_at(rt, p, ws, i, 0, 0, err);
+    return ready_node(&e, p->root);
+}
+
+/* Every thread asks for the same angles, so all take part in making them. */
+static bool ready_worker(void *ctx, int64_t chunk, int worker)
+{
+    rs_team *t = ctx;
+    (void)chunk;
+    t->status[worker] =
+        rs_plan_ready(t->rt, t->p, t->ws[worker], t->i, &t->errors[worker]);
+    return t->status[worker] == RS_OK;
+}
+
+rs_status rs_team_ready(rs_team *t, rs_err *err)
+{
+    RS_TRY(rs_plan_prepare(t->rt, t->p, NULL, NULL, err));
+    rs_pool *pool = t->threads > 1 ? t->rt->pool : NULL;
+    if (t->p->n_slerps == 0 || rs_pool_run(pool, t->threads, ready_worker, t))
+        return RS_OK;
+    return rs_team_error(t, err);
 }

@@ -156,7 +156,7 @@ rs_status rs_plan_produce(const rs_runtime *rt, const rs_plan *p, rs_workspace *
 {
     RS_TRY(check_range(p, i, first, n, err));
     i = source_of(p, i);
-    RS_TRY(rs_plan_ready(rt, p, i, false, err));
+    RS_TRY(rs_plan_ready(rt, p, ws, i, err));
     int mark = rs_workspace_mark(ws);
     rs_status s = produce_tiles(rt, p, ws, i, first, n, dst, err);
     rs_workspace_back_to(ws, mark);
@@ -187,11 +187,11 @@ rs_status rs_plan_produce_tensor(const rs_runtime *rt, const rs_plan *p, int i, 
                                  rs_err *err)
 {
     i = source_of(p, i);
-    RS_TRY(rs_plan_ready(rt, p, i, true, err));
     int64_t chunks = (p->tensors[i].base->n_elements + RS_REDUCE - 1) / RS_REDUCE;
     rs_pool *pool = chunks > 1 ? rt->pool : NULL;
     whole w = {.dst = dst};
     rs_status s = rs_team_open(&w.team, rt, p, i, pool, err);
+    if (s == RS_OK) s = rs_team_ready(&w.team, err);
     if (s == RS_OK && !rs_pool_run(pool, chunks, do_chunk, &w))
         s = rs_team_error(&w.team, err);
     rs_team_close(&w.team);

@@ -203,6 +203,7 @@ static rs_status run(const rs_runtime *rt, const rs_plan *p, int i, task *t,
     rs_pool *pool = pieces > 1 ? rt->pool : NULL;
     t->piece = calloc((size_t)pieces + 1, sizeof *t->piece);
     rs_status s = t->piece ? rs_team_open(&t->team, rt, p, i, pool, err) : no_memory(err);
+    if (s == RS_OK) s = rs_team_ready(&t->team, err);
     if (s == RS_OK && !rs_pool_run(pool, pieces, do_piece, t))
         s = rs_team_error(&t->team, err);
     if (s == RS_OK) add_pieces(t, pieces, out);
@@ -235,7 +236,6 @@ rs_status rs_sums_tensor(const rs_runtime *rt, const rs_plan *p, int i, bool wit
     out->at_t = pt->t;
     out->fingerprint = rs_sums_fingerprint(p, i);
     if (!is_idle(p, i)) {
-        RS_TRY(rs_plan_ready(rt, p, i, true, err ? err : &own));
         t.has_fisher =
             p->damage_fisher >= 0 && p->sources->fishers[p->damage_fisher].tensor[i];
         RS_TRY(run(rt, p, i, &t, out, err ? err : &own));

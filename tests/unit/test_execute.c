@@ -73,6 +73,33 @@ static void same_bytes(void)
     T_OK(rs_os_remove_tree(folder, &t_err));
 }
 
+/* However many threads meet a tensor first, its angle is made by one reading. */
+static void angles_are_read_once(void)
+{
+    static const char slerp[] =
+        "{\"ringside\":1,\"name\":\"s\",\"models\":{\"a\":{\"path\":\"gemma4_e4b\"},"
+        "\"b\":{\"path\":\"gemma4_e4b_mm\"}},\"stages\":[{\"name\":\"h\",\"method\":"
+        "\"slerp\",\"inputs\":[{\"from\":\"a\"},{\"from\":\"b\"}],\"t\":0.5}],"
+        "\"output\":{\"stage\":\"h\",\"dtype\":\"bfloat16\"}}";
+    const char *folder = t_folder();
+    char out[PATH];
+    uint64_t read[6];
+    rs_execute_result result[6];
+    rs_recipe *r;
+    T_OK(rs_recipe_parse(slerp, strlen(slerp), "tests/golden/models", "the recipe", &r,
+                         &t_err));
+    snprintf(out, sizeof out, "%s/out", folder);
+    for (int i = 0; i < 6; i++) {
+        uint64_t before = rs_os_bytes_read();
+        T_OK(merge_recipe(r, out, i ? 8 : 1, 1024, NULL, &result[i]));
+        read[i] = rs_os_bytes_read() - before;
+        T_STR(result[i].hash, result[0].hash);
+        T_EQ(read[i], read[0]);
+    }
+    rs_recipe_free(r);
+    T_OK(rs_os_remove_tree(folder, &t_err));
+}
+
 /* Largest difference relative to the expected tensor's largest number. */
 static double off_by(const rs_checkpoint *got, const rs_checkpoint *want,
                      const rs_tensor *w)
@@ -405,7 +432,8 @@ static void whole_numbers_are_copied(void)
     T_OK(rs_os_remove_tree(root, &t_err));
 }
 
-T_MAIN(T_TEST(same_bytes), T_TEST(peft_plain), T_TEST(peft_rslora), T_TEST(peft_patterns),
-       T_TEST(peft_rslora_patterns), T_TEST(towers_stay), T_TEST(kill_at_every_write),
-       T_TEST(full_disk_at_every_write), T_TEST(cancelled_leaves_nothing),
-       T_TEST(odd_bases_are_refused), T_TEST(whole_numbers_are_copied))
+T_MAIN(T_TEST(same_bytes), T_TEST(angles_are_read_once), T_TEST(peft_plain),
+       T_TEST(peft_rslora), T_TEST(peft_patterns), T_TEST(peft_rslora_patterns),
+       T_TEST(towers_stay), T_TEST(kill_at_every_write), T_TEST(full_disk_at_every_write),
+       T_TEST(cancelled_leaves_nothing), T_TEST(odd_bases_are_refused),
+       T_TEST(whole_numbers_are_copied))
