@@ -19,7 +19,8 @@ struct rs_pool {
     atomic_uint state;
     atomic_bool quit, stop;
     atomic_llong next;
-    int64_t chunks; /* these three do not change while a run is open */
+    int64_t chunks; /* these four do not change while a run is open */
+    int workers;
     rs_chunk_fn fn;
     void *ctx;
 };
@@ -87,7 +88,7 @@ static void *worker_main(void *arg)
         seen = wait_for_run(a.pool, seen);
         if (atomic_load(&a.pool->quit)) return NULL;
         if (!enter(a.pool)) continue;
-        take_chunks(a.pool, a.number);
+        if (a.number < a.pool->workers) take_chunks(a.pool, a.number);
         leave(a.pool);
     }
 }
@@ -187,8 +188,15 @@ static void close_run(rs_pool *p)
 
 bool rs_pool_run(rs_pool *p, int64_t chunks, rs_chunk_fn fn, void *ctx)
 {
-    if (!p || p->n_started == 0 || chunks <= 1) return run_alone(chunks, fn, ctx);
+    return rs_pool_run_few(p, rs_pool_threads(p), chunks, fn, ctx);
+}
+
+bool rs_pool_run_few(rs_pool *p, int workers, int64_t chunks, rs_chunk_fn fn, void *ctx)
+{
+    if (!p || p->n_started == 0 || workers <= 1 || chunks <= 1)
+        return run_alone(chunks, fn, ctx);
     p->chunks = chunks;
+    p->workers = workers;
     p->fn = fn;
     p->ctx = ctx;
     open_run(p);

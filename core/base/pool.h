@@ -26,5 +26,7 @@ int rs_pool_threads(const rs_pool *p); /* 1 for NULL */
 
 /* Returns true when every chunk was done with true. p may be NULL: all in the caller. */
 bool rs_pool_run(rs_pool *p, int64_t chunks, rs_chunk_fn fn, void *ctx);
+/* The same with workers 0 .. workers-1 alone: where memory does not do for all. */
+bool rs_pool_run_few(rs_pool *p, int workers, int64_t chunks, rs_chunk_fn fn, void *ctx);
 
 #endif

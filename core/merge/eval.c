@@ -12,18 +12,12 @@
 
 enum { MAX_BUFFERS = 512, MAX_FACTORS = 64 };
 
-typedef struct held_factors {
-    const rs_adapter_pair *pair;
-    float *a, *b; /* [rank, cols], [rows, rank] */
-    bool exact;
-} held_factors;
-
 struct rs_workspace {
     float *buffer[MAX_BUFFERS]; /* a stack of tiles */
     int used;
-    uint64_t serial; /* of the sources that the factors belong to */
+    rs_sources *sources; /* that the factors belong to: counted */
     int i_tensor;
-    held_factors factors[MAX_FACTORS];
+    rs_held *factors[MAX_FACTORS];
     int n_factors;
 };
 
@@ -42,7 +36,9 @@ rs_status rs_workspace_new(const rs_runtime *rt, rs_workspace **out, rs_err *err
 static void drop_factors(rs_workspace *ws)
 {
     for (int i = 0; i < ws->n_factors; i++)
-        free(ws->factors[i].a);
+        rs_held_drop(ws->sources, ws->factors[i]);
+    rs_sources_drop(ws->sources);
+    ws->sources = NULL;
     ws->n_factors = 0;
 }
 
@@ -103,44 +99,30 @@ static rs_status read_model(const rs_eval *e, const rs_src_model *m, float *dst)
 
 /* --- adapters --- */
 
-/* One allocation holds both factors. */
-static rs_status load_factors(const rs_eval *e, const rs_src_adapter *ad,
-                              held_factors *out)
-{
-    const rs_adapter_pair *pair = ad->pair[e->i];
-    int64_t cols = rs_adapter_cols(ad->adapter, pair),
-            rows = rs_adapter_rows(ad->adapter, pair);
-    size_t n_a = (size_t)cols * (size_t)pair->rank,
-           n_b = (size_t)rows * (size_t)pair->rank;
-    out->pair = pair;
-    out->a = malloc((n_a + n_b) * sizeof *out->a);
-    if (!out->a) return no_memory(e->err);
-    out->b = out->a + n_a;
-    rs_status s = rs_adapter_read(ad->adapter, pair, out->a, out->b, &out->exact, e->err);
-    if (s != RS_OK) free(out->a);
-    return s;
-}
-
-/* Factors of the tensor at hand stay in the workspace until another tensor's turn. */
+/* Factors of the tensor at hand stay with the workspace until another tensor's turn. */
 static rs_status get_factors(const rs_eval *e, const rs_src_adapter *ad,
-                             const held_factors **out)
+                             const rs_held **out)
 {
     rs_workspace *ws = e->ws;
-    if (ws->serial != e->p->sources->serial || ws->i_tensor != e->i) drop_factors(ws);
-    ws->serial = e->p->sources->serial;
-    ws->i_tensor = e->i;
+    rs_sources *s = e->p->sources;
+    if (ws->sources != s || ws->i_tensor != e->i) {
+        drop_factors(ws);
+        ws->sources = s;
+        ws->i_tensor = e->i;
+        atomic_fetch_add(&s->refs, 1);
+    }
     for (int f = 0; f < ws->n_factors; f++)
-        if (ws->factors[f].pair == ad->pair[e->i]) return *out = &ws->factors[f], RS_OK;
-    if (ws->n_factors == MAX_FACTORS) drop_factors(ws);
-    RS_TRY(load_factors(e, ad, &ws->factors[ws->n_factors]));
-    *out = &ws->factors[ws->n_factors++];
+        if (ws->factors[f]->pair == ad->pair[e->i]) return *out = ws->factors[f], RS_OK;
+    if (ws->n_factors == MAX_FACTORS) rs_held_drop(s, ws->factors[--ws->n_factors]);
+    RS_TRY(rs_held_take(s, ad, ad->pair[e->i], &ws->factors[ws->n_factors], e->err));
+    *out = ws->factors[ws->n_factors++];
     return RS_OK;
 }
 
 /* B A of the flat range: the end of a row, whole rows, the begin of a row. */
 static rs_status low_rank(const rs_eval *e, const rs_src_adapter *ad, float *dst)
 {
-    const held_factors *f;
+    const rs_held *f;
     RS_TRY(get_factors(e, ad, &f));
     int rank = f->pair->rank;
     int64_t cols = rs_adapter_cols(ad->adapter, f->pair);

@@ -12,6 +12,19 @@ void rs_workspace_release(rs_workspace *ws);
 int rs_workspace_mark(const rs_workspace *ws);
 void rs_workspace_back_to(rs_workspace *ws, int mark);
 
+/* Both factors of an adapter's pair in float32, shared by all workspaces that use them. */
+typedef struct rs_held {
+    const rs_adapter_pair *pair;
+    float *a, *b; /* [rank, cols], [rows, rank] */
+    bool exact;   /* all products of them are exact in float32 */
+    int users;
+    struct rs_held *next;
+} rs_held;
+rs_status rs_held_take(rs_sources *s, const rs_src_adapter *ad,
+                       const rs_adapter_pair *pair, rs_held **out,
+                       rs_err *err) RS_MUST_USE;
+void rs_held_drop(rs_sources *s, rs_held *h);
+
 /* What an evaluation needs at hand: elements [first, first + n), n <= RS_TILE, of tensor i. */
 typedef struct rs_eval {
     const rs_runtime *rt;

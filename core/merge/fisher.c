@@ -131,7 +131,7 @@ static uint64_t cell_of(uint64_t *count, int threads, uint64_t *k)
 static rs_status select_two(rs_walk *w, digits *d, int key_bits, uint64_t rank,
                             bool has_next, uint64_t key[2], rs_err *err)
 {
-    int threads = rs_pool_threads(w->pass->pool);
+    int threads = rs_pass_workers(w->pass);
     size_t bytes = (size_t)threads * CELLS * sizeof(uint64_t);
     uint64_t left[2] = {rank, has_next ? rank + 1 : rank};
     d->prefix[0] = d->prefix[1] = 0;
@@ -168,7 +168,7 @@ static rs_status select_keys(const rs_pass *pass, const rs_values *v, const bool
     if (n <= 0) return rs_fail(err, RS_E_INVALID, "a quantile of no values");
     uint64_t rank = rank_of(n, q, part);
     RS_TRY(rs_walk_open(&w, pass, v, use, err));
-    size_t cells = (size_t)rs_pool_threads(pass->pool) * CELLS;
+    size_t cells = (size_t)rs_pass_workers(pass) * CELLS;
     d.count[0] = calloc(cells, sizeof(uint64_t));
     d.count[1] = calloc(cells, sizeof(uint64_t));
     rs_status s =

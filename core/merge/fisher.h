@@ -10,7 +10,7 @@
  * rank (rank - 1)/(n - 1), equal values sharing the mean of their ranks; none F. Quantiles
  * are exact (16-bit histogram of the float's upper bits, then of the lower bits of the cells
  * that matter). Ranks are exact up to 2^26 values or where all are bfloat16; above, linear
- * within the 65,536 cells. */
+ * within the 32,768 cells. */
 #ifndef RS_FISHER_H
 #define RS_FISHER_H
 
@@ -34,7 +34,11 @@ typedef struct rs_pass {
     rs_progress_fn progress; /* may be NULL */
     void *progress_ctx;
     const char *what;
+    int workers; /* of the pool at most; 0: all */
 } rs_pass;
+int rs_pass_workers(const rs_pass *pass);
+/* Memory of a pass for each worker, about. */
+enum { RS_PASS_BYTES = 6 << 20 };
 
 typedef struct rs_moments {
     int64_t n;
@@ -57,12 +61,15 @@ rs_status rs_fisher_order(const rs_pass *pass, const rs_values *v, const bool *u
                           int64_t n, double q, rs_order *out, rs_err *err) RS_MUST_USE;
 double rs_order_value(const rs_order *o);
 
+enum { RS_EXACT_RANKS = 1 << 26 };
 typedef struct rs_ranks rs_ranks;
 rs_status rs_ranks_new(const rs_pass *pass, const rs_values *v, const bool *use,
                        int64_t n, rs_ranks **out, rs_err *err) RS_MUST_USE;
 void rs_ranks_free(rs_ranks *r);
 bool rs_ranks_are_exact(const rs_ranks *r);
 double rs_rank_value(const rs_ranks *r, float f); /* p of f, 0 to 1 */
+/* Memory of the ranks of n values; low_bits: they are no bfloat16. */
+uint64_t rs_ranks_bytes(int64_t n, bool low_bits);
 
 typedef struct rs_norm {
     rs_normaliser kind;

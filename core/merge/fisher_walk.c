@@ -2,6 +2,12 @@
 
 #include <stdlib.h>
 
+int rs_pass_workers(const rs_pass *pass)
+{
+    int all = rs_pool_threads(pass->pool);
+    return pass->workers > 0 && pass->workers < all ? pass->workers : all;
+}
+
 static bool do_piece(void *ctx, int64_t i, int worker)
 {
     rs_walk *w = ctx;
@@ -43,7 +49,7 @@ static rs_status cut_into_pieces(rs_walk *w, const rs_values *v, const bool *use
 
 void rs_walk_close(rs_walk *w)
 {
-    int threads = rs_pool_threads(w->pass->pool);
+    int threads = rs_pass_workers(w->pass);
     for (int i = 0; w->buffer && i < threads; i++)
         free(w->buffer[i]);
     free(w->buffer);
@@ -55,7 +61,7 @@ void rs_walk_close(rs_walk *w)
 rs_status rs_walk_open(rs_walk *w, const rs_pass *pass, const rs_values *v,
                        const bool *use, rs_err *err)
 {
-    size_t threads = (size_t)rs_pool_threads(pass->pool);
+    size_t threads = (size_t)rs_pass_workers(pass);
     *w = (rs_walk){.pass = pass, .values = v};
     w->buffer = calloc(threads, sizeof *w->buffer);
     w->status = calloc(threads, sizeof *w->status);
@@ -74,8 +80,8 @@ rs_status rs_walk_run(rs_walk *w, rs_piece_fn fn, void *ctx, rs_err *err)
 {
     w->fn = fn;
     w->ctx = ctx;
-    int threads = rs_pool_threads(w->pass->pool);
-    if (rs_pool_run(w->pass->pool, w->n_pieces, do_piece, w)) return RS_OK;
+    int threads = rs_pass_workers(w->pass);
+    if (rs_pool_run_few(w->pass->pool, threads, w->n_pieces, do_piece, w)) return RS_OK;
     for (int i = 0; i < threads; i++)
         if (w->status[i] != RS_OK) {
             if (err) *err = w->errors[i];

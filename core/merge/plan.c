@@ -125,39 +125,32 @@ static rs_status fill_tensor(rs_plan *p, int i, rs_err *err)
     return RS_OK;
 }
 
-static uint64_t pair_bytes(const rs_plan *p, int i, uint64_t *factors)
+static uint64_t pair_bytes(const rs_plan *p, int i)
 {
     uint64_t sum = 0;
     for (int m = 0; m < p->sources->n_models; m++) {
         const rs_src_adapter *a = &p->sources->adapters[m];
-        if (!a->adapter || !a->pair[i]) continue;
-        sum += a->pair[i]->a->n_bytes + a->pair[i]->b->n_bytes;
-        *factors += 4 * (uint64_t)(a->pair[i]->a->n_elements + a->pair[i]->b->n_elements);
+        if (a->adapter && a->pair[i])
+            sum += a->pair[i]->a->n_bytes + a->pair[i]->b->n_bytes;
     }
     return sum;
 }
 
-static void fill_needs(const rs_runtime *rt, rs_plan *p)
+static void fill_needs(rs_plan *p)
 {
     rs_plan_needs *n = &p->needs;
     const rs_sources *s = p->sources;
-    uint64_t most = 0;
     n->n_copied = n->n_tensors - n->n_changed;
     for (int i = 0; i < s->n_tensors; i++) {
-        uint64_t factors = 0;
-        n->read_bytes += s->base_tensor[i]->n_bytes + pair_bytes(p, i, &factors);
+        n->read_bytes += s->base_tensor[i]->n_bytes + pair_bytes(p, i);
         for (int m = 0; m < s->n_models && p->tensors[i].changes; m++)
             if (m != s->base && s->models[m].file && s->models[m].tensor[i])
                 n->read_bytes += s->models[m].tensor[i]->n_bytes;
         for (int f = 0; f < s->n_measures && p->tensors[i].has_delta; f++)
             if (s->fishers[f].file && s->fishers[f].tensor[i])
                 n->read_bytes += s->fishers[f].tensor[i]->n_bytes;
-        if (factors > most) most = factors;
     }
     n->disk_bytes = n->out_bytes + n->out_bytes / 1000 + (1u << 20);
-    uint64_t threads = (uint64_t)(rt->threads > 0 ? rt->threads : 1);
-    n->memory_bytes =
-        threads * (most + 10 * RS_TILE * sizeof(float) + (8u << 20)) + (16u << 20);
 }
 
 /* --- building --- */
@@ -215,8 +208,8 @@ static rs_status build(const rs_runtime *rt, rs_plan *p, const rs_stage *root,
     if (!p->tensors || !p->fingerprint) return no_memory(err);
     for (int i = 0; i < p->sources->n_tensors; i++)
         RS_TRY(fill_tensor(p, i, err));
-    fill_needs(rt, p);
-    return rs_plan_describe(p, err);
+    fill_needs(p);
+    return rs_plan_describe(rt, p, err);
 }
 
 static rs_status root_stage(const rs_recipe *r, const rs_plan_options *o,

@@ -74,7 +74,9 @@ int rs_plan_n_warnings(const rs_plan *p);
 const char *rs_plan_warning(const rs_plan *p, int i);
 
 typedef struct rs_plan_needs {
-    uint64_t out_bytes, read_bytes, disk_bytes, memory_bytes;
+    uint64_t out_bytes, read_bytes, disk_bytes;
+    uint64_t
+        memory_bytes; /* within the budget; above it: the least, and a warning says so */
     int n_tensors, n_changed, n_copied;
 } rs_plan_needs;
 rs_plan_needs rs_plan_need(const rs_plan *p);

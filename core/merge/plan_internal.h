@@ -60,7 +60,6 @@ typedef struct rs_view {
 
 typedef struct rs_sources {
     atomic_int refs;
-    uint64_t serial; /* no two sources of a process have the same */
     rs_arena arena;
     char *key; /* what must be equal for a rebuild */
     rs_config *config;
@@ -75,6 +74,8 @@ typedef struct rs_sources {
     rs_names warnings;
     pthread_mutex_t mutex; /* moments and views */
     rs_view *views;
+    pthread_mutex_t held_mutex;
+    struct rs_held *held; /* factors in use: held.c */
 } rs_sources;
 
 rs_status rs_sources_open(const rs_recipe *r, const rs_stage *root,
@@ -192,8 +193,8 @@ uint64_t rs_mix_double(uint64_t a, double v);
 
 /* The node of a model or stage by name, made at first asking. */
 rs_status rs_plan_node(rs_plan *p, const char *name, const rs_node **out, rs_err *err);
-/* Fills the list of sources and the warnings. */
-rs_status rs_plan_describe(rs_plan *p, rs_err *err);
+/* Fills the list of sources, the memory that is needed, and the warnings. */
+rs_status rs_plan_describe(const rs_runtime *rt, rs_plan *p, rs_err *err);
 rs_status rs_plan_warn_scalars(rs_sources *s, rs_err *err);
 
 /* --- evaluation: eval.h, prepare.c, produce.c --- */

@@ -1,5 +1,5 @@
 /* What a plan says of itself: its sources and how they match, and what is merely surprising. */
-#include "merge/plan_internal.h"
+#include "merge/memory.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -185,10 +185,20 @@ rs_status rs_plan_warn_scalars(rs_sources *s, rs_err *err)
     return RS_OK;
 }
 
-rs_status rs_plan_describe(rs_plan *p, rs_err *err)
+/* The need as the merge will have it; where it is too much, the merge's own sentence. */
+static bool warn_memory(const rs_runtime *rt, rs_plan *p)
+{
+    rs_memory m;
+    rs_err e;
+    rs_status s = rs_memory_fit(rt, p, 0, &m, &e);
+    p->needs.memory_bytes = m.bytes;
+    return s == RS_OK || warn(p, "%s", e.msg);
+}
+
+rs_status rs_plan_describe(const rs_runtime *rt, rs_plan *p, rs_err *err)
 {
     RS_TRY(list_sources(p, err));
     for (int i = 0; i < p->sources->warnings.n; i++)
         if (!warn(p, "%s", p->sources->warnings.at[i])) return no_memory(err);
-    return warn_fisher(p) && warn_heal(p) ? RS_OK : no_memory(err);
+    return warn_memory(rt, p) && warn_fisher(p) && warn_heal(p) ? RS_OK : no_memory(err);
 }

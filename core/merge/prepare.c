@@ -2,6 +2,7 @@
  * plan (the first thread computes), and the angles of its slerps, once a tensor (all that ask
  * take part). */
 #include "merge/eval.h"
+#include "merge/memory.h"
 
 #include <stdlib.h>
 
@@ -49,12 +50,13 @@ static rs_status prepare_node(const rs_pass *pass, const rs_plan *p, rs_node *nd
     return RS_OK;
 }
 
-static rs_status prepare(const rs_pass *pass, const rs_plan *p, rs_err *err)
+static rs_status prepare(const rs_runtime *rt, rs_pass *pass, const rs_plan *p,
+                         rs_err *err)
 {
     if (atomic_load(&p->cache->prepared)) return RS_OK;
     pthread_mutex_lock(&p->cache->prepare);
-    rs_status s = RS_OK;
-    if (!atomic_load(&p->cache->prepared)) {
+    rs_status s = rs_memory_pass(rt, p, &pass->workers, err);
+    if (s == RS_OK && !atomic_load(&p->cache->prepared)) {
         for (int i = 0; i < p->n_stages && s == RS_OK; i++) {
             rs_node *nd = p->stage_nodes[i];
             if (nd && nd->type == RS_NODE_TASK) s = prepare_node(pass, p, nd, err);
@@ -68,8 +70,8 @@ static rs_status prepare(const rs_pass *pass, const rs_plan *p, rs_err *err)
 rs_status rs_plan_prepare(const rs_runtime *rt, const rs_plan *p, rs_progress_fn progress,
                           void *ctx, rs_err *err)
 {
-    rs_pass pass = {rt->kernels->merge, rt->pool, progress, ctx, "Fisher"};
-    return prepare(&pass, p, err);
+    rs_pass pass = {rt->kernels->merge, rt->pool, progress, ctx, "Fisher", 0};
+    return prepare(rt, &pass, p, err);
 }
 
 /* --- angles --- */
@@ -101,7 +103,7 @@ rs_status rs_plan_ready(const rs_runtime *rt, const rs_plan *p, rs_workspace *ws
                         rs_err *err)
 {
     rs_pass pass = {.k = rt->kernels->merge, .what = "Fisher"};
-    RS_TRY(prepare(&pass, p, err));
+    RS_TRY(prepare(rt, &pass, p, err));
     rs_eval e = rs_eval_at(rt, p, ws, i, 0, 0, err);
     return ready_node(&e, p->root);
 }

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CELLS = 1 << 16, EXACT_RANKS = 1 << 26 };
+/* Values are not negative: 15 upper bits. */
+enum { CELLS = 1 << 15, LOWS = 1 << 16 };
 
 struct rs_ranks {
     uint64_t n;
@@ -15,6 +16,12 @@ struct rs_ranks {
     bool cells_suffice;         /* no value has lower bits */
     uint32_t *sorted;           /* all bits of all values, or NULL */
 };
+
+/* Without the sign: what is negative has been refused, -0 is 0. */
+static uint32_t bits_of(float f)
+{
+    return rs_bits_of(f) & 0x7fffffffu;
+}
 
 typedef struct counting {
     uint64_t *count; /* [threads, CELLS] */
@@ -29,7 +36,7 @@ static bool count_cells(rs_walk *w, int64_t i, const rs_piece *p, const float *f
     uint64_t *count = c->count + (size_t)worker * CELLS;
     uint32_t low = 0;
     for (int64_t j = 0; j < p->n; j++) {
-        uint32_t bits = rs_bits_of(f[j] == 0 ? 0.0f : f[j]);
+        uint32_t bits = bits_of(f[j]);
         count[bits >> 16]++;
         low |= bits & 0xffffu;
     }
@@ -39,7 +46,7 @@ static bool count_cells(rs_walk *w, int64_t i, const rs_piece *p, const float *f
 
 static rs_status fill_cells(rs_walk *w, rs_ranks *r, rs_err *err)
 {
-    int threads = rs_pool_threads(w->pass->pool);
+    int threads = rs_pass_workers(w->pass);
     counting c = {calloc((size_t)threads * CELLS, sizeof *c.count),
                   calloc((size_t)threads, sizeof *c.has_low)};
     rs_status s = c.count && c.has_low
@@ -69,8 +76,10 @@ static bool scatter_piece(rs_walk *w, int64_t i, const rs_piece *p, const float 
     (void)i, (void)worker;
     scattering *s = w->ctx;
     for (int64_t j = 0; j < p->n; j++) {
-        uint32_t bits = rs_bits_of(f[j] == 0 ? 0.0f : f[j]);
-        s->r->sorted[s->next[bits >> 16]++] = bits;
+        uint32_t bits = bits_of(f[j]);
+        uint64_t *next = &s->next[bits >> 16];
+        /* A file that changes while it is read must not write elsewhere. */
+        if (*next < s->r->before[(bits >> 16) + 1]) s->r->sorted[(*next)++] = bits;
     }
     return true;
 }
@@ -88,10 +97,10 @@ static void sort_cell(uint32_t *at, uint64_t n, uint32_t upper, uint32_t *count)
         qsort(at, n, sizeof *at, by_bits);
         return;
     }
-    memset(count, 0, CELLS * sizeof *count);
+    memset(count, 0, LOWS * sizeof *count);
     for (uint64_t i = 0; i < n; i++)
         count[at[i] & 0xffffu]++;
-    for (uint32_t low = 0; low < CELLS; low++)
+    for (uint32_t low = 0; low < LOWS; low++)
         for (uint32_t j = 0; j < count[low]; j++)
             *at++ = upper << 16 | low;
 }
@@ -104,8 +113,8 @@ static rs_status sort_values(const rs_pass *pass, const rs_values *v, const bool
     alone.pool = NULL; /* the places are handed out one after the other */
     RS_TRY(rs_walk_open(&w, &alone, v, use, err));
     scattering sc = {r, calloc(CELLS, sizeof(uint64_t))};
-    uint32_t *count = calloc(CELLS, sizeof *count);
-    r->sorted = malloc((size_t)r->n * sizeof *r->sorted);
+    uint32_t *count = calloc(LOWS, sizeof *count);
+    r->sorted = calloc((size_t)r->n + 1, sizeof *r->sorted);
     rs_status s =
         sc.next && count && r->sorted
             ? RS_OK
@@ -133,13 +142,19 @@ rs_status rs_ranks_new(const rs_pass *pass, const rs_values *v, const bool *use,
         s = fill_cells(&w, r, err);
         rs_walk_close(&w);
     }
-    if (s == RS_OK && !r->cells_suffice && n <= EXACT_RANKS)
+    if (s == RS_OK && !r->cells_suffice && n <= RS_EXACT_RANKS)
         s = sort_values(pass, v, use, r, err);
     if (s == RS_OK)
         *out = r;
     else
         rs_ranks_free(r);
     return s;
+}
+
+uint64_t rs_ranks_bytes(int64_t n, bool low_bits)
+{
+    uint64_t sorted = low_bits && n <= RS_EXACT_RANKS ? 4 * (uint64_t)n : 0;
+    return sizeof(rs_ranks) + sorted;
 }
 
 void rs_ranks_free(rs_ranks *r)
@@ -183,7 +198,7 @@ double rs_rank_value(const rs_ranks *r, float f)
         less = (double)(low ? to : from);
         equal = low ? 0 : (double)(to - from);
     } else {
-        less = (double)from + (double)(to - from) * ((double)low + 0.5) / CELLS;
+        less = (double)from + (double)(to - from) * ((double)low + 0.5) / LOWS;
     }
     double rank =
         less + (equal + 1) / 2; /* a value that is none of them lies between two */

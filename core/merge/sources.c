@@ -340,12 +340,11 @@ static rs_status open_all(rs_sources *s, const rs_recipe *r, const rs_stage *roo
 
 static rs_sources *new_sources(const rs_recipe *r, const rs_stage *root)
 {
-    static atomic_uint_fast64_t serial = 1;
     rs_sources *s = calloc(1, sizeof *s);
     if (!s) return NULL;
     atomic_init(&s->refs, 1);
-    s->serial = atomic_fetch_add(&serial, 1);
     pthread_mutex_init(&s->mutex, NULL);
+    pthread_mutex_init(&s->held_mutex, NULL);
     s->n_models = r->n_models;
     s->n_measures = r->n_measures;
     s->key = rs_sources_key(r, root);
@@ -386,6 +385,7 @@ void rs_sources_drop(rs_sources *s)
         rs_checkpoint_close(s->fishers[i].file);
     rs_config_free(s->config);
     pthread_mutex_destroy(&s->mutex);
+    pthread_mutex_destroy(&s->held_mutex);
     rs_arena_free(&s->arena);
     free(s->key);
     free(s);

@@ -1,10 +1,10 @@
 #include "model/import.h"
 
+#include "store/write_chunks.h"
 #include "tensor/convert.h"
 
 #include <inttypes.h>
 #include <math.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,25 +13,16 @@ enum {
     MIN_CHUNK = 1 << 12
 }; /* elements that a thread makes at a time */
 
-typedef struct chunk {
-    int i_tensor; /* of the list */
-    int64_t first, n;
-} chunk;
-
 typedef struct work {
     const rs_runtime *rt;
     const rs_checkpoint *c;
     const rs_import_options *o;
     const rs_tensor **tensors; /* those that are written */
     int n_tensors, n_left_out;
-    chunk *chunks;
-    int64_t n_chunks, chunk_elements;
+    int64_t chunk_elements;
     rs_writer *writer;
-    float **values; /* one a thread, as the next two */
-    void **stored;
-    rs_err *errors;
-    uint64_t each, total; /* bytes of an element, of all */
-    atomic_ullong done;
+    float **values; /* one a thread */
+    uint64_t each;  /* bytes of an element */
 } work;
 
 /* ---- what is written ---- */
@@ -63,25 +54,6 @@ static rs_status list_tensors(work *w, rs_err *err)
     return RS_OK;
 }
 
-static rs_status cut(work *w, rs_err *err)
-{
-    for (int pass = 0; pass < 2; pass++) {
-        int64_t at = 0;
-        for (int i = 0; i < w->n_tensors; i++) {
-            int64_t all = w->tensors[i]->n_elements, step = w->chunk_elements;
-            if (pass == 0) w->total += (uint64_t)all * w->each;
-            for (int64_t first = 0; first < all; first += step, at++)
-                if (pass == 1)
-                    w->chunks[at] =
-                        (chunk){i, first, all - first < step ? all - first : step};
-        }
-        w->n_chunks = at;
-        if (pass == 0) w->chunks = calloc((size_t)at + 1, sizeof *w->chunks);
-        if (!w->chunks) return rs_fail(err, RS_E_NOMEM, "no memory to list the chunks");
-    }
-    return RS_OK;
-}
-
 static void pick_chunk(work *w)
 {
     uint64_t fair = w->rt->memory_bytes / (uint64_t)w->rt->threads / 16;
@@ -94,16 +66,10 @@ static rs_status make_buffers(work *w, rs_err *err)
 {
     size_t n = (size_t)w->rt->threads, m = (size_t)w->chunk_elements;
     w->values = calloc(n, sizeof *w->values);
-    w->stored = calloc(n, sizeof *w->stored);
-    w->errors = calloc(n, sizeof *w->errors);
-    if (!w->values || !w->stored || !w->errors)
-        return rs_fail(err, RS_E_NOMEM, "no memory for %zu threads", n);
-    for (size_t i = 0; i < n; i++) {
-        w->values[i] = malloc(m * sizeof(float));
-        w->stored[i] = malloc(m * sizeof(float));
-        if (!w->values[i] || !w->stored[i])
+    if (!w->values) return rs_fail(err, RS_E_NOMEM, "no memory for %zu threads", n);
+    for (size_t i = 0; i < n; i++)
+        if (!(w->values[i] = malloc(m * sizeof(float))))
             return rs_fail(err, RS_E_NOMEM, "no memory for a chunk of %zu numbers", m);
-    }
     return RS_OK;
 }
 
@@ -126,7 +92,8 @@ static rs_status open_writer(work *w, rs_err *err)
 
 /* ---- one chunk ---- */
 
-static rs_status check_finite(const work *w, const chunk *c, const float *v, rs_err *err)
+static rs_status check_finite(const work *w, const rs_chunk *c, const float *v,
+                              rs_err *err)
 {
     const rs_tensor *t = w->tensors[c->i_tensor];
     for (int64_t i = 0; i < c->n; i++)
@@ -138,43 +105,27 @@ static rs_status check_finite(const work *w, const chunk *c, const float *v, rs_
     return RS_OK;
 }
 
-static rs_status make_chunk(work *w, const chunk *c, int worker, rs_err *err)
+static rs_status make_chunk(void *ctx, const rs_chunk *c, int worker, void *dst,
+                            rs_err *err)
 {
+    work *w = ctx;
     float *values = w->values[worker];
-    void *stored = w->stored[worker];
     RS_TRY(rs_checkpoint_read_f32(w->c, w->tensors[c->i_tensor], c->first, c->n, values,
                                   err));
     RS_TRY(check_finite(w, c, values, err));
-    rs_from_f32(w->rt->kernels, w->o->dtype, values, stored, c->n);
-    return rs_writer_write(w->writer, c->i_tensor, (uint64_t)c->first * w->each, stored,
-                           (size_t)((uint64_t)c->n * w->each), err);
-}
-
-/* Worker 0 is the coordinating thread: it alone reports. */
-static bool run_chunk(void *ctx, int64_t number, int worker)
-{
-    work *w = ctx;
-    const chunk *c = &w->chunks[number];
-    rs_err *err = &w->errors[worker];
-    if (make_chunk(w, c, worker, err) != RS_OK) return false;
-    uint64_t bytes = (uint64_t)c->n * w->each;
-    uint64_t done = atomic_fetch_add(&w->done, bytes) + bytes;
-    if (worker != 0 || !w->o->progress) return true;
-    rs_progress p = {done, w->total, "bytes", w->tensors[c->i_tensor]->name};
-    if (w->o->progress(w->o->progress_ctx, &p)) return true;
-    rs_fail(err, RS_E_CANCELLED,
-            "the import was cancelled after %" PRIu64 " of %" PRIu64 " bytes", done,
-            w->total);
-    return false;
+    rs_from_f32(w->rt->kernels, w->o->dtype, values, dst, c->n);
+    return RS_OK;
 }
 
 static rs_status run_chunks(work *w, rs_err *err)
 {
-    if (rs_pool_run(w->rt->pool, w->n_chunks, run_chunk, w)) return RS_OK;
-    for (int i = 0; i < w->rt->threads; i++)
-        if (w->errors[i].code != RS_OK)
-            return rs_fail(err, w->errors[i].code, "%s", w->errors[i].msg);
-    return rs_fail(err, RS_E_BUG, "the import stopped without a reason");
+    rs_chunk_job job = {.name = "import",
+                        .make = make_chunk,
+                        .ctx = w,
+                        .chunk_bytes = (uint64_t)w->chunk_elements * w->each,
+                        .progress = w->o->progress,
+                        .progress_ctx = w->o->progress_ctx};
+    return rs_write_chunks(w->rt, w->writer, &job, err);
 }
 
 /* ---- the whole ---- */
@@ -184,7 +135,6 @@ static rs_status write_all(work *w, rs_err *err)
 {
     pick_chunk(w);
     RS_TRY(list_tensors(w, err));
-    RS_TRY(cut(w, err));
     RS_TRY(make_buffers(w, err));
     RS_TRY(open_writer(w, err));
     RS_TRY(rs_import_companions(w->c, w->o->dtype, w->writer, err));
@@ -193,14 +143,9 @@ static rs_status write_all(work *w, rs_err *err)
 
 static void release(work *w)
 {
-    for (int i = 0; i < w->rt->threads; i++) {
-        if (w->values) free(w->values[i]);
-        if (w->stored) free(w->stored[i]);
-    }
+    for (int i = 0; w->values && i < w->rt->threads; i++)
+        free(w->values[i]);
     free(w->values);
-    free(w->stored);
-    free(w->errors);
-    free(w->chunks);
     free(w->tensors);
     rs_writer_free(w->writer);
 }
@@ -218,7 +163,7 @@ rs_status rs_import(const rs_runtime *rt, const rs_checkpoint *c,
     work w = {.rt = rt, .c = c, .o = o, .each = o->dtype == RS_DTYPE_F32 ? 4 : 2};
     rs_status s = write_all(&w, err);
     if (s == RS_OK) {
-        result->bytes = w.total;
+        result->bytes = rs_writer_bytes(w.writer);
         result->n_tensors = w.n_tensors;
         result->n_left_out = w.n_left_out;
         s = rs_writer_finish(w.writer, result->hash, err);
