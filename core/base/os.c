@@ -100,11 +100,6 @@ rs_status rs_os_identity(int fd, const char *path, rs_file_id *id, rs_err *err)
     return RS_OK;
 }
 
-void rs_os_readahead(int fd, uint64_t offset, uint64_t n)
-{
-    (void)posix_fadvise(fd, (off_t)offset, (off_t)n, POSIX_FADV_WILLNEED);
-}
-
 void rs_os_close(int fd)
 {
     if (fd >= 0) close(fd);
@@ -129,6 +124,28 @@ rs_status rs_os_read_file(const char *path, size_t max, rs_buf *out, rs_err *err
             s = rs_fail(err, RS_E_NOMEM, "no memory to read %s", path);
         free(p);
     }
+    rs_os_close(fd);
+    return s;
+}
+
+rs_status rs_os_read_kernel_file(const char *path, size_t max, rs_buf *out, rs_err *err)
+{
+    int fd;
+    char part[4096];
+    ssize_t n = 1;
+    size_t all = 0;
+    RS_TRY(rs_os_open(path, &fd, NULL, err));
+    while (n > 0 && all < max) {
+        n = pread(fd, part, max - all < sizeof part ? max - all : sizeof part,
+                  (off_t)all);
+        if (n < 0 && errno == EINTR)
+            n = 1;
+        else if (n > 0)
+            rs_buf_add(out, part, (size_t)n), all += (size_t)n;
+    }
+    rs_status s = n < 0         ? rs_fail_errno(err, errno, "read %s", path)
+                  : out->failed ? rs_fail(err, RS_E_NOMEM, "no memory to read %s", path)
+                                : RS_OK;
     rs_os_close(fd);
     return s;
 }

@@ -31,11 +31,13 @@ rs_status rs_os_read(int fd, const char *path, uint64_t offset, void *dst, size_
                      rs_err *err) RS_MUST_USE;
 rs_status rs_os_identity(int fd, const char *path, rs_file_id *id,
                          rs_err *err) RS_MUST_USE;
-void rs_os_readahead(int fd, uint64_t offset, uint64_t n); /* a hint, never fails */
-void rs_os_close(int fd);                                  /* ignores fd < 0 */
+void rs_os_close(int fd); /* ignores fd < 0 */
 /* A whole file of at most max bytes, appended to out. */
 rs_status rs_os_read_file(const char *path, size_t max, rs_buf *out,
                           rs_err *err) RS_MUST_USE;
+/* A file of the kernel's, whose size says nothing: up to its end or max bytes. */
+rs_status rs_os_read_kernel_file(const char *path, size_t max, rs_buf *out,
+                                 rs_err *err) RS_MUST_USE;
 /* Names in a folder, sorted, without . and .., each followed by a 0 in out. */
 rs_status rs_os_list(const char *folder, rs_buf *out, int *count,
                      rs_err *err) RS_MUST_USE;

@@ -1,9 +1,13 @@
 #include "tensor/runtime.h"
 
+#include "base/limits.h"
 #include "tensor/blas.h"
 
 #include <stdint.h>
 #include <unistd.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 static int processors(void)
 {
@@ -11,11 +15,14 @@ static int processors(void)
     return n < 1 ? 1 : n > 1024 ? 1024 : (int)n;
 }
 
-static uint64_t quarter_of_memory(void)
+/* Large blocks go back to the system when they are freed: else each thread keeps what it has
+ * had, and a budget says nothing. */
+static void give_back_memory(void)
 {
-    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    if (pages <= 0 || page <= 0) return (uint64_t)1 << 30;
-    return (uint64_t)pages * (uint64_t)page / 4;
+#ifdef __GLIBC__
+    mallopt(M_MMAP_THRESHOLD, 1 << 20);
+    mallopt(M_TRIM_THRESHOLD, 4 << 20);
+#endif
 }
 
 rs_status rs_init(const rs_options *o, rs_runtime *rt, rs_err *err)
@@ -25,9 +32,10 @@ rs_status rs_init(const rs_options *o, rs_runtime *rt, rs_err *err)
     *rt = (rs_runtime){0};
     RS_TRY(rs_kernels_pick(o->isa, &rt->kernels, err));
     rt->threads = o->threads == 0 ? processors() : o->threads;
-    rt->memory_bytes = o->memory_bytes ? o->memory_bytes : quarter_of_memory();
+    rt->memory_bytes = o->memory_bytes ? o->memory_bytes : rs_os_memory("") / 4;
     RS_TRY(rs_pool_new(rt->threads, &rt->pool, err));
     rs_blas_threads(1);
+    give_back_memory();
     return RS_OK;
 }
 

@@ -1,3 +1,4 @@
+#include "base/limits.h"
 #include "base/os.h"
 #include "tests/files.h"
 #include "tests/t.h"
@@ -38,6 +39,36 @@ static void opens_only_files(void)
     T_FAILS(rs_os_open(loop, &fd, NULL, &t_err), RS_E_IO, "loop: Too many levels");
     T_EQ(rs_os_kind(loop), RS_PATH_NONE);
     T_EQ(rs_os_kind(dir), RS_PATH_FOLDER);
+}
+
+/* The least limit of the group and those above it counts, of either version. */
+static void memory_is_what_the_group_may_use(void)
+{
+    const char *dir = t_folder();
+    const char *groups = in_folder(dir, "proc/self/cgroup");
+    uint64_t machine = rs_os_memory(in_folder(dir, "nothing"));
+    T_TRUE(machine > 64 << 20);
+    T_TRUE(rs_os_memory("") <= machine);
+    T_OK(rs_os_mkdir(in_folder(dir, "proc/self"), &t_err));
+    T_OK(rs_os_mkdir(in_folder(dir, "sys/fs/cgroup/a/b"), &t_err));
+    T_OK(rs_os_mkdir(in_folder(dir, "sys/fs/cgroup/memory/job"), &t_err));
+    put_text(groups, "0::/a/b\n");
+    T_EQ(rs_os_memory(dir), machine);
+    put_text(in_folder(dir, "sys/fs/cgroup/a/b/memory.max"), "max\n");
+    T_EQ(rs_os_memory(dir), machine);
+    put_text(in_folder(dir, "sys/fs/cgroup/a/memory.max"), "50000000\n");
+    T_EQ(rs_os_memory(dir), 50000000);
+    put_text(in_folder(dir, "sys/fs/cgroup/a/b/memory.max"), "40000000\n");
+    T_EQ(rs_os_memory(dir), 40000000);
+    put_text(in_folder(dir, "sys/fs/cgroup/memory/job/memory.limit_in_bytes"),
+             "30000000\n");
+    put_text(groups, "9:name=systemd:/\n4:cpu,memory:/job/gone\n0::/a\nnonsense\n");
+    T_EQ(rs_os_memory(dir), 30000000);
+    put_text(groups, "4:cpu:/job\n0::/elsewhere\n");
+    T_EQ(rs_os_memory(dir), machine);
+    put_text(in_folder(dir, "sys/fs/cgroup/memory.max"), "20000000\n");
+    T_EQ(rs_os_memory(dir), 20000000);
+    T_OK(rs_os_remove_tree(dir, &t_err));
 }
 
 static void lists_in_order(void)
@@ -209,7 +240,8 @@ static void confinement(void)
         T_TRUE(!rs_path_is_confined(bad[i]));
 }
 
-T_MAIN(T_TEST(reads_are_whole), T_TEST(opens_only_files), T_TEST(lists_in_order),
+T_MAIN(T_TEST(reads_are_whole), T_TEST(opens_only_files),
+       T_TEST(memory_is_what_the_group_may_use), T_TEST(lists_in_order),
        T_TEST(identity_changes_with_the_file), T_TEST(folders_come_and_go),
        T_TEST(exchange_swaps), T_TEST(a_locked_folder_stays_locked),
        T_TEST(files_appear_whole), T_TEST(faults_can_kill), T_TEST(copies), T_TEST(paths),

@@ -1,10 +1,10 @@
 /* ringside engine --fd N: the engine process. The workbench starts it; nobody else does. */
+#include "base/limits.h"
 #include "tui/app/engine_server.h"
 #include "tui/verbs/verbs.h"
 
 #include <fcntl.h>
 #include <signal.h>
-#include <unistd.h>
 
 typedef struct engine_opts {
     int64_t fd;
@@ -15,14 +15,9 @@ static const ui_opt opts[] = {
     {NULL, UI_OPT_FLAG, NULL, NULL, 0},
 };
 
-static void defaults(void *o) { ((engine_opts *)o)->fd = -1; }
-
-/* Weights may take most of the machine: they are what it is used for at the moment. */
-static uint64_t default_budget(void)
+static void defaults(void *o)
 {
-    long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGE_SIZE);
-    if (pages <= 0 || size <= 0) return UINT64_C(4) << 30;
-    return (uint64_t)pages * (uint64_t)size / 10 * 7;
+    ((engine_opts *)o)->fd = -1;
 }
 
 static int run(ui_common *c, void *o, int n_args, char **args)
@@ -33,7 +28,8 @@ static int run(ui_common *c, void *o, int n_args, char **args)
     if (fd < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
         return ui_usage("engine", "is started by the workbench, with --fd and a socket");
     signal(SIGINT, SIG_IGN); /* its life ends with the socket's */
-    return ui_engine_serve(&c->rt, fd, c->memory ? c->memory : default_budget());
+    /* Weights may take most of the machine: they are what it is used for at the moment. */
+    return ui_engine_serve(&c->rt, fd, c->memory ? c->memory : rs_os_memory("") / 10 * 7);
 }
 
 const ui_verb ui_verb_engine = {
