@@ -179,6 +179,8 @@ static rs_status build_nodes(rs_plan *p, rs_err *err)
         p->other = heal->side[heal->side[1] == p->fuel ? 0 : 1];
     }
     p->damage_fisher = p->fuel ? p->fuel->fisher : -1;
+    if (p->damage_fisher >= 0 && !p->sources->fishers[p->damage_fisher].file)
+        p->damage_fisher = -1;
     for (int i = 0; i < p->sources->n_measures && p->damage_fisher < 0; i++)
         if (p->sources->fishers[i].file) p->damage_fisher = i;
     return RS_OK;
@@ -273,6 +275,20 @@ static void inherit_angles(const rs_plan *from, rs_plan *to)
     }
 }
 
+/* Is every Fisher open that a stage of `next`, which names the same sources, dampens by? One
+ * that only measured may be missing. */
+static bool have_fishers(const rs_plan *p, const rs_recipe *next)
+{
+    const rs_src_fisher *f = p->sources->fishers;
+    for (int i = 0; i < next->n_stages; i++) {
+        const rs_dampen_spec *d = &next->stages[i].dampen;
+        if (!p->stage_nodes[i] || d->kind == RS_DAMPEN_NONE) continue;
+        if (d->by && !f[rs_measure_index(next, d->by)].file) return false;
+        if (d->task && !f[rs_measure_index(next, d->task)].file) return false;
+    }
+    return true;
+}
+
 rs_status rs_plan_rebuild(const rs_runtime *rt, const rs_plan *p, const rs_recipe *next,
                           const rs_plan_options *o, rs_plan **out, rs_err *err)
 {
@@ -281,7 +297,7 @@ rs_status rs_plan_rebuild(const rs_runtime *rt, const rs_plan *p, const rs_recip
     RS_TRY(root_stage(next, o, &root, err));
     RS_TRY(refuse_later(next, root, err));
     char *key = rs_sources_key(next, root);
-    bool same = key && strcmp(key, p->sources->key) == 0;
+    bool same = key && strcmp(key, p->sources->key) == 0 && have_fishers(p, next);
     free(key);
     if (!same) return rs_plan_build(rt, next, o, out, err);
     atomic_fetch_add(&p->sources->refs, 1);

@@ -216,21 +216,42 @@ static rs_status open_fisher(rs_sources *s, const rs_recipe *r, const rs_plan_op
     return rs_match_fisher(s, f, err);
 }
 
+/* One that no weight depends on: without it damage is not known, that is all. */
+static rs_status try_fisher(rs_sources *s, const rs_recipe *r, const rs_plan_options *o,
+                            const char *name, rs_err *err)
+{
+    rs_err why;
+    int i = rs_measure_index(r, name);
+    rs_status status = open_fisher(s, r, o, i, &why);
+    if (status == RS_OK) return RS_OK;
+    rs_checkpoint_close(s->fishers[i].file);
+    s->fishers[i].file = NULL;
+    if (status != RS_E_NOMEM && rs_sources_warn(s, "damage is not known: %s", why.msg))
+        return RS_OK;
+    return no_memory(err);
+}
+
 static rs_status open_fishers(rs_sources *s, const rs_recipe *r, const rs_plan_options *o,
                               const needs *n, rs_err *err)
 {
     bool any = false;
     for (int i = 0; i < r->n_stages; i++) {
         const rs_dampen_spec *d = &r->stages[i].dampen;
-        if (!n->stage[i]) continue;
+        if (!n->stage[i] || d->kind == RS_DAMPEN_NONE) continue;
         any |= d->by != NULL;
         if (d->by) RS_TRY(open_fisher(s, r, o, rs_measure_index(r, d->by), err));
         if (d->task) RS_TRY(open_fisher(s, r, o, rs_measure_index(r, d->task), err));
     }
     /* Damage is measured with a Fisher even where nothing is dampened by one. */
+    for (int i = 0; i < r->n_stages; i++) {
+        const rs_dampen_spec *d = &r->stages[i].dampen;
+        if (!n->stage[i] || d->kind != RS_DAMPEN_NONE || !d->by) continue;
+        any = true;
+        RS_TRY(try_fisher(s, r, o, d->by, err));
+    }
     for (int i = 0; i < r->n_measures && !any; i++)
         if (r->measures[i].type == RS_MEASURE_FISHER) {
-            RS_TRY(open_fisher(s, r, o, i, err));
+            RS_TRY(try_fisher(s, r, o, r->measures[i].name, err));
             any = true;
         }
     return RS_OK;

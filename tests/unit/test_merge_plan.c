@@ -268,6 +268,41 @@ static void ranges(void)
     }
 }
 
+static bool warns(const rs_plan *p, const char *text)
+{
+    for (int i = 0; i < rs_plan_n_warnings(p); i++)
+        if (strstr(rs_plan_warning(p, i), text)) return true;
+    return false;
+}
+
+/* A Fisher that is not there, or is none, stops only what is dampened by it. */
+static void a_missing_fisher(void)
+{
+    static const char *const files[] = {"nowhere.safetensors",
+                                        "recipes/sparring/it/config.json"};
+    char measures[256];
+    rs_recipe *r, *next;
+    rs_plan *p, *q;
+    start(NULL);
+    for (int k = 0; k < 2; k++) {
+        snprintf(measures, sizeof measures, "\"f\":{\"fisher\":\"@/%s\"}", files[k]);
+        T_OK(parse(ALL, measures, TASK(""), "", &r));
+        T_OK(build(r, &p));
+        T_TRUE(warns(p, "damage is not known: Fisher \"f\""));
+        T_TRUE(warns(p, files[k]));
+        T_OK(parse(ALL, measures, TASK(",\"dampen\":{\"by\":\"f\"}"), "", &next));
+        rs_status want = k ? RS_E_FORMAT : RS_E_NOT_FOUND;
+        T_FAILS(rs_plan_build(&rt, next, NULL, &q, &t_err), want, files[k]);
+        T_FAILS(rs_plan_rebuild(&rt, p, next, NULL, &q, &t_err), want, files[k]);
+        T_OK(parse(ALL, measures, TASK(",\"dampen\":{\"by\":\"f\",\"kind\":\"none\"}"),
+                   "", &next));
+        T_OK(build(next, &q));
+        T_TRUE(warns(q, "damage is not known: Fisher \"f\""));
+        rs_plan_free(p);
+        rs_plan_free(q);
+    }
+}
+
 /* A rebuild makes what a new build makes, and fingerprints tell exactly what moved. */
 static void rebuilding(void)
 {
@@ -523,6 +558,6 @@ static void opposite_sides(void)
 }
 
 T_MAIN(T_TEST(what_changes), T_TEST(nothing_is_nothing), T_TEST(same_said_twice),
-       T_TEST(ranges), T_TEST(rebuilding), T_TEST(refusals), T_TEST(exploding_graphs),
-       T_TEST(warnings), T_TEST(nan_is_named), T_TEST(overflow_is_named),
-       T_TEST(opposite_sides))
+       T_TEST(ranges), T_TEST(a_missing_fisher), T_TEST(rebuilding), T_TEST(refusals),
+       T_TEST(exploding_graphs), T_TEST(warnings), T_TEST(nan_is_named),
+       T_TEST(overflow_is_named), T_TEST(opposite_sides))
