@@ -447,6 +447,32 @@ bool rs_os_is_link(const char *path)
     return lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
 }
 
+bool rs_os_real_path(char *dst, size_t n, const char *path)
+{
+    char there[4096];
+    size_t len = strlen(path);
+    if (len >= sizeof there) return false;
+    memcpy(there, path, len + 1);
+    while (true) {
+        char *real = realpath(len ? there : path[0] == '/' ? "/" : ".", NULL);
+        if (real) {
+            const char *rest = path + len;
+            while (*rest == '/')
+                rest++;
+            bool fits = *rest ? rs_path_join(dst, n, real, rest)
+                              : snprintf(dst, n, "%s", real) < (int)n;
+            free(real);
+            return fits;
+        }
+        if (len == 0) return false;
+        while (len > 0 && there[len - 1] == '/')
+            len--;
+        while (len > 0 && there[len - 1] != '/')
+            len--;
+        there[len] = 0;
+    }
+}
+
 bool rs_os_is_within(const char *path, const char *folder)
 {
     char *p = realpath(path, NULL), *f = realpath(folder, NULL);

@@ -78,6 +78,8 @@ uint64_t rs_os_bytes_read(void); /* by rs_os_read so far */
 bool rs_path_join(char *dst, size_t n, const char *folder, const char *name);
 bool rs_path_dirname(char *dst, size_t n, const char *path);
 const char *rs_path_basename(const char *path);
+/* path from / without links; of what is not there yet, the part that is. */
+bool rs_os_real_path(char *dst, size_t n, const char *path);
 /* path is folder or lies in it, links resolved; false where either does not exist. */
 bool rs_os_is_within(const char *path, const char *folder);
 /* Stays inside its folder: relative, no "..", no empty or absolute part. */

@@ -4,7 +4,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { PATH_BYTES = 4096, MAX_PARTS = 256 };
 
@@ -15,15 +14,15 @@ typedef struct parts {
 } parts;
 
 /* path below folder as parts without "." and with ".." taken out where something precedes
- * it; relative folders start at the current one, so that two of them can be compared. */
+ * it. The folder's own links are resolved first: ".." from a link leads elsewhere than the
+ * text says. */
 static bool split(parts *p, const char *folder, const char *path)
 {
-    char joined[PATH_BYTES], from[PATH_BYTES] = "";
+    char real[PATH_BYTES];
     p->n = 0;
-    if (!rs_path_join(joined, sizeof joined, folder, path)) return false;
-    if (joined[0] != '/' && !getcwd(from, sizeof from)) return false;
-    int len = snprintf(p->text, sizeof p->text, "%s/%s", from, joined);
-    if (len < 0 || (size_t)len >= sizeof p->text) return false;
+    if (!rs_os_real_path(real, sizeof real, folder) ||
+        !rs_path_join(p->text, sizeof p->text, real, path))
+        return false;
     char *save = NULL;
     for (char *s = strtok_r(p->text, "/", &save); s; s = strtok_r(NULL, "/", &save)) {
         if (strcmp(s, ".") == 0) continue;

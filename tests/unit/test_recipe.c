@@ -340,6 +340,43 @@ static void paths_move(void)
     T_OK(rs_os_remove_tree(top, &t_err));
 }
 
+/* A new folder in one that is a link lies where the link leads: ".." starts there. */
+static void paths_move_through_links(void)
+{
+    const char *top = t_folder();
+    char a[256], link[256], out[300], path[600];
+    rs_recipe *r;
+    rs_buf text = {0};
+    snprintf(a, sizeof a, "%s/a/it", top);
+    T_OK(rs_os_mkdir(a, &t_err));
+    snprintf(a, sizeof a, "%s/real/deep/down", top);
+    T_OK(rs_os_mkdir(a, &t_err));
+    snprintf(link, sizeof link, "%s/link", top);
+    T_EQ(symlink("real/deep/down", link), 0);
+    snprintf(out, sizeof out, "%s/new/out", link);
+    snprintf(a, sizeof a, "%s/a", top);
+    const char *recipe =
+        "{\"ringside\":1,\"models\":{\"it\":{\"path\":\"it\"}},\"stages\":[{\"name\":"
+        "\"s\",\"method\":\"slerp\",\"t\":0,\"inputs\":[{\"from\":\"it\"},{\"from\":"
+        "\"it\"}]}]}";
+    T_OK(rs_recipe_parse(recipe, strlen(recipe), a, "x.json", &r, &t_err));
+    rs_recipe_text(r, out, &text);
+    T_TRUE(strstr(rs_buf_str(&text), "\"path\": \"../../../../../a/it\"") != NULL);
+    T_OK(rs_os_mkdir(out, &t_err));
+    snprintf(path, sizeof path, "%s/../../../../../a/it", out);
+    T_EQ(rs_os_kind(path), RS_PATH_FOLDER);
+    /* And from there: the text is the same again, seen through the link or not. */
+    rs_recipe_free(r);
+    T_OK(rs_recipe_parse(text.data, text.len, out, "x.json", &r, &t_err));
+    snprintf(path, sizeof path, "%s/real/deep/down/new/out", top);
+    rs_buf_reset(&text);
+    rs_recipe_text(r, path, &text);
+    T_TRUE(strstr(rs_buf_str(&text), "\"path\": \"../../../../../a/it\"") != NULL);
+    rs_recipe_free(r);
+    rs_buf_free(&text);
+    T_OK(rs_os_remove_tree(top, &t_err));
+}
+
 static void loading(void)
 {
     const char *top = t_folder();
@@ -385,4 +422,5 @@ static void hostile(void)
 T_MAIN(T_TEST(canonical_text_is_stable), T_TEST(fields), T_TEST(defaults), T_TEST(syntax),
        T_TEST(unknown_words), T_TEST(factor_keys), T_TEST(stages_fit_together),
        T_TEST(fuel_is_found), T_TEST(differences), T_TEST(editing), T_TEST(paths_move),
-       T_TEST(loading), T_TEST(suggestions), T_TEST(hostile))
+       T_TEST(paths_move_through_links), T_TEST(loading), T_TEST(suggestions),
+       T_TEST(hostile))
