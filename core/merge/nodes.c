@@ -100,6 +100,14 @@ static uint64_t hash_pair(const rs_src_adapter *a, int i)
     return pair ? rs_mix(a->id, pair->a->offset + 1) : rs_mix(a->id, 0);
 }
 
+uint64_t rs_node_targets(const rs_plan *p, const rs_node *nd)
+{
+    uint64_t h = 0;
+    for (int i = 0; i < p->sources->n_tensors; i++)
+        if (rs_node_has_delta(p, nd, i)) h = rs_mix(h, (uint64_t)i);
+    return h;
+}
+
 static uint64_t hash_dampening(const rs_plan *p, const rs_node *nd, int i)
 {
     const rs_dampen_spec *d = &nd->stage->dampen;
@@ -110,9 +118,7 @@ static uint64_t hash_dampening(const rs_plan *p, const rs_node *nd, int i)
     if (d->kind == RS_DAMPEN_TASK)
         return rs_mix_double(rs_mix(h, s->fishers[nd->task_fisher].id), d->lambda);
     h = rs_mix(h, (uint64_t)d->normaliser << 16 | (uint64_t)d->over << 8 | d->per_tensor);
-    if (d->over == RS_OVER_TARGETS)
-        for (int j = 0; j < s->n_tensors; j++)
-            if (rs_node_has_delta(p, nd, j)) h = rs_mix(h, (uint64_t)j);
+    if (d->over == RS_OVER_TARGETS) h = rs_mix(h, nd->targets);
     if (d->kind == RS_DAMPEN_EWC) return rs_mix_double(h, d->lambda);
     if (d->kind == RS_DAMPEN_HARD) return rs_mix_double(h, d->q);
     return rs_mix_double(rs_mix_double(h, d->parameter), d->layer);

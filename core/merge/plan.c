@@ -173,6 +173,10 @@ static rs_status build_nodes(rs_plan *p, rs_err *err)
     if (!p->stage_nodes) return no_memory(err);
     p->n_stages = r->n_stages;
     RS_TRY(rs_plan_node(p, p->out_stage->name, &p->root, err));
+    for (int i = 0; i < p->n_stages; i++) {
+        rs_node *nd = p->stage_nodes[i];
+        if (nd && nd->type == RS_NODE_TASK) nd->targets = rs_node_targets(p, nd);
+    }
     if (p->fuel_stage) p->fuel = p->stage_nodes[p->fuel_stage - r->stages];
     if (p->heal_stage) {
         const rs_node *heal = p->stage_nodes[p->heal_stage - r->stages];

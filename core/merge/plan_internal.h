@@ -90,6 +90,9 @@ int rs_base_entry(const rs_recipe *r, const char *name);
 int rs_model_index(const rs_recipe *r, const char *name);   /* -1: none */
 int rs_measure_index(const rs_recipe *r, const char *name); /* -1: none */
 
+/* Does `claimed` ("org/name", a folder) name the model at path, which calls itself `own` (a
+ * GGUF's general.name; NULL: nothing)? Told from the ends of names. */
+bool rs_names_model(const char *claimed, const char *path, const char *own);
 rs_status rs_match_model(rs_sources *s, rs_src_model *m, rs_err *err);
 rs_status rs_match_adapter(rs_sources *s, rs_src_adapter *a, const char *onto,
                            rs_err *err);
@@ -129,6 +132,7 @@ typedef struct rs_node {
     int n_terms;
     rs_factors *factors;
     int fisher, task_fisher; /* index or -1 */
+    uint64_t targets;        /* hash of the tensors that have a delta */
     rs_dampener
         *dampeners; /* [n_tensors], after rs_plan_prepare; kind none where d = 1 */
     const struct rs_node *side[2];
@@ -179,6 +183,7 @@ static inline bool rs_same_model(const rs_src_model *a, const rs_src_model *b)
 const rs_src_model *rs_node_leaf(const rs_plan *p, const rs_node *nd, int i);
 bool rs_node_has_delta(const rs_plan *p, const rs_node *nd,
                        int i); /* of a TASK, at any gain */
+uint64_t rs_node_targets(const rs_plan *p, const rs_node *nd); /* as node.targets */
 double rs_node_gain(const rs_plan *p, const rs_node *nd, int i);
 double rs_node_t(const rs_plan *p, const rs_node *nd, int i);
 bool rs_node_takes_first(const rs_plan *p, int i); /* slerp passes tensor i through */

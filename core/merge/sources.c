@@ -272,21 +272,25 @@ static bool ends_with(const char *s, const char *end)
     return n >= m && strcmp(s + n - m, end) == 0;
 }
 
-/* Does `claimed` ("org/name", a folder) name the model at path? Told from the ends of names;
- * a GGUF says its own. */
-static bool names_model(const char *claimed, const rs_src_model *m)
+bool rs_names_model(const char *claimed, const char *path, const char *own)
 {
-    char want[4096], have[4096], own[4096];
-    squeeze(claimed, want, sizeof want);
-    squeeze(m->path, have, sizeof have);
-    if (ends_with(have, want) || strstr(have, want) != NULL) return true;
+    char want[4096], have[4096], stated[4096];
     const char *slash = strrchr(claimed, '/');
-    if (slash) squeeze(slash + 1, want, sizeof want);
+    squeeze(claimed, want, sizeof want);
+    squeeze(path, have, sizeof have);
+    if (strstr(have, want)) return true;
+    squeeze(slash ? slash + 1 : claimed, want, sizeof want);
     if (ends_with(have, want)) return true;
-    const char *name = rs_checkpoint_metadata(m->file, "general.name");
-    if (!name) return false;
-    squeeze(name, own, sizeof own);
-    return strstr(own, want) || strstr(want, own) || rs_checkpoint_gguf(m->file) != NULL;
+    squeeze(own ? own : "", stated, sizeof stated);
+    return stated[0] && (strstr(stated, want) || strstr(want, stated));
+}
+
+/* A GGUF that does not say its own name may be any model. */
+static bool may_be(const char *claimed, const rs_src_model *m)
+{
+    const char *own = rs_checkpoint_metadata(m->file, "general.name");
+    if (rs_checkpoint_gguf(m->file) && (!own || !own[0])) return true;
+    return rs_names_model(claimed, m->path, own);
 }
 
 static rs_status match_adapter_entry(rs_sources *s, const rs_recipe *r, int i,
@@ -297,7 +301,7 @@ static rs_status match_adapter_entry(rs_sources *s, const rs_recipe *r, int i,
     const rs_src_model *onto = &s->models[on ? rs_model_index(r, on) : s->base];
     RS_TRY(rs_match_adapter(s, a, onto->path, err));
     const char *claimed = a->adapter->base_name;
-    if (claimed[0] && !names_model(claimed, onto) &&
+    if (claimed[0] && !may_be(claimed, onto) &&
         !rs_sources_warn(s, "%s was trained on %s and is %s %s (%s)", a->name, claimed,
                          on ? "folded on" : "added to", onto->name, onto->path))
         return no_memory(err);

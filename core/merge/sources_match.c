@@ -77,6 +77,68 @@ static rs_status match_all(rs_sources *s, const rs_checkpoint *c, const char *wh
     return status;
 }
 
+typedef struct unmatched {
+    char names[300];
+    int n;
+} unmatched;
+
+static void note_unmatched(unmatched *u, const char *name)
+{
+    size_t used = strlen(u->names);
+    if (u->n++ < 3)
+        snprintf(u->names + used, sizeof u->names - used, "%s%.80s", used ? ", " : "",
+                 name);
+}
+
+/* tail -> index, of the base's tensors outside towers. */
+static rs_status map_base(const rs_sources *s, rs_map *map, rs_err *err)
+{
+    for (int i = 0; i < s->n_tensors; i++)
+        if (s->role[i].kind != RS_KIND_TOWER &&
+            !rs_map_put(map, s->role[i].tail, strlen(s->role[i].tail), i, NULL))
+            return no_memory(err);
+    return RS_OK;
+}
+
+/* Read by nothing, or made from the config by everybody. */
+static bool is_idle(const rs_sources *s, const char *name)
+{
+    return rs_role_of(s->config, name).inert || strstr(name, "rotary_emb.inv_freq") ||
+           strncmp(name, "rope_freqs", 10) == 0;
+}
+
+/* What a source has and the base has not: another depth, an untied head, towers. */
+static rs_status warn_extra(rs_sources *s, const rs_src_model *m, const char *what,
+                            rs_err *err)
+{
+    rs_map tails = {0};
+    unmatched u = {.n = 0};
+    const rs_checkpoint *base = s->models[s->base].file;
+    int layers = 0;
+    char depth[100] = "";
+    rs_status status = map_base(s, &tails, err);
+    for (int i = 0; i < rs_checkpoint_count(m->file) && status == RS_OK; i++) {
+        const char *name = rs_checkpoint_at(m->file, i)->name;
+        rs_role role = rs_role_of(s->config, name);
+        if (is_idle(s, name) || find(base, &tails, &role, name)) continue;
+        note_unmatched(&u, name);
+        int layer = rs_role_of(NULL, name).layer;
+        if (layer >= layers) layers = layer + 1;
+    }
+    rs_map_free(&tails);
+    if (status != RS_OK || u.n == 0) return status;
+    if (layers > s->config->n_layers)
+        snprintf(depth, sizeof depth, ", with %d layers to the base's %d", layers,
+                 s->config->n_layers);
+    if (rs_sources_warn(s,
+                        "%s has %d tensor%s that the base lacks (%s%s)%s: left "
+                        "out",
+                        what, u.n, u.n == 1 ? "" : "s", u.names, u.n > 3 ? " ..." : "",
+                        depth))
+        return RS_OK;
+    return no_memory(err);
+}
+
 /* An untied head whose source ties it: the embedding stands for it. */
 static void borrow_head(const rs_sources *s, rs_src_model *m)
 {
@@ -111,22 +173,10 @@ rs_status rs_match_model(rs_sources *s, rs_src_model *m, rs_err *err)
             continue;
         if (missing++ == 0) first = s->base_tensor[i]->name;
     }
-    if (missing == 0) return RS_OK;
+    if (missing == 0)
+        return m == &s->models[s->base] ? RS_OK : warn_extra(s, m, what, err);
     return rs_fail(err, RS_E_MISMATCH, "%s lacks %d of the base's %d tensors, %s first",
                    what, missing, s->n_tensors, first);
-}
-
-typedef struct unmatched {
-    char names[300];
-    int n;
-} unmatched;
-
-static void note_unmatched(unmatched *u, const char *name)
-{
-    size_t used = strlen(u->names);
-    if (u->n++ < 3)
-        snprintf(u->names + used, sizeof u->names - used, "%s%.80s", used ? ", " : "",
-                 name);
 }
 
 static rs_status check_pair(const rs_src_adapter *a, const rs_adapter_pair *p,
@@ -186,11 +236,7 @@ rs_status rs_match_adapter(rs_sources *s, rs_src_adapter *a, const char *onto,
     unmatched u = {.n = 0};
     a->pair = rs_arena_array(&s->arena, (size_t)s->n_tensors + 1, sizeof *a->pair);
     if (!a->pair) return no_memory(err);
-    rs_status status = RS_OK;
-    for (int i = 0; i < s->n_tensors && status == RS_OK; i++)
-        if (s->role[i].kind != RS_KIND_TOWER &&
-            !rs_map_put(&tails, s->role[i].tail, strlen(s->role[i].tail), i, NULL))
-            status = no_memory(err);
+    rs_status status = map_base(s, &tails, err);
     if (status == RS_OK) status = match_pairs(s, a, &tails, &u, err);
     rs_map_free(&tails);
     if (status != RS_OK) return status;

@@ -268,7 +268,7 @@ static void ranges(void)
     }
 }
 
-static bool warns(const rs_plan *p, const char *text)
+static bool has_warning(const rs_plan *p, const char *text)
 {
     for (int i = 0; i < rs_plan_n_warnings(p); i++)
         if (strstr(rs_plan_warning(p, i), text)) return true;
@@ -288,8 +288,8 @@ static void a_missing_fisher(void)
         snprintf(measures, sizeof measures, "\"f\":{\"fisher\":\"@/%s\"}", files[k]);
         T_OK(parse(ALL, measures, TASK(""), "", &r));
         T_OK(build(r, &p));
-        T_TRUE(warns(p, "damage is not known: Fisher \"f\""));
-        T_TRUE(warns(p, files[k]));
+        T_TRUE(has_warning(p, "damage is not known: Fisher \"f\""));
+        T_TRUE(has_warning(p, files[k]));
         T_OK(parse(ALL, measures, TASK(",\"dampen\":{\"by\":\"f\"}"), "", &next));
         rs_status want = k ? RS_E_FORMAT : RS_E_NOT_FOUND;
         T_FAILS(rs_plan_build(&rt, next, NULL, &q, &t_err), want, files[k]);
@@ -297,7 +297,7 @@ static void a_missing_fisher(void)
         T_OK(parse(ALL, measures, TASK(",\"dampen\":{\"by\":\"f\",\"kind\":\"none\"}"),
                    "", &next));
         T_OK(build(next, &q));
-        T_TRUE(warns(q, "damage is not known: Fisher \"f\""));
+        T_TRUE(has_warning(q, "damage is not known: Fisher \"f\""));
         rs_plan_free(p);
         rs_plan_free(q);
     }
@@ -418,13 +418,6 @@ static void exploding_graphs(void)
     T_OK(rs_recipe_parse(text, strlen(text), ".", "x", &r, &t_err));
     T_FAILS(build(r, &p), RS_E_UNSUPPORTED, "refers to other stages more than");
     rs_recipe_free(r);
-}
-
-static bool has_warning(const rs_plan *p, const char *text)
-{
-    for (int i = 0; i < rs_plan_n_warnings(p); i++)
-        if (strstr(rs_plan_warning(p, i), text)) return true;
-    return false;
 }
 
 static void warnings(void)

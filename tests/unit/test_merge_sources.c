@@ -1,0 +1,133 @@
+/* Sources that do not fit the base: which of it is an error and which a warning, in words. */
+#include "merge/execute.h"
+#include "merge/plan_internal.h"
+#include "tests/synthetic.h"
+#include "tests/t.h"
+
+static rs_runtime rt;
+
+static void start(void)
+{
+    rs_options o = {.threads = 2, .memory_bytes = 1 << 28};
+    if (rs_init(&o, &rt, &t_err) != RS_OK) printf("%s\n", t_err.msg);
+}
+
+/* text with the first `from` of it replaced; free it. */
+static char *replaced(const char *text, const char *from, const char *to)
+{
+    const char *at = strstr(text, from);
+    size_t n = strlen(text) + strlen(to) + 1;
+    char *out = malloc(n);
+    if (at)
+        snprintf(out, n, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
+    else
+        snprintf(out, n, "%s", text);
+    return out;
+}
+
+/* A tiny gemma3 of 4 layers, or of 3, with a head of its own or without. */
+static void put_model(const char *root, const char *name, bool short_one, bool untied)
+{
+    char path[600];
+    rs_buf text = {0};
+    snprintf(path, sizeof path, "%s/%s", root, name);
+    T_OK(rs_os_read_file(t_golden("models/gemma3/config.json"), 1 << 20, &text, &t_err));
+    char *a =
+        replaced(rs_buf_str(&text), "\"num_hidden_layers\": 4",
+                 short_one ? "\"num_hidden_layers\": 3" : "\"num_hidden_layers\": 4");
+    char *b = replaced(a, "    \"sliding_attention\",\n",
+                       short_one ? "" : "    \"sliding_attention\",\n");
+    char *c = replaced(b, "\"tie_word_embeddings\": true",
+                       untied ? "\"tie_word_embeddings\": false"
+                              : "\"tie_word_embeddings\": true");
+    T_OK(synthetic_model(path, c, &t_err));
+    free(a);
+    free(b);
+    free(c);
+    rs_buf_free(&text);
+}
+
+static rs_status plan_pair(const char *root, const char *base, const char *other,
+                           rs_recipe **r, rs_plan **p)
+{
+    char text[1024];
+    *p = NULL;
+    snprintf(text, sizeof text,
+             "{\"ringside\":1,\"name\":\"two\",\"models\":{\"a\":{\"path\":\"%s\"},"
+             "\"b\":{\"path\":\"%s\"}},\"stages\":[{\"name\":\"s\",\"method\":\"slerp\","
+             "\"t\":0.5,\"inputs\":[{\"from\":\"a\"},{\"from\":\"b\"}]}]}",
+             base, other);
+    RS_TRY(rs_recipe_parse(text, strlen(text), root, "recipe", r, &t_err));
+    return rs_plan_build(&rt, *r, NULL, p, &t_err);
+}
+
+static void another_depth(void)
+{
+    char root[512];
+    rs_recipe *r;
+    rs_plan *p;
+    start();
+    snprintf(root, sizeof root, "%s", t_folder());
+    put_model(root, "four", false, false);
+    put_model(root, "three", true, false);
+    T_FAILS(plan_pair(root, "four", "three", &r, &p), RS_E_MISMATCH, "lacks 13 of the");
+    T_TRUE(strstr(t_err.msg, "model \"b\"") && strstr(t_err.msg, "layers.3."));
+    rs_recipe_free(r);
+    T_OK(plan_pair(root, "three", "four", &r, &p));
+    T_EQ(rs_plan_n_warnings(p), 1);
+    const char *w = rs_plan_warning(p, 0);
+    T_TRUE(strstr(w, "model \"b\"") && strstr(w, "/four)"));
+    T_TRUE(strstr(w, "has 13 tensors that the base lacks (model.layers.3.") != NULL);
+    T_TRUE(strstr(w, "with 4 layers to the base's 3: left out") != NULL);
+    rs_plan_free(p);
+    rs_recipe_free(r);
+    T_OK(plan_pair(root, "three", "three", &r, &p));
+    T_EQ(rs_plan_n_warnings(p), 0);
+    rs_plan_free(p);
+    rs_recipe_free(r);
+    rs_quit(&rt);
+    T_OK(rs_os_remove_tree(root, &t_err));
+}
+
+static void a_head_too_many(void)
+{
+    char root[512];
+    rs_recipe *r;
+    rs_plan *p;
+    start();
+    snprintf(root, sizeof root, "%s", t_folder());
+    put_model(root, "tied", false, false);
+    put_model(root, "untied", false, true);
+    T_OK(plan_pair(root, "tied", "untied", &r, &p));
+    T_EQ(rs_plan_n_warnings(p), 1);
+    T_TRUE(strstr(rs_plan_warning(p, 0),
+                  "has 1 tensor that the base lacks (lm_head.weight): left out") != NULL);
+    rs_plan_free(p);
+    rs_recipe_free(r);
+    rs_quit(&rt);
+    T_OK(rs_os_remove_tree(root, &t_err));
+}
+
+static void which_model_is_meant(void)
+{
+    static const struct {
+        const char *claimed, *path, *own;
+        bool same;
+    } cases[] = {
+        {"org/Some-Model-7B", "models/some_model_7b", NULL, true},
+        {"org/Some-Model-7B", "cache/org/some-model-7b/snapshots/1", NULL, true},
+        {"sparring-it", "recipes/sparring/it", NULL, true},
+        {"org/Some-Model-7B", "models/other-7b", NULL, false},
+        {"google/gemma-3-270m", "model.gguf", "Gemma 3 270m", true},
+        {"google/gemma-3-270m-it", "model.gguf", "Gemma 3 270m", true},
+        {"google/gemma-3-270m", "model.gguf", "Llama 3.1 8B", false},
+        {"google/gemma-3-270m", "gemma-3-270m.gguf", "Llama 3.1 8B", false},
+        {"google/gemma-3-270m", "model.gguf", "--", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        if (rs_names_model(cases[i].claimed, cases[i].path, cases[i].own) !=
+            cases[i].same)
+            T_FAIL("%s, %s", cases[i].claimed, cases[i].path);
+}
+
+T_MAIN(T_TEST(another_depth), T_TEST(a_head_too_many), T_TEST(which_model_is_meant))
