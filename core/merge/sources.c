@@ -2,6 +2,7 @@
 
 #include "base/os.h"
 #include "base/rng.h"
+#include "store/gguf.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -312,16 +313,19 @@ static rs_status list_base(rs_sources *s, rs_err *err)
 {
     const rs_checkpoint *c = s->models[s->base].file;
     RS_TRY(rs_config_load(c, &s->config, err));
-    s->n_tensors = rs_checkpoint_count(c);
-    size_t n = (size_t)s->n_tensors + 1;
+    int count = rs_checkpoint_count(c);
+    size_t n = (size_t)count + 1;
     s->base_tensor = rs_arena_array(&s->arena, n, sizeof *s->base_tensor);
     s->role = rs_arena_array(&s->arena, n, sizeof *s->role);
     s->alias = rs_arena_array(&s->arena, n, sizeof *s->alias);
     if (!s->base_tensor || !s->role || !s->alias) return no_memory(err);
     int embed = -1;
-    for (int i = 0; i < s->n_tensors; i++) {
-        s->base_tensor[i] = rs_checkpoint_at(c, i);
-        s->role[i] = rs_role_of(s->config, s->base_tensor[i]->name);
+    for (int k = 0; k < count; k++) {
+        const rs_tensor *t = rs_checkpoint_at(c, k);
+        if (rs_checkpoint_gguf(c) && rs_gguf_is_table(t->stored_name)) continue;
+        int i = s->n_tensors++;
+        s->base_tensor[i] = t;
+        s->role[i] = rs_role_of(s->config, t->name);
         s->alias[i] = -1;
         if (s->role[i].kind == RS_KIND_EMBED) embed = i;
     }

@@ -1,6 +1,7 @@
 #include "model/import.h"
 
 #include "store/write_chunks.h"
+#include "store/gguf.h"
 #include "tensor/convert.h"
 
 #include <inttypes.h>
@@ -27,12 +28,6 @@ typedef struct work {
 
 /* ---- what is written ---- */
 
-/* Frequencies that follow from the config: only GGUF stores them. */
-static bool is_table(const rs_tensor *t)
-{
-    return strncmp(t->stored_name, "rope_freqs", 10) == 0;
-}
-
 static rs_status list_tensors(work *w, rs_err *err)
 {
     int n = rs_checkpoint_count(w->c);
@@ -40,7 +35,7 @@ static rs_status list_tensors(work *w, rs_err *err)
     if (!w->tensors) return rs_fail(err, RS_E_NOMEM, "no memory for %d tensors", n);
     for (int i = 0; i < n; i++) {
         const rs_tensor *t = rs_checkpoint_at(w->c, i);
-        if (is_table(t)) {
+        if (rs_gguf_is_table(t->stored_name)) {
             w->n_left_out++;
             continue;
         }

@@ -103,6 +103,8 @@ static rs_status add_gguf(rs_checkpoint *c, rs_err *err)
             t.name = rs_arena_strdup(&c->arena, name);
             if (!t.name) return rs_fail(err, RS_E_NOMEM, "no memory for %s", c->path);
         }
+        rs_status s = rs_gguf_paired_heads(c->gguf, &t, &t.paired_heads, err);
+        if (s != RS_OK) return rs_err_prefix(err, "%s", c->path);
         RS_TRY(rs_ckpt_add(c, &t, err));
     }
     return RS_OK;

@@ -6,6 +6,7 @@
  * in PyTorch's order whatever the file; GGUF tensors appear under their Hugging Face names
  * where the architecture is known (`stored_name` keeps the file's own), and where the file
  * stores a norm with 1 added, `shift` is -1 and is applied by rs_checkpoint_read_f32.
+ * Rows that a GGUF stores in another order (paired_heads) are read in PyTorch's.
  *
  * Everything in the file is checked before use: offsets, sizes, overlaps, names, counts.
  * A checkpoint is immutable after opening; any number of threads may read from it. Strings
@@ -29,9 +30,10 @@ typedef struct rs_tensor {
     int64_t dim[RS_MAX_DIMS];
     int64_t n_elements;
     uint64_t n_bytes;
-    int i_file;      /* which of the checkpoint's files */
-    uint64_t offset; /* from the start of that file */
-    float shift;     /* added to every value on reading as float32; 0 nearly always */
+    int i_file;           /* which of the checkpoint's files */
+    uint64_t offset;      /* from the start of that file */
+    int64_t paired_heads; /* > 0: the file has the rows of each head in pairs (gguf.h) */
+    float shift; /* added to every value on reading as float32; 0 nearly always */
 } rs_tensor;
 
 typedef enum rs_layout { RS_LAYOUT_FILE, RS_LAYOUT_FOLDER, RS_LAYOUT_GGUF } rs_layout;
@@ -63,7 +65,7 @@ void rs_checkpoint_metadata_at(const rs_checkpoint *c, int i, const char **key,
 struct rs_gguf;                                                   /* gguf.h */
 const struct rs_gguf *rs_checkpoint_gguf(const rs_checkpoint *c); /* NULL if no GGUF */
 
-/* Bytes [first, first + n) of the tensor as stored. */
+/* Bytes [first, first + n) of the tensor in its stored type, rows in PyTorch's order. */
 rs_status rs_checkpoint_read_raw(const rs_checkpoint *c, const rs_tensor *t,
                                  uint64_t first, size_t n, void *dst,
                                  rs_err *err) RS_MUST_USE;

@@ -10,6 +10,31 @@
 
 enum { READ_CHUNK = 512 * 1024, MAX_BLOCK = 256 };
 
+/* Where the file has a row: halves of a head at Hugging Face, pairs in the file. */
+static uint64_t row_in_file(const rs_tensor *t, uint64_t row)
+{
+    uint64_t each = (uint64_t)(t->dim[0] / t->paired_heads), half = each / 2;
+    uint64_t head = row / each, i = row % each;
+    return head * each + (i % half) * 2 + i / half;
+}
+
+static rs_status read_paired(const rs_store_file *f, const rs_tensor *t, uint64_t first,
+                             size_t n, char *dst, rs_err *err)
+{
+    uint64_t row_bytes = t->n_bytes / (uint64_t)t->dim[0];
+    while (n > 0) {
+        uint64_t within = first % row_bytes;
+        size_t part = (size_t)(row_bytes - within);
+        if (part > n) part = n;
+        uint64_t at = row_in_file(t, first / row_bytes) * row_bytes + within;
+        RS_TRY(rs_os_read(f->fd, f->path, t->offset + at, dst, part, err));
+        first += part;
+        dst += part;
+        n -= part;
+    }
+    return RS_OK;
+}
+
 rs_status rs_checkpoint_read_raw(const rs_checkpoint *c, const rs_tensor *t,
                                  uint64_t first, size_t n, void *dst, rs_err *err)
 {
@@ -19,7 +44,9 @@ rs_status rs_checkpoint_read_raw(const rs_checkpoint *c, const rs_tensor *t,
                        " of tensor %.200s, which has %" PRIu64,
                        first, first + (uint64_t)n, t->name, t->n_bytes);
     const rs_store_file *f = &c->files[t->i_file];
-    rs_status s = rs_os_read(f->fd, f->path, t->offset + first, dst, n, err);
+    rs_status s = t->paired_heads > 0
+                      ? read_paired(f, t, first, n, dst, err)
+                      : rs_os_read(f->fd, f->path, t->offset + first, dst, n, err);
     return s == RS_OK ? s : rs_err_prefix(err, "tensor %.200s", t->name);
 }
 

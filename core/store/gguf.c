@@ -425,6 +425,34 @@ static rs_status read_growing(rs_gguf *g, int fd, rs_err *err)
     return s;
 }
 
+/* The one tensor that the config depends on; the longest head has 512 pairs. */
+static rs_status read_rope_factors(rs_gguf *g, int fd, rs_err *err)
+{
+    enum { MAX_PAIRS = 512 };
+    const rs_tensor *t = rs_gguf_find(g, "rope_freqs.weight");
+    if (!t || t->dtype != RS_DTYPE_F32 || t->n_dims != 1 || t->n_elements > MAX_PAIRS)
+        return RS_OK;
+    unsigned char bytes[MAX_PAIRS * 4];
+    g->rope_factors = calloc((size_t)t->n_elements + 1, sizeof *g->rope_factors);
+    if (!g->rope_factors)
+        return rs_fail(err, RS_E_NOMEM, "no memory for the header of %s", g->path);
+    RS_TRY(rs_os_read(fd, g->path, t->offset, bytes, (size_t)t->n_bytes, err));
+    g->n_rope_factors = (int)t->n_elements;
+    rs_gguf_value v = {.type = RS_GGUF_F32, .count = t->n_elements, .data = bytes};
+    for (int i = 0; i < g->n_rope_factors; i++) {
+        double d = 0;
+        (void)rs_gguf_number_at(&v, i, &d);
+        g->rope_factors[i] = (float)d;
+    }
+    return RS_OK;
+}
+
+const float *rs_gguf_rope_factors(const rs_gguf *g, int *n)
+{
+    *n = g->n_rope_factors;
+    return g->rope_factors;
+}
+
 rs_status rs_gguf_open(int fd, const char *path, uint64_t size, rs_gguf **out,
                        rs_err *err)
 {
@@ -432,6 +460,7 @@ rs_status rs_gguf_open(int fd, const char *path, uint64_t size, rs_gguf **out,
     rs_gguf *g = new_gguf(path, size);
     if (!g) return rs_fail(err, RS_E_NOMEM, "no memory for the header of %s", path);
     rs_status s = read_growing(g, fd, err);
+    if (s == RS_OK) s = read_rope_factors(g, fd, err);
     if (s == RS_OK)
         *out = g;
     else
@@ -444,6 +473,7 @@ void rs_gguf_free(rs_gguf *g)
     if (!g) return;
     forget(g);
     free(g->header);
+    free(g->rope_factors);
     free((char *)g->path);
     free(g);
 }

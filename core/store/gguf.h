@@ -82,11 +82,25 @@ const rs_tensor *rs_gguf_find(const rs_gguf *g, const char *stored_name);
 uint64_t rs_gguf_data_start(const rs_gguf *g);
 rs_hash128 rs_gguf_hash(const rs_gguf *g); /* of everything before the data */
 
+/* What rope_freqs.weight holds: a divisor for the frequency of each pair of a head. NULL:
+ * there is no such vector of float32, or its file was not open. */
+const float *rs_gguf_rope_factors(const rs_gguf *g, int *n);
+
+/* gguf_pairs.c: *heads > 0 where the file stores the rows of this tensor (an entry of g) so
+ * that the two which RoPE turns together are neighbours: rows 2p, 2p + 1 of a head are rows
+ * p, p + head/2 at Hugging Face. Architecture llama does so with q and k. RS_E_FORMAT: the
+ * rows are not that many heads. */
+rs_status rs_gguf_paired_heads(const rs_gguf *g, const rs_tensor *t, int64_t *heads,
+                               rs_err *err) RS_MUST_USE;
+
 /* gguf_names.c: the Hugging Face name of a tensor of this architecture into dst, and what is
  * to be added to its values (-1 for gemma3's norms, which carry a 1). false: not known, use
  * the stored name. */
 bool rs_gguf_hf_name(const char *arch, const char *stored, char *dst, size_t n,
                      float *shift);
+/* A table of frequencies (rope_freqs.weight), which is no tensor of the model: config.json
+ * says what it holds. */
+bool rs_gguf_is_table(const char *stored);
 bool rs_gguf_arch_is_known(const char *arch);
 
 /* gguf_config.c: a config.json as Hugging Face would write it, from the keys (and where no

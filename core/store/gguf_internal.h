@@ -19,6 +19,8 @@ struct rs_gguf {
     int n_tensors;
     rs_map key_map, tensor_map;
     rs_hash128 hash;
+    float *rope_factors; /* owned; NULL: none */
+    int n_rope_factors;
 };
 
 /* Bytes of one element; 0: a string or an array, whose size varies. */

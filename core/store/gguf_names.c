@@ -46,7 +46,21 @@ static const name_pair gemma_blocks[] = {
     {NULL, NULL},
 };
 
-/* Two norms a layer; the biases are Qwen 2's, the norms of heads Qwen 3's. */
+/* Two norms a layer and nothing else: a file with biases is another model. */
+static const name_pair llama_blocks[] = {
+    {"attn_norm.weight",   "input_layernorm.weight"},
+    {"attn_q.weight",      "self_attn.q_proj.weight"},
+    {"attn_k.weight",      "self_attn.k_proj.weight"},
+    {"attn_v.weight",      "self_attn.v_proj.weight"},
+    {"attn_output.weight", "self_attn.o_proj.weight"},
+    {"ffn_norm.weight",    "post_attention_layernorm.weight"},
+    {"ffn_gate.weight",    "mlp.gate_proj.weight"},
+    {"ffn_up.weight",      "mlp.up_proj.weight"},
+    {"ffn_down.weight",    "mlp.down_proj.weight"},
+    {NULL, NULL},
+};
+
+/* The same; the biases are Qwen 2's, the norms of heads Qwen 3's. */
 static const name_pair qwen_blocks[] = {
     {"attn_norm.weight",   "input_layernorm.weight"},
     {"attn_q.weight",      "self_attn.q_proj.weight"},
@@ -79,6 +93,7 @@ static const arch archs[] = {
     {"gemma2", -1, plain_globals,  gemma_blocks},
     {"gemma3", -1, plain_globals,  gemma_blocks},
     {"gemma4",  0, gemma4_globals, gemma_blocks},
+    {"llama",   0, plain_globals,  llama_blocks},
     {"qwen2",   0, plain_globals,  qwen_blocks},
     {"qwen3",   0, plain_globals,  qwen_blocks},
 };
@@ -94,6 +109,11 @@ static const arch *find_arch(const char *name)
 bool rs_gguf_arch_is_known(const char *name)
 {
     return find_arch(name) != NULL;
+}
+
+bool rs_gguf_is_table(const char *stored)
+{
+    return strcmp(stored, "rope_freqs.weight") == 0;
 }
 
 static const char *look_up(const name_pair *table, const char *gguf)

@@ -70,9 +70,9 @@ static void check_equal(const rs_config *a, const rs_config *b)
 
 static void older_spellings_mean_the_same(void)
 {
-    static const char *const models[] = {"gemma3", "gemma4_e2b", "gemma4_e4b",
-                                         "gemma4_e4b_mm", "gemma4_v64", "gemma2",
-                                         "llama", "mistral", "qwen2", "qwen3"};
+    static const char *const models[] = {
+        "gemma3", "gemma4_e2b", "gemma4_e4b", "gemma4_e4b_mm", "gemma4_v64",
+        "gemma2", "llama",      "mistral",    "qwen2",         "qwen3"};
     for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
         char path[128];
         rs_config *now, *old;
@@ -193,6 +193,10 @@ static void layer_config_is_the_only_source(void)
 
 /* --- refusals --- */
 
+#define LLAMA                                                                            \
+    "\"model_type\":\"llama\",\"hidden_size\":64,\"intermediate_size\":64,"              \
+    "\"num_hidden_layers\":2,\"num_attention_heads\":4,\"vocab_size\":100"
+
 static void refuses_by_name(void)
 {
     static const struct {
@@ -224,6 +228,13 @@ static void refuses_by_name(void)
          "other sliding layers"},
         {RS_E_UNSUPPORTED, "{" GEMMA3_1B ",\"rope_scaling\":{\"rope_type\":\"yarn\"}}",
          "yarn"},
+        {RS_E_UNSUPPORTED, "{" LLAMA ",\"rope_scaling\":{\"type\":\"dynamic\"}}",
+         "\"dynamic\" is not supported; default, linear, llama3"},
+        {RS_E_UNSUPPORTED, "{" LLAMA ",\"rope_parameters\":{\"rope_type\":\"longrope\"}}",
+         "longrope"},
+        {RS_E_UNSUPPORTED, "{" LLAMA ",\"attention_bias\":true}", "attention_bias"},
+        {RS_E_FORMAT, "{" LLAMA ",\"rope_scaling\":{\"rope_type\":\"llama3\"}}",
+         "low_freq_factor 0"},
         {RS_E_UNSUPPORTED,
          "{" GEMMA3_1B ",\"rope_parameters\":{\"full_attention\":"
          "{\"rope_type\":\"proportional\"},\"sliding_attention\":{}}}",

@@ -344,7 +344,10 @@ static void names(void)
         {"gemma3", "blk.x.attn_q.weight", NULL, 0},
         {"gemma3", "blk.123456.attn_q.weight", NULL, 0},
         {"gemma3", "blk.1.ssm_a.weight", NULL, 0},
-        {"llama", "token_embd.weight", NULL, 0},
+        {"falcon", "token_embd.weight", NULL, 0},
+        {"llama", "blk.2.ffn_norm.weight",
+         "model.layers.2.post_attention_layernorm.weight", 0},
+        {"llama", "blk.2.attn_q.bias", NULL, 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char hf[128] = "";

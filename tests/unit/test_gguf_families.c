@@ -1,7 +1,7 @@
 /* GGUF files of other families, written here from the Hugging Face fixtures by llama.cpp's
  * names and rules: config and logits are those of the folder. */
 #include "model/forward.h"
-#include "tests/gguf_build.h"
+#include "tests/gguf_model.h"
 #include "tests/t.h"
 #include "tests/tokens.h"
 
@@ -10,99 +10,6 @@
 #include "model/tokenizer_internal.h"
 
 enum { MAX_IDS = 64 };
-
-typedef struct pair {
-    const char *hf, *gguf;
-} pair;
-
-static const pair names[] = {
-    {"input_layernorm.weight", "attn_norm.weight"},
-    {"self_attn.q_proj.weight", "attn_q.weight"},
-    {"self_attn.k_proj.weight", "attn_k.weight"},
-    {"self_attn.v_proj.weight", "attn_v.weight"},
-    {"self_attn.q_proj.bias", "attn_q.bias"},
-    {"self_attn.k_proj.bias", "attn_k.bias"},
-    {"self_attn.v_proj.bias", "attn_v.bias"},
-    {"self_attn.o_proj.weight", "attn_output.weight"},
-    {"self_attn.q_norm.weight", "attn_q_norm.weight"},
-    {"self_attn.k_norm.weight", "attn_k_norm.weight"},
-    {"mlp.gate_proj.weight", "ffn_gate.weight"},
-    {"mlp.up_proj.weight", "ffn_up.weight"},
-    {"mlp.down_proj.weight", "ffn_down.weight"},
-    {"pre_feedforward_layernorm.weight", "ffn_norm.weight"},
-    {"post_feedforward_layernorm.weight", "post_ffw_norm.weight"},
-    {"model.embed_tokens.weight", "token_embd.weight"},
-    {"model.norm.weight", "output_norm.weight"},
-    {"lm_head.weight", "output.weight"},
-};
-
-/* gemma2's norm after attention is a norm before the MLP elsewhere. */
-static void gguf_name(const char *hf, bool gemma, char dst[96])
-{
-    int layer = 0, n = 0;
-    bool in_layer = sscanf(hf, "model.layers.%d.%n", &layer, &n) == 1 && n > 0;
-    const char *tail = in_layer ? hf + n : hf;
-    dst[0] = 0;
-    if (strcmp(tail, "post_attention_layernorm.weight") == 0)
-        snprintf(dst, 96, "blk.%d.%s", layer,
-                 gemma ? "post_attention_norm.weight" : "ffn_norm.weight");
-    for (size_t i = 0; i < sizeof names / sizeof *names && !dst[0]; i++)
-        if (strcmp(names[i].hf, tail) == 0)
-            snprintf(dst, 96, in_layer ? "blk.%d.%s" : "%.0d%s", in_layer ? layer : 0,
-                     names[i].gguf);
-}
-
-static void add_tensors(gguf_build *g, const rs_checkpoint *c, bool gemma)
-{
-    for (int i = 0; i < rs_checkpoint_count(c); i++) {
-        const rs_tensor *t = rs_checkpoint_at(c, i);
-        char name[96];
-        gguf_name(t->name, gemma, name);
-        T_TRUE(name[0] != 0);
-        float *x = malloc((size_t)t->n_elements * sizeof *x);
-        T_OK(rs_checkpoint_read_f32(c, t, 0, t->n_elements, x, &t_err));
-        bool norm = strstr(name, "norm.weight") != NULL;
-        for (int64_t k = 0; norm && gemma && k < t->n_elements; k++)
-            x[k] += 1;
-        gb_tensor(g, name, RS_DTYPE_F32, t->n_dims == 2 ? (uint64_t)t->dim[0] : 0,
-                  (uint64_t)t->dim[t->n_dims - 1], x, (size_t)t->n_elements * sizeof *x);
-        free(x);
-    }
-}
-
-static void key(gguf_build *g, const char *arch, const char *name, uint32_t v)
-{
-    char full[96];
-    snprintf(full, sizeof full, "%s.%s", arch, name);
-    gb_int(g, full, v);
-}
-
-static void key_float(gguf_build *g, const char *arch, const char *name, double v)
-{
-    char full[96];
-    snprintf(full, sizeof full, "%s.%s", arch, name);
-    gb_float(g, full, (float)v);
-}
-
-static void add_keys(gguf_build *g, const char *arch, const rs_config *c)
-{
-    gb_string(g, "general.architecture", arch);
-    key(g, arch, "block_count", (uint32_t)c->n_layers);
-    key(g, arch, "embedding_length", (uint32_t)c->hidden);
-    key(g, arch, "context_length", (uint32_t)c->max_positions);
-    key(g, arch, "feed_forward_length", (uint32_t)c->layers[0].intermediate);
-    key(g, arch, "attention.head_count", (uint32_t)c->n_heads);
-    key(g, arch, "attention.head_count_kv", (uint32_t)c->layers[0].n_kv_heads);
-    key(g, arch, "attention.key_length", (uint32_t)c->layers[0].head_dim);
-    if (c->sliding_window)
-        key(g, arch, "attention.sliding_window", (uint32_t)c->sliding_window);
-    key_float(g, arch, "attention.layer_norm_rms_epsilon", c->rms_eps);
-    key_float(g, arch, "rope.freq_base", c->layers[0].rope_theta);
-    if (c->attn_softcap > 0)
-        key_float(g, arch, "attn_logit_softcapping", c->attn_softcap);
-    if (c->final_softcap > 0)
-        key_float(g, arch, "final_logit_softcapping", c->final_softcap);
-}
 
 static int64_t read_ids(const rs_checkpoint *f, int32_t ids[MAX_IDS])
 {
@@ -116,8 +23,8 @@ static int64_t read_ids(const rs_checkpoint *f, int32_t ids[MAX_IDS])
     return t->n_elements;
 }
 
-/* scalar: of the attention, where the GGUF's rule is not the tiny model's; 0: as it is. */
-static void same_logits(const char *arch, bool gemma, double scale)
+/* kind: how GGUF calls the architecture. scale: of the attention, where the GGUF's rule is not the tiny model's; 0: as it is. */
+static void same_logits(const char *arch, const char *kind, double scale)
 {
     char path[512], file[512];
     rs_checkpoint *hf, *c, *f;
@@ -130,8 +37,7 @@ static void same_logits(const char *arch, bool gemma, double scale)
     snprintf(path, sizeof path, "models/%s", arch);
     T_OK(rs_checkpoint_open(t_golden(path), &hf, &t_err));
     T_OK(rs_config_load(hf, &config, &t_err));
-    add_keys(&g, arch, config);
-    add_tensors(&g, hf, gemma);
+    gm_model(&g, kind, hf, config);
     rs_buf bytes = gb_file(&g);
     const char *folder = t_folder();
     snprintf(file, sizeof file, "%s/x.gguf", folder);
@@ -173,17 +79,26 @@ static void same_logits(const char *arch, bool gemma, double scale)
 
 static void qwen2(void)
 {
-    same_logits("qwen2", false, 0);
+    same_logits("qwen2", "qwen2", 0);
 }
 static void qwen3(void)
 {
-    same_logits("qwen3", false, 0);
+    same_logits("qwen3", "qwen3", 0);
+}
+/* Untied heads; llama has Llama 3's scaling of RoPE, mistral a window. */
+static void llama(void)
+{
+    same_logits("llama", "llama", 0);
+}
+static void mistral(void)
+{
+    same_logits("mistral", "llama", 0);
 }
 /* The fixture's query_pre_attn_scalar is 24, which no GGUF key says: files hold models whose
  * scalar is that of the head. */
 static void gemma2(void)
 {
-    same_logits("gemma2", true, 1 / sqrt(24.0));
+    same_logits("gemma2", "gemma2", 1 / sqrt(24.0));
 }
 
 /* --- byte-level tokenizers --- */
@@ -272,5 +187,5 @@ static void llama3_tokens(void)
     same_ids("llama3", "llama-bpe");
 }
 
-T_MAIN(T_TEST(qwen2), T_TEST(qwen3), T_TEST(gemma2), T_TEST(qwen3_tokens),
-       T_TEST(llama3_tokens))
+T_MAIN(T_TEST(qwen2), T_TEST(qwen3), T_TEST(gemma2), T_TEST(llama), T_TEST(mistral),
+       T_TEST(qwen3_tokens), T_TEST(llama3_tokens))

@@ -1,0 +1,48 @@
+/* Which rows a GGUF stores in pairs. */
+#include "store/gguf.h"
+
+#include "tensor/dtype.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* "blk.12.attn_q.weight" and attn_k: the key that counts the tensor's heads, and the layer. */
+static const char *key_of(const char *stored, int64_t *layer)
+{
+    int n = 0;
+    if (sscanf(stored, "blk.%4" SCNd64 ".%n", layer, &n) != 1 || n == 0) return NULL;
+    if (strcmp(stored + n, "attn_q.weight") == 0) return "llama.attention.head_count";
+    if (strcmp(stored + n, "attn_k.weight") == 0) return "llama.attention.head_count_kv";
+    return NULL;
+}
+
+/* One number, or one a layer. Without a count of K/V heads there are as many as heads. */
+static int64_t count_of(const rs_gguf *g, const char *key, int64_t layer)
+{
+    const rs_gguf_value *v = rs_gguf_get(g, key);
+    if (!v) v = rs_gguf_get(g, "llama.attention.head_count");
+    int64_t n = 0, i = v && v->is_array ? layer : 0;
+    bool there = v && i >= 0 && i < v->count && rs_gguf_int_at(v, i, &n);
+    return there ? n : 0;
+}
+
+rs_status rs_gguf_paired_heads(const rs_gguf *g, const rs_tensor *t, int64_t *heads,
+                               rs_err *err)
+{
+    int64_t layer = 0;
+    *heads = 0;
+    if (strcmp(rs_gguf_arch(g), "llama") != 0) return RS_OK;
+    const char *key = key_of(t->stored_name, &layer);
+    if (!key) return RS_OK;
+    int64_t n = count_of(g, key, layer), rows = t->n_dims == 2 ? t->dim[0] : 0;
+    bool whole = n > 0 && rows > 0 && rows % n == 0 && rows / n % 2 == 0 &&
+                 t->dim[1] % rs_dtype_of(t->dtype)->block == 0;
+    if (!whole)
+        return rs_fail(err, RS_E_FORMAT,
+                       "the %" PRId64 " rows of %.100s are not %" PRId64
+                       " heads (%s) of an even number of rows",
+                       rows, t->stored_name, n, key);
+    *heads = n;
+    return RS_OK;
+}
