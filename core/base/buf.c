@@ -110,6 +110,12 @@ const char *rs_buf_str(const rs_buf *b)
     return b->data ? b->data : "";
 }
 
+void rs_buf_cut(rs_buf *b, size_t at, size_t n)
+{
+    memmove(b->data + at, b->data + at + n, b->len - at - n + 1);
+    b->len -= n;
+}
+
 void rs_buf_reset(rs_buf *b)
 {
     b->len = 0;

@@ -24,7 +24,9 @@ void rs_buf_json(rs_buf *b, const char *s, size_t n);
 /* v so that reading it back gives the same double; null if not finite. */
 void rs_buf_json_double(rs_buf *b, double v);
 const char *rs_buf_str(const rs_buf *b); /* "" while empty */
-void rs_buf_reset(rs_buf *b);            /* keeps the memory */
+/* Takes n bytes out at a place; at + n <= len. */
+void rs_buf_cut(rs_buf *b, size_t at, size_t n);
+void rs_buf_reset(rs_buf *b); /* keeps the memory */
 void rs_buf_free(rs_buf *b);
 
 #endif

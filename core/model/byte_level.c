@@ -309,6 +309,7 @@ rs_status rs_byte_level_named(const char *pre, size_t n, rs_byte_level **out,
         if (strlen(k->pre) != n || memcmp(k->pre, pre, n) != 0) continue;
         RS_TRY(rs_byte_level_new(out, k->whole_words, err));
         (*out)->nfc = k->nfc;
+        (*out)->words = k->words;
         *adds_bos = k->adds_bos;
         return add_split(*out, k->words, err);
     }

@@ -17,6 +17,7 @@ typedef struct rs_byte_level {
     rs_regex
         *split[RS_MAX_SPLITS]; /* one after the other, each on the words of the last */
     int n_splits;
+    const char *words; /* the expression of a named one; NULL: read from a file */
     bool nfc;
     bool whole_words; /* ignore_merges: a word that is a piece is that piece */
 } rs_byte_level;

@@ -196,14 +196,15 @@ static rs_status read_members(rs_pull *p, const rs_line_options *o, draft *d, rs
 
 /* ---- from there to ids ---- */
 
-/* Tokenizes text[0 .. n) and gives every id the mask v. */
+/* Tokenizes text[0 .. n), which goes on where the ids end, and gives every id the mask v. */
 static rs_status add_tokens(const rs_line_options *o, const char *text, size_t n,
                             bool special, char v, rs_line *l, rs_err *err)
 {
     if (!o->tokenizer)
         return rs_fail(err, RS_E_INVALID,
                        "there is no tokenizer: only \"ids\" can be given");
-    RS_TRY(rs_tokenize(o->tokenizer, text, n, special, &l->ids, err));
+    RS_TRY(l->ids.n > 0 ? rs_tokenize_on(o->tokenizer, text, n, &l->ids, err)
+                        : rs_tokenize(o->tokenizer, text, n, special, &l->ids, err));
     while ((int64_t)l->mask.len < l->ids.n && !l->mask.failed)
         rs_buf_putc(&l->mask, v);
     return RS_OK;

@@ -250,6 +250,11 @@ static bool add_character(const rs_tokenizer *t, uint32_t cp, const char *s, int
     return id >= 0 ? rs_ids_add(ids, id) : add_bytes(t, s, n, ids);
 }
 
+static rs_status no_memory(size_t n, rs_err *err)
+{
+    return rs_fail(err, RS_E_NOMEM, "no memory to tokenize %zu bytes", n);
+}
+
 /* Merges what was added to ids since `from`, where the next word begins afterwards. */
 static rs_status end_word(const rs_tokenizer *t, rs_ids *ids, int64_t *from, rs_err *err)
 {
@@ -259,48 +264,83 @@ static rs_status end_word(const rs_tokenizer *t, rs_ids *ids, int64_t *from, rs_
     return RS_OK;
 }
 
+/* Does this part get a space in front? */
+static bool gets_prefix(const rs_tokenizer *t, const char *text, size_t n, bool starts)
+{
+    if (t->prefix == RS_PREFIX_NONE || (t->prefix == RS_PREFIX_FIRST && !starts))
+        return false;
+    bool has_one = text[0] == ' ' || (n >= 3 && memcmp(text, space_mark, 3) == 0);
+    return t->prefix_doubles || !has_one;
+}
+
 /* Text without added tokens. Words end wherever no merge could reach across. */
 static rs_status encode_plain(const rs_tokenizer *t, const char *text, size_t n,
-                              rs_ids *ids, rs_err *err)
+                              bool prefix, rs_ids *ids, rs_err *err)
 {
     enum { NOTHING = UINT32_MAX };
     if (t->byte_level) return rs_byte_level_encode(t, text, n, ids, err);
     int64_t word = ids->n;
-    uint32_t before = NOTHING;
+    uint32_t before = prefix ? SPACE_MARK : NOTHING;
+    if (prefix && !add_character(t, ' ', " ", 1, ids)) return no_memory(n, err);
     for (size_t i = 0; i < n;) {
         uint32_t cp;
         int len = rs_utf8_decode(text + i, n - i, &cp);
         if (len == 0) cp = NOTHING;
         uint32_t mark = cp == ' ' ? SPACE_MARK : cp;
-        if (ids->n > word && !rs_bpe_may_join(&t->bpe, before, mark))
-            RS_TRY(end_word(t, ids, &word, err));
+        bool cut = (t->cuts_at_spaces && mark == SPACE_MARK) ||
+                   !rs_bpe_may_join(&t->bpe, before, mark);
+        if (ids->n > word && cut) RS_TRY(end_word(t, ids, &word, err));
         bool ok = len ? add_character(t, cp, text + i, len, ids)
                       : add_bytes(t, text + i, 1, ids);
-        if (!ok) return rs_fail(err, RS_E_NOMEM, "no memory to tokenize %zu bytes", n);
+        if (!ok) return no_memory(n, err);
         before = mark;
         i += len ? (size_t)len : 1;
     }
     return end_word(t, ids, &word, err);
 }
 
-rs_status rs_tokenize(const rs_tokenizer *t, const char *text, size_t n, bool add_special,
-                      rs_ids *ids, rs_err *err)
+/* starts: the text begins with this part. after_added: an added token stands before it. */
+static rs_status encode_part(const rs_tokenizer *t, const char *text, size_t n,
+                             bool starts, bool after_added, rs_ids *ids, rs_err *err)
+{
+    if (n == 0) return RS_OK;
+    bool whole = starts || after_added;
+    return encode_plain(t, text, n, whole && gets_prefix(t, text, n, starts), ids, err);
+}
+
+static rs_status encode(const rs_tokenizer *t, const char *text, size_t n, bool starts,
+                        rs_ids *ids, rs_err *err)
 {
     size_t plain = 0, i = 0;
-    if (add_special && t->adds_bos && !rs_ids_add(ids, t->bos))
-        return rs_fail(err, RS_E_NOMEM, "no memory to tokenize");
+    bool added = ids->n > 0 && has_piece(t, ids->at[ids->n - 1]) &&
+                 rs_piece_is(&t->pieces, ids->at[ids->n - 1], RS_PIECE_ADDED);
     while (i < n) {
         const rs_added_token *a = rs_added_match(&t->added, text + i, n - i);
         if (!a) {
             i++;
             continue;
         }
-        RS_TRY(encode_plain(t, text + plain, i - plain, ids, err));
-        if (!rs_ids_add(ids, a->id))
-            return rs_fail(err, RS_E_NOMEM, "no memory to tokenize");
+        bool first = starts && plain == 0;
+        RS_TRY(encode_part(t, text + plain, i - plain, first, added, ids, err));
+        if (!rs_ids_add(ids, a->id)) return no_memory(n, err);
         plain = i += a->n;
+        added = true;
     }
-    return encode_plain(t, text + plain, n - plain, ids, err);
+    bool first = starts && plain == 0;
+    return encode_part(t, text + plain, n - plain, first, added, ids, err);
+}
+
+rs_status rs_tokenize(const rs_tokenizer *t, const char *text, size_t n, bool add_special,
+                      rs_ids *ids, rs_err *err)
+{
+    if (add_special && t->adds_bos && !rs_ids_add(ids, t->bos)) return no_memory(n, err);
+    return encode(t, text, n, true, ids, err);
+}
+
+rs_status rs_tokenize_on(const rs_tokenizer *t, const char *text, size_t n, rs_ids *ids,
+                         rs_err *err)
+{
+    return encode(t, text, n, false, ids, err);
 }
 
 /* ---- ids to text ---- */
@@ -355,6 +395,7 @@ rs_status rs_detokenize(const rs_tokenizer *t, const int32_t *ids, int64_t n,
 {
     if (t->byte_level) return detokenize_bytes(t, ids, n, skip_special, out, err);
     rs_buf run = {0};
+    size_t start = out->len;
     for (int64_t i = 0; i < n; i++) {
         int32_t id = ids[i];
         if (!has_piece(t, id)) continue;
@@ -369,6 +410,8 @@ rs_status rs_detokenize(const rs_tokenizer *t, const int32_t *ids, int64_t n,
     }
     if (run.len) add_byte_run(run.data, run.len, out);
     bool failed = run.failed || out->failed;
+    if (!failed && t->strips_space && out->len > start && out->data[start] == ' ')
+        rs_buf_cut(out, start, 1);
     rs_buf_free(&run);
     return failed ? rs_fail(err, RS_E_NOMEM, "no memory for the text of the tokens")
                   : RS_OK;

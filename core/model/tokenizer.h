@@ -2,9 +2,19 @@
  *
  * Reads tokenizer.json (as a stream into compact tables, at most 60 MB for 262,144 pieces)
  * or the tokenizer inside a GGUF. Covers here: Gemma-shaped BPE (replace " " by U+2581, byte
- * fallback, added tokens cut out of the raw text leftmost-longest, merges by rank) and
- * byte-level BPE (byte_level.h); the GGUF form merges by score. Anything else in the file is refused by name. Immutable, thread-safe
- * after loading. Text is UTF-8; invalid bytes become byte tokens. */
+ * fallback, added tokens cut out of the raw text leftmost-longest, merges by rank),
+ * the same with a space put before the text (Llama 2, Mistral), and byte-level BPE
+ * (byte_level.h); SentencePiece's GGUF form merges by score. Anything else in the file is
+ * refused by name. Immutable, thread-safe after loading. Text is UTF-8; invalid bytes become
+ * byte tokens.
+ *
+ * The space in front: a tokenizer.json says whether each part between added tokens gets it
+ * (normalizer Prepend, Metaspace "always") or the start of the text alone (Metaspace
+ * "first"), and Metaspace leaves alone what begins with a space. A GGUF says only that there
+ * is one (add_space_prefix). There the start of the text gets it, also where the text begins
+ * with a space, and no part after an added token does: SentencePiece's ids for plain text,
+ * and those of Hugging Face's LlamaTokenizer with legacy=false where tokens stand in it
+ * (llama.cpp puts one after each control token too). */
 #ifndef RS_TOKENIZER_H
 #define RS_TOKENIZER_H
 
@@ -42,7 +52,11 @@ bool rs_ids_add(rs_ids *ids, int32_t id); /* false: no memory */
 /* add_special: put bos in front where the tokenizer says so. Appends to ids. */
 rs_status rs_tokenize(const rs_tokenizer *t, const char *text, size_t n, bool add_special,
                       rs_ids *ids, rs_err *err) RS_MUST_USE;
-/* Appends the text of the ids. Byte tokens join to characters; invalid ones become U+FFFD as
+/* Text that goes on behind what ids holds: no bos, and no space where only the start of a
+ * text gets one. */
+rs_status rs_tokenize_on(const rs_tokenizer *t, const char *text, size_t n, rs_ids *ids,
+                         rs_err *err) RS_MUST_USE;
+/* Appends the text of the ids, without the space that was put in front. Byte tokens join to characters; invalid ones become U+FFFD as
  * the reference does. */
 rs_status rs_detokenize(const rs_tokenizer *t, const int32_t *ids, int64_t n,
                         bool skip_special, rs_buf *out, rs_err *err) RS_MUST_USE;

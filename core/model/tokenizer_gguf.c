@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* tokenizer.ggml.token_type */
-enum { TYPE_NORMAL = 1, TYPE_CONTROL = 3, TYPE_USER_DEFINED = 4 };
+enum { TYPE_NORMAL = 1, TYPE_UNKNOWN = 2, TYPE_CONTROL = 3, TYPE_USER_DEFINED = 4 };
 
 /* ---- pieces ---- */
 
@@ -25,7 +25,8 @@ static rs_status read_piece(rs_tokenizer *t, const rs_gguf_value *tokens,
         return rs_fail(err, RS_E_FORMAT,
                        "tokenizer.ggml.token_type is not an array of integers");
     RS_TRY(rs_pieces_put(&t->pieces, id, text, n, err));
-    if (type == TYPE_CONTROL) t->pieces.at[id].flags |= RS_PIECE_SPECIAL | RS_PIECE_ADDED;
+    if (type == TYPE_CONTROL || type == TYPE_UNKNOWN)
+        t->pieces.at[id].flags |= RS_PIECE_SPECIAL | RS_PIECE_ADDED;
     if (type == TYPE_USER_DEFINED) t->pieces.at[id].flags |= RS_PIECE_ADDED;
     return RS_OK;
 }
@@ -197,18 +198,26 @@ static rs_status read_merges(rs_tokenizer *t, const rs_gguf *g, rs_err *err)
         n < 60 ? (int)n : 60, model ? model : "");
 }
 
-/* Keys that are absent have the values that llama.cpp gives them. */
-static rs_status check_options(const rs_gguf *g, rs_err *err)
+/* Keys that are absent have the values that llama.cpp gives them. Where the space goes, no
+ * key says: see tokenizer.h. */
+static rs_status read_options(rs_tokenizer *t, const rs_gguf *g, rs_err *err)
 {
     bool prefix = key_is(g, "tokenizer.ggml.model", "llama") &&
                   !rs_gguf_get(g, "tokenizer.ggml.merges");
-    bool adds_eos = false;
+    bool adds_eos = false, trims = false;
     (void)rs_gguf_bool(g, "tokenizer.ggml.add_space_prefix", &prefix);
     (void)rs_gguf_bool(g, "tokenizer.ggml.add_eos_token", &adds_eos);
-    if (prefix)
+    (void)rs_gguf_bool(g, "tokenizer.ggml.remove_extra_whitespaces", &trims);
+    if (prefix && t->byte_level)
         return rs_fail(err, RS_E_UNSUPPORTED,
-                       "a tokenizer that puts a space before every text "
+                       "a byte-level tokenizer that puts a space before every text "
                        "(tokenizer.ggml.add_space_prefix) is not supported");
+    if (trims)
+        return rs_fail(err, RS_E_UNSUPPORTED,
+                       "a tokenizer that leaves out spaces "
+                       "(tokenizer.ggml.remove_extra_whitespaces) is not supported");
+    t->prefix = prefix ? RS_PREFIX_FIRST : RS_PREFIX_NONE;
+    t->prefix_doubles = t->strips_space = prefix;
     if (adds_eos)
         return rs_fail(err, RS_E_UNSUPPORTED,
                        "a tokenizer with tokenizer.ggml.add_eos_token is not supported");
@@ -218,7 +227,10 @@ static rs_status check_options(const rs_gguf *g, rs_err *err)
 static rs_status read_bos(rs_tokenizer *t, const rs_gguf *g, rs_err *err)
 {
     int64_t bos;
-    if (!rs_gguf_int(g, "tokenizer.ggml.bos_token_id", &bos)) return RS_OK;
+    if (!rs_gguf_int(g, "tokenizer.ggml.bos_token_id", &bos)) {
+        t->adds_bos = false;
+        return RS_OK;
+    }
     if (bos < 0 || bos >= t->pieces.n)
         return rs_fail(err, RS_E_FORMAT,
                        "tokenizer.ggml.bos_token_id is %" PRId64
@@ -244,7 +256,7 @@ static rs_status read_byte_level(rs_tokenizer *t, const rs_gguf *g, rs_err *err)
 static rs_status read_all(rs_tokenizer *t, const rs_gguf *g, rs_err *err)
 {
     RS_TRY(read_byte_level(t, g, err));
-    RS_TRY(check_options(g, err));
+    RS_TRY(read_options(t, g, err));
     RS_TRY(read_pieces(t, g, err));
     RS_TRY(read_merges(t, g, err));
     RS_TRY(read_bos(t, g, err));

@@ -33,6 +33,14 @@ void rs_added_free(rs_added *a);
 /* The longest added token that text begins with, or NULL. */
 const rs_added_token *rs_added_match(const rs_added *a, const char *text, size_t n);
 
+/* Where text gets a space in front that it does not have (SentencePiece's dummy prefix).
+ * Texts are cut at added tokens; a part is what stands between two of them. */
+typedef enum rs_prefix {
+    RS_PREFIX_NONE,
+    RS_PREFIX_FIRST, /* only the part that begins the text */
+    RS_PREFIX_EVERY, /* each part */
+} rs_prefix;
+
 struct rs_tokenizer {
     rs_pieces pieces;
     rs_bpe bpe;
@@ -42,7 +50,11 @@ struct rs_tokenizer {
     int32_t
         ascii_id[128]; /* the piece of each character, -1: none; [' '] that of U+2581 */
     rs_byte_level *byte_level; /* NULL: Gemma's units */
-    int32_t bos;               /* -1: none */
+    rs_prefix prefix;
+    bool prefix_doubles; /* also where the part begins with a space */
+    bool cuts_at_spaces; /* a word begins at each U+2581 */
+    bool strips_space;   /* decoding leaves out one space at the start */
+    int32_t bos;         /* -1: none */
     bool adds_bos;
 };
 
@@ -66,7 +78,7 @@ typedef struct rs_tokenizer_parts {
 } rs_tokenizer_parts;
 
 /* tokenizer_shape.c: is this the shape that we compute? If not, RS_E_UNSUPPORTED and a
- * sentence that names the part. Sets bos and adds_bos from the post_processor. */
+ * sentence that names the part. Sets units, prefix, bos and adds_bos. */
 rs_status rs_tokenizer_check_shape(rs_tokenizer *t, const rs_tokenizer_parts *parts,
                                    rs_err *err) RS_MUST_USE;
 

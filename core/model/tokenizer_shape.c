@@ -35,48 +35,133 @@ static const rs_json *only_part(const rs_json *part, const char *list)
     return one ? rs_json_first(parts) : part;
 }
 
-static rs_status check_normalizer(const rs_json *part, rs_err *err)
+/* Spaces become U+2581 in one place: the normalizer's Replace, with or without a Prepend
+ * before it, or the pre_tokenizer's Metaspace. */
+static rs_status read_normalizer(rs_tokenizer *t, const rs_json *part, bool *replaced,
+                                 rs_err *err)
 {
-    part = only_part(part, "normalizers");
-    if (rs_json_is_null(part))
-        return rs_fail(
-            err, RS_E_UNSUPPORTED,
-            "a tokenizer without a normalizer is not supported (only the one that "
-            "replaces a space by U+2581 is)");
-    if (!replaces(part, " ", space_mark))
+    const rs_json *list = rs_json_get(part, "normalizers"), *first = rs_json_first(list);
+    *replaced = !rs_json_is_null(part);
+    if (!*replaced) return RS_OK;
+    bool two = string_is(part, "type", "Sequence") && rs_json_count(list) == 2;
+    if (two && string_is(first, "type", "Prepend") &&
+        string_is(first, "prepend", space_mark) &&
+        replaces(rs_json_next(first), " ", space_mark)) {
+        t->prefix = RS_PREFIX_EVERY;
+        t->prefix_doubles = true;
+        return RS_OK;
+    }
+    if (replaces(only_part(part, "normalizers"), " ", space_mark)) return RS_OK;
+    return rs_fail(err, RS_E_UNSUPPORTED,
+                   "the normalizer %s is not supported (only the one that replaces a "
+                   "space by U+2581 is, also behind a Prepend of U+2581)",
+                   type_of(only_part(part, "normalizers")));
+}
+
+static bool is_metaspace(const rs_json *part, const char *mark)
+{
+    return string_is(part, "type", "Metaspace") && string_is(part, "replacement", mark);
+}
+
+/* Older files say add_prefix_space for always and never. */
+static rs_status read_metaspace(rs_tokenizer *t, const rs_json *part, rs_err *err)
+{
+    const rs_json *old = rs_json_get(part, "add_prefix_space");
+    const char *scheme = rs_json_string(rs_json_get(part, "prepend_scheme"));
+    const rs_json *split = rs_json_get(part, "split");
+    if (!scheme) scheme = !old || rs_json_true(old) ? "always" : "never";
+    if (strcmp(scheme, "first") != 0 && strcmp(scheme, "always") != 0 &&
+        strcmp(scheme, "never") != 0)
         return rs_fail(err, RS_E_UNSUPPORTED,
-                       "the normalizer %s is not supported (only the one that replaces a "
-                       "space by U+2581 is)",
-                       type_of(part));
+                       "the Metaspace prepend_scheme \"%.40s\" is not supported (first, "
+                       "always and never are)",
+                       scheme);
+    bool adds = strcmp(scheme, "never") != 0;
+    if (adds && t->prefix != RS_PREFIX_NONE)
+        return rs_fail(err, RS_E_UNSUPPORTED,
+                       "a tokenizer whose normalizer and pre_tokenizer both put a space "
+                       "before the text is not supported");
+    if (adds) t->prefix = scheme[0] == 'f' ? RS_PREFIX_FIRST : RS_PREFIX_EVERY;
+    t->cuts_at_spaces = !split || rs_json_true(split);
     return RS_OK;
 }
 
-/* After the normalizer there is no space, so splitting at spaces does nothing. */
-static rs_status check_pre_tokenizer(const rs_json *part, rs_err *err)
+/* Metaspace(" ", first) and Metaspace(U+2581, never) behind the Replace: the start of the
+ * text gets a space even where it begins with one (tokenizer_write.c). */
+static bool puts_first_space(const rs_json *part)
 {
+    const rs_json *a = rs_json_first(rs_json_get(part, "pretokenizers"));
+    const rs_json *b = rs_json_next(a), *split_a = rs_json_get(a, "split"),
+                  *split_b = rs_json_get(b, "split");
+    return string_is(part, "type", "Sequence") && b && !rs_json_next(b) &&
+           is_metaspace(a, " ") && string_is(a, "prepend_scheme", "first") &&
+           is_metaspace(b, space_mark) && string_is(b, "prepend_scheme", "never") &&
+           split_a && !rs_json_true(split_a) && split_b && !rs_json_true(split_b);
+}
+
+/* After the normalizer there is no space, so splitting at spaces does nothing. */
+static rs_status read_pre_tokenizer(rs_tokenizer *t, const rs_json *part, bool replaced,
+                                    rs_err *err)
+{
+    if (puts_first_space(part) && replaced && t->prefix == RS_PREFIX_NONE) {
+        t->prefix = RS_PREFIX_FIRST;
+        t->prefix_doubles = true;
+        return RS_OK;
+    }
     part = only_part(part, "pretokenizers");
+    if (is_metaspace(part, space_mark)) return read_metaspace(t, part, err);
+    if (!replaced)
+        return rs_fail(
+            err, RS_E_UNSUPPORTED,
+            "a tokenizer without a normalizer is not supported (only the one that "
+            "replaces a space by U+2581 is, or a Metaspace as pre_tokenizer)");
     if (rs_json_is_null(part)) return RS_OK;
     if (string_is(part, "type", "Split") && pattern_is(part, " ") &&
         !rs_json_true(rs_json_get(part, "invert")))
         return RS_OK;
     return rs_fail(err, RS_E_UNSUPPORTED,
-                   "the pre_tokenizer %s is not supported (only Split at a space is)",
+                   "the pre_tokenizer %s is not supported (only Split at a space and "
+                   "Metaspace are)",
                    type_of(part));
 }
 
-static rs_status check_decoder(const rs_json *part, rs_err *err)
+static bool int_is(const rs_json *o, const char *key, double want)
+{
+    const rs_json *v = rs_json_get(o, key);
+    return rs_json_is_number(v) && rs_json_number(v) == want;
+}
+
+static bool strips_one(const rs_json *d)
+{
+    return string_is(d, "type", "Strip") && string_is(d, "content", " ") &&
+           int_is(d, "start", 1) && int_is(d, "stop", 0);
+}
+
+static rs_status read_decoder(rs_tokenizer *t, const rs_json *part, rs_err *err)
 {
     const rs_json *d = rs_json_first(rs_json_get(part, "decoders"));
     bool ok = string_is(part, "type", "Sequence") && replaces(d, space_mark, " ");
     d = rs_json_next(d);
     ok = ok && string_is(d, "type", "ByteFallback");
     d = rs_json_next(d);
-    ok = ok && string_is(d, "type", "Fuse") && !rs_json_next(d);
+    ok = ok && string_is(d, "type", "Fuse");
+    d = rs_json_next(d);
+    t->strips_space = ok && d && strips_one(d);
+    ok = ok && (!d || (t->strips_space && !rs_json_next(d)));
     if (ok) return RS_OK;
     return rs_fail(
         err, RS_E_UNSUPPORTED,
-        "the decoder %s is not supported (only Replace, ByteFallback, Fuse is)",
+        "the decoder %s is not supported (only Replace, ByteFallback, Fuse is, also with "
+        "a Strip of one space at the start)",
         type_of(part));
+}
+
+static rs_status read_units(rs_tokenizer *t, const rs_tokenizer_parts *parts, rs_err *err)
+{
+    bool replaced;
+    RS_TRY(read_normalizer(t, parts->normalizer, &replaced, err));
+    RS_TRY(read_pre_tokenizer(t, parts->pre_tokenizer, replaced, err));
+    return read_decoder(t, parts->decoder, err);
 }
 
 /* The id of a TemplateProcessing's special token. */
@@ -169,9 +254,7 @@ rs_status rs_tokenizer_check_shape(rs_tokenizer *t, const rs_tokenizer_parts *pa
         RS_TRY(rs_byte_level_read(t->byte_level, parts->normalizer, parts->pre_tokenizer,
                                   parts->decoder, err));
     } else {
-        RS_TRY(check_normalizer(parts->normalizer, err));
-        RS_TRY(check_pre_tokenizer(parts->pre_tokenizer, err));
-        RS_TRY(check_decoder(parts->decoder, err));
+        RS_TRY(read_units(t, parts, err));
     }
     return check_post_processor(t, parts->post_processor, err);
 }

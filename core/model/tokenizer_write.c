@@ -221,22 +221,88 @@ static void put_post_processor(const job *j)
 
 /* ---- the files ---- */
 
-static void put_shape(const job *j)
+/* Where the start of a text gets a space, the first Metaspace puts it there and the second
+ * makes it U+2581: one alone would leave a text alone that begins with a space. */
+static void put_spaces(const job *j)
 {
+    static const char metaspace[] =
+        "{\"type\": \"Metaspace\", \"replacement\": \"%s\", \"prepend_scheme\": \"%s\", "
+        "\"split\": false}";
     rs_buf_printf(j->out,
                   "  \"normalizer\": {\"type\": \"Replace\", \"pattern\": {\"String\": "
-                  "\" \"}, \"content\": \"%s\"},\n"
-                  "  \"pre_tokenizer\": {\"type\": \"Split\", \"pattern\": {\"String\": "
-                  "\" \"}, \"behavior\": \"MergedWithPrevious\", \"invert\": false},\n"
-                  "  \"post_processor\": ",
+                  "\" \"}, \"content\": \"%s\"},\n  \"pre_tokenizer\": ",
                   space_mark);
-    put_post_processor(j);
+    if (j->t->prefix == RS_PREFIX_NONE) {
+        rs_buf_puts(j->out,
+                    "{\"type\": \"Split\", \"pattern\": {\"String\": \" \"}, "
+                    "\"behavior\": \"MergedWithPrevious\", \"invert\": false},\n");
+        return;
+    }
+    rs_buf_puts(j->out, "{\"type\": \"Sequence\", \"pretokenizers\": [");
+    rs_buf_printf(j->out, metaspace, " ", "first");
+    rs_buf_puts(j->out, ", ");
+    rs_buf_printf(j->out, metaspace, space_mark, "never");
+    rs_buf_puts(j->out, "]},\n");
+}
+
+static void put_words(const job *j)
+{
+    const rs_byte_level *b = j->t->byte_level;
     rs_buf_printf(j->out,
-                  ",\n  \"decoder\": {\"type\": \"Sequence\", \"decoders\": ["
-                  "{\"type\": \"Replace\", \"pattern\": {\"String\": \"%s\"}, "
-                  "\"content\": \" \"}, {\"type\": \"ByteFallback\"}, "
-                  "{\"type\": \"Fuse\"}]},\n",
-                  space_mark);
+                  "  \"normalizer\": %s,\n  \"pre_tokenizer\": {\"type\": \"Sequence\", "
+                  "\"pretokenizers\": [{\"type\": \"Split\", \"pattern\": {\"Regex\": ",
+                  b->nfc ? "{\"type\": \"NFC\"}" : "null");
+    rs_buf_json(j->out, b->words, strlen(b->words));
+    rs_buf_puts(j->out,
+                "}, \"behavior\": \"Isolated\", \"invert\": false}, {\"type\": "
+                "\"ByteLevel\", \"add_prefix_space\": false, \"trim_offsets\": false, "
+                "\"use_regex\": false}]},\n");
+}
+
+static void put_decoder(const job *j)
+{
+    if (j->t->byte_level) {
+        rs_buf_puts(j->out, "{\"type\": \"ByteLevel\", \"add_prefix_space\": false, "
+                            "\"trim_offsets\": false, \"use_regex\": false},\n");
+        return;
+    }
+    rs_buf_printf(j->out,
+                  "{\"type\": \"Sequence\", \"decoders\": [{\"type\": \"Replace\", "
+                  "\"pattern\": {\"String\": \"%s\"}, \"content\": \" \"}, "
+                  "{\"type\": \"ByteFallback\"}, {\"type\": \"Fuse\"}%s]},\n",
+                  space_mark,
+                  j->t->strips_space ? ", {\"type\": \"Strip\", \"content\": \" \", "
+                                       "\"start\": 1, \"stop\": 0}"
+                                     : "");
+}
+
+static void put_shape(const job *j)
+{
+    if (j->t->byte_level)
+        put_words(j);
+    else
+        put_spaces(j);
+    rs_buf_puts(j->out, "  \"post_processor\": ");
+    put_post_processor(j);
+    rs_buf_puts(j->out, ",\n  \"decoder\": ");
+    put_decoder(j);
+}
+
+static void put_model_facts(const job *j)
+{
+    const rs_byte_level *b = j->t->byte_level;
+    rs_buf_puts(j->out, "  \"model\": {\n    \"type\": \"BPE\",\n    \"dropout\": null,\n"
+                        "    \"unk_token\": ");
+    if (b)
+        rs_buf_puts(j->out, "null");
+    else
+        put_named(j, "tokenizer.ggml.unknown_token_id");
+    rs_buf_printf(j->out,
+                  ",\n    \"continuing_subword_prefix\": null,\n"
+                  "    \"end_of_word_suffix\": null,\n    \"fuse_unk\": %s,\n"
+                  "    \"byte_fallback\": %s,\n    \"ignore_merges\": %s,\n",
+                  b ? "false" : "true", b ? "false" : "true",
+                  b && b->whole_words ? "true" : "false");
 }
 
 static rs_status put_json(const job *j, rs_err *err)
@@ -246,13 +312,8 @@ static rs_status put_json(const job *j, rs_err *err)
     put_added(j);
     rs_buf_puts(j->out, "\n  ],\n");
     put_shape(j);
-    rs_buf_puts(j->out, "  \"model\": {\n    \"type\": \"BPE\",\n    \"dropout\": null,\n"
-                        "    \"unk_token\": ");
-    put_named(j, "tokenizer.ggml.unknown_token_id");
-    rs_buf_puts(j->out, ",\n    \"continuing_subword_prefix\": null,\n"
-                        "    \"end_of_word_suffix\": null,\n    \"fuse_unk\": true,\n"
-                        "    \"byte_fallback\": true,\n    \"ignore_merges\": false,\n"
-                        "    \"vocab\": {");
+    put_model_facts(j);
+    rs_buf_puts(j->out, "    \"vocab\": {");
     RS_TRY(put_vocab(j, err));
     rs_buf_puts(j->out, "\n    },\n    \"merges\": [");
     RS_TRY(put_merges(j, err));
@@ -297,13 +358,8 @@ static rs_status write_with(const rs_checkpoint *c, rs_buf *out,
     rs_tokenizer *t;
     RS_TRY(rs_tokenizer_from_gguf(c, &t, err));
     job j = {.g = rs_checkpoint_gguf(c), .t = t, .out = out};
-    rs_status s = RS_OK;
-    if (t->byte_level)
-        s = rs_fail(err, RS_E_UNSUPPORTED,
-                    "a byte-level tokenizer inside a GGUF cannot be written as "
-                    "tokenizer.json yet: use the model's Hugging Face folder");
-    if (s == RS_OK) j.longest_run = find_runs(t);
-    if (s == RS_OK) s = put(&j, err);
+    if (!t->byte_level && t->prefix == RS_PREFIX_NONE) j.longest_run = find_runs(t);
+    rs_status s = put(&j, err);
     if (s != RS_OK) s = rs_err_prefix(err, "%s", rs_checkpoint_path(c));
     if (s == RS_OK && out->failed)
         s = rs_fail(err, RS_E_NOMEM, "no memory to write the tokenizer of %s",

@@ -1,6 +1,7 @@
 /* tokenizer_write.h - a Hugging Face tokenizer out of the one inside a GGUF.
  *
- * tokenizer.json is BPE in Gemma's shape (a space becomes U+2581, byte fallback). Where the
+ * tokenizer.json is BPE in Gemma's shape (a space becomes U+2581, byte fallback), with a
+ * space before the text where the GGUF has add_space_prefix, or byte-level BPE. Where the
  * GGUF has scores and no merges, every way to make a plain piece out of two others is a
  * merge; they are ordered by the score of the piece, the longest left side first. That is
  * the order of Gemma's own list. Two pieces of equal score, which SentencePiece would join

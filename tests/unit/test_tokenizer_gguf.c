@@ -81,7 +81,7 @@ typedef struct options {
     const char *model, *pre;
     int n_scores, n_types;
     float first_score;
-    bool says_prefix, prefix, merges, adds_eos, bad_merge;
+    bool says_prefix, prefix, trims, merges, adds_eos, bad_merge;
     int bos;
 } options;
 
@@ -131,6 +131,7 @@ static rs_status load(const options *o, rs_tokenizer **t)
             put_string(&g.keys, merges[i]);
     }
     if (o->says_prefix) key_bool(&g, "tokenizer.ggml.add_space_prefix", o->prefix);
+    if (o->trims) key_bool(&g, "tokenizer.ggml.remove_extra_whitespaces", true);
     if (o->adds_eos) key_bool(&g, "tokenizer.ggml.add_eos_token", true);
     key(&g, "tokenizer.ggml.bos_token_id", U32);
     put32(&g.keys, (uint32_t)o->bos);
@@ -217,8 +218,8 @@ static void refused(void)
         "scores is missing or not an array",
         "token_type has 7 entries",
         "scores[260] is no number",
-        "puts a space before every text",
-        "puts a space before every text",
+        "leaves out spaces",
+        "a byte-level tokenizer that puts a space before every text",
         "add_eos_token",
         "bos_token_id is 271, the vocabulary has 271",
         "merges[1], \"a z\", names a piece",
@@ -232,8 +233,8 @@ static void refused(void)
         if (i == 2) o.n_scores = 0;
         if (i == 3) o.n_types = 7;
         if (i == 4) o.first_score = NAN;
-        if (i == 5) o.says_prefix = false;
-        if (i == 6) o.prefix = true;
+        if (i == 5) o.trims = true;
+        if (i == 6) o.model = "gpt2", o.prefix = true;
         if (i == 7) o.adds_eos = true;
         if (i == 8) o.bos = N;
         if (i == 9) o.model = "gemma4", o.merges = o.bad_merge = true;
