@@ -2,6 +2,7 @@
 
 #include "base/os.h"
 #include "store/content_hash.h"
+#include "store/partial.h"
 #include "store/writer_internal.h"
 
 #include <inttypes.h>
@@ -108,53 +109,6 @@ static rs_status start_shard(rs_writer *w, int i, rs_err *err)
     return st;
 }
 
-/* A folder that is ours has this file until it is published, so that a name.partial of
- * somebody else's is never emptied. Folders are emptied from the last name to the first, so
- * the mark, whose name sorts first, goes last. */
-static const char mark_name[] = ".ringside-partial";
-
-static rs_status put_mark(const char *folder, rs_err *err)
-{
-    char path[PATH_LIMIT];
-    int fd;
-    if (!rs_path_join(path, sizeof path, folder, mark_name))
-        return rs_fail(err, RS_E_INVALID, "the path %.200s is too long", folder);
-    RS_TRY(rs_os_create(path, &fd, err));
-    rs_os_close(fd);
-    return RS_OK;
-}
-
-/* RS_E_EXISTS unless the partial folder is empty or left by an interrupted run. */
-static rs_status check_partial(const rs_writer *w, rs_err *err)
-{
-    rs_buf names = {0};
-    int count = 0;
-    bool ours = false;
-    rs_status s = rs_os_list(w->partial, &names, &count, err);
-    const char *name = rs_buf_str(&names);
-    for (int i = 0; s == RS_OK && i < count; i++, name += strlen(name) + 1)
-        ours |= strcmp(name, mark_name) == 0;
-    rs_buf_free(&names);
-    if (s != RS_OK || count == 0 || ours) return s;
-    return rs_fail(err, RS_E_EXISTS,
-                   "%s exists and is not what an interrupted run left: move it away",
-                   w->partial);
-}
-
-/* Locks and empties the partial folder; what is not ours is let go untouched. */
-static rs_status take_partial(rs_writer *w, rs_err *err)
-{
-    RS_TRY(rs_os_lock_folder(w->partial, &w->lock_fd, err));
-    rs_status s = check_partial(w, err);
-    if (s != RS_OK) {
-        rs_os_close(w->lock_fd);
-        w->lock_fd = -1;
-        return s;
-    }
-    RS_TRY(rs_os_clear_folder(w->partial, err));
-    return put_mark(w->partial, err);
-}
-
 static rs_status start(rs_writer *w, const char *folder, const rs_write_plan *plan,
                        rs_err *err)
 {
@@ -164,7 +118,7 @@ static rs_status start(rs_writer *w, const char *folder, const rs_write_plan *pl
                        w->final);
     RS_TRY(look_at_final(w, plan->force, err));
     RS_TRY(rs_writer_lay_out(w, plan, err));
-    RS_TRY(take_partial(w, err));
+    RS_TRY(rs_partial_take(w->partial, &w->lock_fd, err));
     RS_TRY(check_room(w, err));
     RS_TRY(rs_writer_count_leaves(w, err));
     for (int i = 0; i < w->n_shards; i++)
@@ -355,36 +309,22 @@ static rs_status sync_all(rs_writer *w, rs_err *err)
     return rs_os_sync_folder(w->partial, err);
 }
 
-/* What stays if this fails does no harm: the next writer of the name clears it. */
-static void clear_partial(const rs_writer *w)
-{
-    rs_status ignored = rs_os_remove_tree(w->partial, NULL);
-    (void)ignored;
-}
-
-static rs_status remove_mark(const char *folder, rs_err *err)
-{
-    char path[PATH_LIMIT];
-    if (!rs_path_join(path, sizeof path, folder, mark_name))
-        return rs_fail(err, RS_E_INVALID, "the path %.200s is too long", folder);
-    return rs_os_unlink(path, err);
-}
-
 static rs_status publish(rs_writer *w, rs_err *err)
 {
     char parent[PATH_LIMIT];
     if (!rs_path_dirname(parent, sizeof parent, w->final))
         return rs_fail(err, RS_E_INVALID, "the path %.200s is too long", w->final);
-    if (w->replaces) RS_TRY(put_mark(w->final, err)); /* soon it is the partial one */
+    if (w->replaces)
+        RS_TRY(rs_partial_mark(w->final, err)); /* soon it is the partial one */
     RS_TRY(w->replaces ? rs_os_exchange(w->partial, w->final, err)
                        : rs_os_rename(w->partial, w->final, err));
     w->published = true;
-    rs_status s = remove_mark(w->final, err);
+    rs_status s = rs_partial_unmark(w->final, err);
     if (s == RS_OK) s = rs_os_sync_folder(parent, err);
     if (s != RS_OK)
         return rs_err_prefix(err, "%s is written, but may not survive a power cut",
                              w->final);
-    if (w->replaces) clear_partial(w);
+    if (w->replaces) rs_partial_remove(w->partial);
     return RS_OK;
 }
 
@@ -402,7 +342,7 @@ void rs_writer_free(rs_writer *w)
     if (!w) return;
     for (int i = 0; i < w->n_shards; i++)
         rs_os_close(w->shards[i].fd);
-    if (w->lock_fd >= 0 && !w->published) clear_partial(w);
+    if (w->lock_fd >= 0 && !w->published) rs_partial_remove(w->partial);
     rs_os_close(w->lock_fd);
     pthread_mutex_destroy(&w->mutex);
     rs_arena_free(&w->arena);

@@ -27,7 +27,7 @@
 
 typedef struct rs_write_tensor {
     const char *name;
-    rs_dtype dtype; /* one that safetensors has */
+    rs_dtype dtype; /* one that the format has */
     int n_dims;
     int64_t dim[RS_MAX_DIMS];
 } rs_write_tensor;
