@@ -1,6 +1,7 @@
 #!/bin/sh
 # A merge of 500 MB is killed at random moments: no folder stands under the final name unless
 # it is whole, and the next run, over what the killed ones left, writes the very same bytes.
+# Then the same of an export to GGUF, killed and cancelled.
 #     tests/killed.sh ./ringside build/gcc/tests/bench/synthetic
 ringside=$1 synthetic=$2 rounds=${ROUNDS:-12}
 root=$(mktemp -d "${TMPDIR:-/tmp}/ringside-killed-XXXXXX") || exit 1
@@ -77,5 +78,18 @@ check "most rounds were killed, not finished: $kills of $rounds" test $((kills *
 check "the next run succeeds" merge "$root/out"
 check "and writes the same bytes" test "$(sha256sum <"$root/out/model.safetensors")" = "$want"
 check "and nothing is left beside it" test -z "$(ls -d "$root"/*.partial 2>/dev/null)"
+
+# The same of one file: killed, or asked to stop, half-way.
+export_to() { "$ringside" export "$root/recipe.json" "$1" --name k --type q8_0 --quiet 2>/dev/null; }
+timed export_to "$root/whole.gguf"
+half=$(awk "BEGIN { print $ms / 2000 }")
+timeout --foreground -s KILL "$half" "$ringside" export "$root/recipe.json" "$root/out.gguf" --name k --type q8_0 -q 2>/dev/null
+check "a killed export leaves no file" test $? -eq 137 -a ! -e "$root/out.gguf"
+timeout --foreground --preserve-status -s INT "$half" "$ringside" export "$root/recipe.json" "$root/stopped.gguf" -q 2>/dev/null
+check "one that is asked to stop is cancelled" test $? -eq 130
+check "and leaves nothing" test -z "$(ls -d "$root"/stopped.gguf* 2>/dev/null)"
+check "the next export succeeds" export_to "$root/out.gguf"
+check "and writes the same bytes" cmp -s "$root/out.gguf" "$root/whole.gguf"
+check "and nothing is left beside it either" test -z "$(ls -d "$root"/*.partial 2>/dev/null)"
 echo "$passed passed, $failed failed, 0 skipped"
 [ "$failed" -eq 0 ]

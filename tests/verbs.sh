@@ -96,11 +96,35 @@ mkdir "$work/deeper"
 check 'the same bytes in another folder' 0 '' cmp "$work/merged/model.safetensors" "$work/deeper/ev/model.safetensors"
 check 'events' 0 '"event":"done"' cat "$work/events"
 
+# GGUF: the merge straight into the file is the exported folder; what stands there is refused
+r 'export a recipe' 0 '136 tensors as q8_0' export $demo "$work/direct.gguf" --type q8_0 --name m
+r export 0 '136 tensors as q8_0' export "$work/merged" "$work/after.gguf" --type q8_0 --name m
+check 'a merge needs no folder to be exported' 0 '' cmp "$work/direct.gguf" "$work/after.gguf"
+r 'export of a stage' 0 '"type":"bf16"' export "$demo:fuel" "$work/stage.gguf" --json
+r 'exported runs' 0 '"stop"' generate --model "$work/direct.gguf" --jsonl "$work/p.jsonl" --temp 0 --max-tokens 20 --json
+r 'export exists' 3 'exists.*--force' export $it "$work/direct.gguf"
+r 'export force' 0 'as q4_0' export $it "$work/direct.gguf" --type q4_0 --force --threads 1
+r 'export says what stays wide' 0 'no multiple of 32' export $it "$work/again.gguf" --type q4_0
+"$ringside" export $it "$work/five.gguf" --type q4_0 --threads 5 -q 2>/dev/null
+check 'export by any threads' 0 '' cmp "$work/direct.gguf" "$work/five.gguf"
+r 'bad type' 2 'bf16, f16, f32, q8_0 or q4_0' export $it "$work/x.gguf" --type q6_k
+r 'export over a diary' 3 'is no GGUF' export $it README.md --force
+r 'export of nothing' 3 'no-model' export no-model "$work/x.gguf"
+mkdir "$work/odd"
+cp $it/model.safetensors $it/tokenizer.json "$work/odd"
+sed 's/"num_hidden_layers": 8/"num_hidden_layers": 9/; s/"full_attention"$/"full_attention", "full_attention"/' $it/config.json >"$work/odd/config.json"
+r 'export of a model with a hole' 3 'odd' export "$work/odd" "$work/x.gguf"
+"$ringside" export $it "$work/lines.gguf" -q --events 9 9>"$work/events" 2>/dev/null
+check 'export events' 0 '"event":"done".*"tensors":136' cat "$work/events"
+check 'nothing of refused exports' 1 '' test -e "$work/x.gguf" -o -e "$work/x.gguf.partial"
+
 # a full disk is exit 4 and leaves nothing under the name (needs a small file system: root)
 mkdir "$work/small"
 if mount -t tmpfs -o size=3m tmpfs "$work/small" 2>/dev/null; then
     r 'full disk' 4 'free|space' merge $demo --out "$work/small/merged" -q
     check 'full disk leaves nothing' 1 '' test -e "$work/small/merged"
+    r 'full disk for a GGUF' 4 'free|space' export $it "$work/small/x.gguf" -q
+    check 'full disk leaves no GGUF' 1 '' test -e "$work/small/x.gguf" -o -e "$work/small/x.gguf.partial"
     umount "$work/small"
 else
     echo "skipped: a full disk (no right to mount)"

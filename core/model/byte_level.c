@@ -200,6 +200,17 @@ static const char gpt2_words[] =
     "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+"
     "|\\s+(?!\\S)|\\s+";
 
+/* By the name that tokenizer.ggml.pre has for it; of two names the first is written. */
+static const struct known {
+    const char *pre, *words;
+    bool nfc, whole_words, adds_bos;
+} known[] = {
+    {"llama-bpe", llama3_words, false, true, true},
+    {"llama3", llama3_words, false, true, true},
+    {"qwen2", qwen2_words, true, false, false},
+    {"gpt-2", gpt2_words, false, false, false},
+};
+
 static bool type_is(const rs_json *part, const char *type)
 {
     const char *s = rs_json_string(rs_json_get(part, "type"));
@@ -231,6 +242,9 @@ static rs_status add_split(rs_byte_level *b, const char *pattern, rs_err *err)
         return rs_fail(err, RS_E_UNSUPPORTED, "a pre_tokenizer of more than %d splits",
                        (int)RS_MAX_SPLITS);
     rs_status s = rs_regex_new(pattern, strlen(pattern), &b->split[b->n_splits], err);
+    b->words = NULL;
+    for (size_t i = 0; b->n_splits == 0 && i < sizeof known / sizeof *known; i++)
+        if (strcmp(known[i].words, pattern) == 0) b->words = known[i].words;
     b->n_splits += s == RS_OK;
     return s;
 }
@@ -291,16 +305,6 @@ rs_status rs_byte_level_new(rs_byte_level **out, bool whole_words, rs_err *err)
 
 /* --- by name --- */
 
-static const struct known {
-    const char *pre, *words;
-    bool nfc, whole_words, adds_bos;
-} known[] = {
-    {"llama-bpe", llama3_words, false, true, true},
-    {"llama3", llama3_words, false, true, true},
-    {"qwen2", qwen2_words, true, false, false},
-    {"gpt-2", gpt2_words, false, false, false},
-};
-
 rs_status rs_byte_level_named(const char *pre, size_t n, rs_byte_level **out,
                               bool *adds_bos, rs_err *err)
 {
@@ -309,7 +313,6 @@ rs_status rs_byte_level_named(const char *pre, size_t n, rs_byte_level **out,
         if (strlen(k->pre) != n || memcmp(k->pre, pre, n) != 0) continue;
         RS_TRY(rs_byte_level_new(out, k->whole_words, err));
         (*out)->nfc = k->nfc;
-        (*out)->words = k->words;
         *adds_bos = k->adds_bos;
         return add_split(*out, k->words, err);
     }
@@ -317,6 +320,15 @@ rs_status rs_byte_level_named(const char *pre, size_t n, rs_byte_level **out,
                    "the pre-tokeniser \"%.*s\" (tokenizer.ggml.pre) is not supported; "
                    "llama-bpe, qwen2 and gpt-2 are",
                    n < 60 ? (int)n : 60, pre);
+}
+
+const char *rs_byte_level_pre(const rs_byte_level *b)
+{
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (known[i].words == b->words && known[i].nfc == b->nfc &&
+            known[i].whole_words == b->whole_words)
+            return known[i].pre;
+    return NULL;
 }
 
 void rs_byte_level_free(rs_byte_level *b)

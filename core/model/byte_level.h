@@ -17,7 +17,7 @@ typedef struct rs_byte_level {
     rs_regex
         *split[RS_MAX_SPLITS]; /* one after the other, each on the words of the last */
     int n_splits;
-    const char *words; /* the expression of a named one; NULL: read from a file */
+    const char *words; /* the expression, if it is one alone and GGUF names it */
     bool nfc;
     bool whole_words; /* ignore_merges: a word that is a piece is that piece */
 } rs_byte_level;
@@ -34,6 +34,8 @@ rs_status rs_byte_level_read(rs_byte_level *b, const rs_json *normalizer,
  * *adds_bos: whether such models have a bos where no key says. */
 rs_status rs_byte_level_named(const char *pre, size_t n, rs_byte_level **out,
                               bool *adds_bos, rs_err *err) RS_MUST_USE;
+/* That name; NULL: GGUF has none for it. */
+const char *rs_byte_level_pre(const rs_byte_level *b);
 void rs_byte_level_free(rs_byte_level *b); /* NULL is fine */
 
 /* The character that stands for a byte, as UTF-8; returns its length, 1 or 2. */

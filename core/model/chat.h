@@ -21,6 +21,10 @@ const char *rs_chat_names(void); /* "gemma2, gemma3, ..." for messages */
 /* The format of the model in this folder or GGUF; RS_E_UNSUPPORTED if none is recognised. */
 rs_status rs_chat_detect(const char *model_path, const rs_tokenizer *t,
                          const rs_chat_format **out, rs_err *err) RS_MUST_USE;
+/* The template itself, appended to out: chat_template.jinja, else the one (or the default one)
+ * of tokenizer_config.json, or a GGUF's. *found: there is one. */
+rs_status rs_chat_template(const char *model_path, rs_buf *out, bool *found,
+                           rs_err *err) RS_MUST_USE;
 /* Text with its bos written out (tokenize it with add_special = false). Roles: system,
  * developer, user, assistant, model; others and wrong orders are errors in words. */
 rs_status rs_chat_render(const rs_chat_format *f, const rs_message *messages, int n,

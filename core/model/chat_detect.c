@@ -107,15 +107,21 @@ static bool matches(const rs_chat_format *f, const char *template, const rs_toke
            rs_tokenizer_id(t, f->open) >= 0 && rs_tokenizer_id(t, f->close) >= 0;
 }
 
+rs_status rs_chat_template(const char *model_path, rs_buf *out, bool *found, rs_err *err)
+{
+    *found = false;
+    return rs_os_kind(model_path) == RS_PATH_FOLDER
+               ? template_of_folder(model_path, out, found, err)
+               : template_of_checkpoint(model_path, out, found, err);
+}
+
 rs_status rs_chat_detect(const char *model_path, const rs_tokenizer *t,
                          const rs_chat_format **out, rs_err *err)
 {
     rs_buf text = {0};
-    bool found = false;
+    bool found;
     *out = NULL;
-    rs_status s = rs_os_kind(model_path) == RS_PATH_FOLDER
-                      ? template_of_folder(model_path, &text, &found, err)
-                      : template_of_checkpoint(model_path, &text, &found, err);
+    rs_status s = rs_chat_template(model_path, &text, &found, err);
     for (const rs_chat_format *f = rs_chat_formats; s == RS_OK && f->name && !*out; f++)
         if (found && matches(f, rs_buf_str(&text), t)) *out = f;
     if (s == RS_OK && text.failed)

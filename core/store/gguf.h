@@ -102,6 +102,11 @@ bool rs_gguf_hf_name(const char *arch, const char *stored, char *dst, size_t n,
  * says what it holds. */
 bool rs_gguf_is_table(const char *stored);
 bool rs_gguf_arch_is_known(const char *arch);
+/* The other way: the name in a GGUF of this architecture for a Hugging Face name
+ * without its prefix ("embed_tokens.weight", in a layer "mlp.up_proj.weight"; layer -1:
+ * outside), and what is to be added to its values. false: GGUF has no such tensor. */
+bool rs_gguf_stored_name(const char *arch, int layer, const char *tail, char *dst,
+                         size_t n, float *shift);
 
 /* gguf_config.c: a config.json as Hugging Face would write it, from the keys (and where no
  * key says it, from the rules of the architecture). RS_E_UNSUPPORTED: another architecture. */

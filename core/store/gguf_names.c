@@ -155,3 +155,27 @@ bool rs_gguf_hf_name(const char *arch_name, const char *stored, char *dst, size_
     *shift = is_norm(stored) ? a->norm_shift : 0;
     return len > 0 && (size_t)len < n;
 }
+
+/* ---- the other way ---- */
+
+static const char *look_back(const name_pair *table, const char *hf)
+{
+    for (; table->gguf; table++) {
+        const char *name = table->hf;
+        if (strncmp(name, "model.", 6) == 0) name += 6;
+        if (strcmp(name, hf) == 0) return table->gguf;
+    }
+    return NULL;
+}
+
+bool rs_gguf_stored_name(const char *arch_name, int layer, const char *tail, char *dst,
+                         size_t n, float *shift)
+{
+    const arch *a = find_arch(arch_name);
+    const char *name = a ? look_back(layer < 0 ? a->globals : a->blocks, tail) : NULL;
+    if (!name) return false;
+    int len = layer < 0 ? snprintf(dst, n, "%s", name)
+                        : snprintf(dst, n, "blk.%d.%s", layer, name);
+    *shift = is_norm(name) ? -a->norm_shift : 0;
+    return len > 0 && (size_t)len < n;
+}

@@ -16,16 +16,6 @@ struct ui_model_owned {
     rs_live *live;
 };
 
-/* RECIPE.json or RECIPE.json:stage. A merged folder is a plain model: its weights are there. */
-static bool names_recipe(const char *what)
-{
-    const char *json = strstr(what, ".json");
-    if (!json || (json[5] != 0 && json[5] != ':')) return false;
-    const char *name = rs_path_basename(what);
-    return strncmp(name, "tokenizer", 9) != 0 &&
-           strncmp(name, "model.safetensors", 17) != 0;
-}
-
 static rs_status open_files(ui_common *c, const char *what, int parts, ui_model *m,
                             rs_err *err)
 {
@@ -87,8 +77,8 @@ rs_status ui_model_open(ui_common *c, const char *what, int parts, const char *c
 {
     *m = (ui_model){.owned = calloc(1, sizeof *m->owned)};
     if (!m->owned) return rs_fail(err, RS_E_NOMEM, "no memory to open %s", what);
-    rs_status s = names_recipe(what) ? open_recipe(c, what, parts, m, err)
-                                     : open_files(c, what, parts, m, err);
+    rs_status s = ui_names_recipe(what) ? open_recipe(c, what, parts, m, err)
+                                        : open_files(c, what, parts, m, err);
     if (s == RS_OK) s = open_text(chat_name, parts, m, err);
     if (s != RS_OK) ui_model_close(m);
     return s;

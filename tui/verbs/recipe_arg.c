@@ -7,6 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+bool ui_names_recipe(const char *what)
+{
+    const char *json = strstr(what, ".json");
+    if (!json || (json[5] != 0 && json[5] != ':')) return false;
+    const char *name = rs_path_basename(what);
+    return strncmp(name, "tokenizer", 9) != 0 &&
+           strncmp(name, "model.safetensors", 17) != 0;
+}
+
 /* Cuts ":STAGE" off, unless the whole is a path that exists. */
 static rs_status split(const char *what, char **path, char **stage)
 {

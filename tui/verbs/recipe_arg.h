@@ -12,6 +12,9 @@ typedef struct ui_recipe {
     char *stage; /* of RECIPE:STAGE, or NULL */
 } ui_recipe;
 
+/* RECIPE.json or RECIPE.json:STAGE. A merged folder is a plain model: its weights are there. */
+bool ui_names_recipe(const char *what);
+
 /* FILE.json, a merged folder, or either with :STAGE. The handle is valid to close in any
  * case. */
 rs_status ui_recipe_open(ui_common *c, const char *what, ui_recipe *r, rs_err *err) RS_MUST_USE;

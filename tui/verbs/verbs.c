@@ -5,10 +5,10 @@
 
 /* The order of `ringside help`. */
 #define UI_VERB_LIST(X)                                                                  \
-    X(workbench) X(inspect) X(import) X(tokenize) X(detokenize) X(logits) X(perplexity)  \
-    X(generate) X(compare) X(kl) X(plan) X(damage) X(merge) X(recipe) X(replay) X(keys)  \
-    X(manual)            \
-    X(engine)
+    X(workbench)                                                                         \
+    X(inspect) X(import) X(export) X(tokenize) X(detokenize) X(logits) X(perplexity)     \
+        X(generate) X(compare) X(kl) X(plan) X(damage) X(merge) X(recipe) X(replay)      \
+            X(keys) X(manual) X(engine)
 
 #define DECLARE(name) extern const ui_verb ui_verb_##name __attribute__((weak));
 UI_VERB_LIST(DECLARE)

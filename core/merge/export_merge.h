@@ -1,0 +1,16 @@
+/* export_merge.h - a merge written straight into a GGUF, without a folder between.
+ *
+ * The tensors are those that rs_execute would write, rounded to the recipe's output type and
+ * then stored as the export asks (model/export.h): the file is that of merging to a folder
+ * and exporting the folder, given the same name. Tokenizer and template are the base's. */
+#ifndef RS_EXPORT_MERGE_H
+#define RS_EXPORT_MERGE_H
+
+#include "merge/plan.h"
+#include "model/export.h"
+
+rs_status rs_export_merge(const rs_runtime *rt, const rs_plan *p,
+                          const rs_export_options *o, rs_export_result *result,
+                          rs_err *err) RS_MUST_USE;
+
+#endif

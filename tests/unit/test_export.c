@@ -1,0 +1,484 @@
+/* A model as a GGUF: what is read back is what went in, for every family; types, names and
+ * row order as llama.cpp has them; nothing under the name unless it is whole. */
+#include "tests/t.h"
+#include "merge/execute.h"
+#include "merge/export_merge.h"
+#include "model/forward.h"
+#include "store/gguf.h"
+#include "tensor/convert.h"
+#include "tensor/quantise.h"
+#include "tests/files.h"
+
+#include <errno.h>
+
+enum { MAX_NOTES = 2048 };
+
+typedef struct exported {
+    rs_runtime rt;
+    rs_checkpoint *from, *file;
+    rs_config *config;
+    rs_export_result result;
+    char notes[MAX_NOTES];
+} exported;
+
+static void keep_note(void *ctx, const char *text)
+{
+    char *notes = ctx;
+    size_t n = strlen(notes);
+    snprintf(notes + n, MAX_NOTES - n, "%s\n", text);
+}
+
+static rs_status export_how(exported *e, const char *model, rs_export_options o,
+                            int threads, uint64_t memory)
+{
+    *e = (exported){.from = NULL};
+    o.note = keep_note;
+    o.note_ctx = e->notes;
+    rs_options ro = {.threads = threads, .memory_bytes = memory};
+    RS_TRY(rs_init(&ro, &e->rt, &t_err));
+    RS_TRY(rs_checkpoint_open(model, &e->from, &t_err));
+    RS_TRY(rs_config_load(e->from, &e->config, &t_err));
+    RS_TRY(rs_export(&e->rt, e->from, e->config, &o, &e->result, &t_err));
+    return rs_checkpoint_open(o.out, &e->file, &t_err);
+}
+
+static rs_status export_as(exported *e, const char *model, const char *out, rs_dtype d)
+{
+    rs_export_options o = {.out = out, .dtype = d, .name = "a model"};
+    return export_how(e, model, o, 2, 1 << 28);
+}
+
+static void done(exported *e)
+{
+    rs_checkpoint_close(e->from);
+    rs_checkpoint_close(e->file);
+    rs_config_free(e->config);
+    rs_quit(&e->rt);
+}
+
+static const char *golden_model(const char *name)
+{
+    char below[64];
+    snprintf(below, sizeof below, "models/%s", name);
+    return t_golden(below);
+}
+
+/* --- round trips --- */
+
+enum { N_IDS = 8 }; /* no more than the shortest window among the models */
+static const int32_t ids[N_IDS] = {2, 9, 4, 30, 11, 12, 50, 7};
+
+static float *logits_of(const rs_runtime *rt, const rs_checkpoint *c,
+                        const rs_config *config)
+{
+    rs_model *m;
+    rs_kv *kv;
+    rs_forward_options o = {.want = RS_WANT_ALL};
+    float *logits = malloc(sizeof *logits * N_IDS * (size_t)config->vocab);
+    bool ok = rs_model_load(rt, c, config, NULL, NULL, &m, &t_err) == RS_OK &&
+              rs_kv_new(config, NULL, &kv, &t_err) == RS_OK &&
+              rs_forward(rt, m, kv, ids, N_IDS, &o, logits, &t_err) == RS_OK;
+    if (!ok) return free(logits), NULL;
+    rs_kv_free(kv);
+    rs_model_free(m);
+    return logits;
+}
+
+/* No key says query_pre_attn_scalar: files hold models whose scalar is that of the head. */
+static void same_logits(const char *name, rs_dtype d)
+{
+    exported e;
+    rs_config *read;
+    const char *out = in_folder(t_folder(), "x.gguf");
+    T_OK(export_as(&e, golden_model(name), out, d));
+    T_OK(rs_config_load(e.file, &read, &t_err));
+    T_EQ(read->vocab, e.config->vocab);
+    T_EQ(read->tied_head, e.config->tied_head);
+    read->attn_scale = e.config->attn_scale;
+    float *want = logits_of(&e.rt, e.from, e.config);
+    float *got = logits_of(&e.rt, e.file, read);
+    if (!want || !got) T_FAIL("%s: %s", name, t_err.msg);
+    T_EQ(memcmp(want, got, sizeof *got * N_IDS * (size_t)read->vocab), 0);
+    free(want);
+    free(got);
+    rs_config_free(read);
+    done(&e);
+}
+
+static void comes_round(const char *name, const char *arch)
+{
+    if (!rs_gguf_arch_is_known(arch)) T_SKIP("this architecture is not read");
+    same_logits(name, RS_DTYPE_BF16);
+    if (t_result == T_PASSED) same_logits(name, RS_DTYPE_F32);
+}
+
+#define ROUND(name, arch)                                                                \
+    static void name##_comes_round(void)                                                 \
+    {                                                                                    \
+        comes_round(#name, arch);                                                        \
+    }
+ROUND(gemma2, "gemma2")
+ROUND(gemma3, "gemma3")
+ROUND(gemma4_e2b, "gemma4")
+ROUND(gemma4_e4b, "gemma4")
+ROUND(gemma4_e4b_mm, "gemma4")
+ROUND(gemma4_v64, "gemma4")
+ROUND(llama, "llama")
+ROUND(mistral, "llama")
+ROUND(qwen2, "qwen2")
+ROUND(qwen3, "qwen3")
+
+/* --- what stands in the file --- */
+
+/* A tensor's bytes as they are stored, whatever the reader makes of its name. */
+static const rs_tensor *stored(const exported *e, const char *name, void *dst, size_t cap)
+{
+    const rs_gguf *g = rs_checkpoint_gguf(e->file);
+    const rs_tensor *t = rs_gguf_find(g, name);
+    FILE *f = fopen(rs_checkpoint_path(e->file), "rb");
+    bool ok = t && f && t->n_bytes <= cap && fseek(f, (long)t->offset, SEEK_SET) == 0 &&
+              fread(dst, 1, (size_t)t->n_bytes, f) == t->n_bytes;
+    if (f) fclose(f);
+    return ok ? t : NULL;
+}
+
+/* Row h d + 2 j + s of the file is row h d + s d/2 + j of the model. */
+static void check_rows(const exported *e, const char *stored_name, const char *hf, int d)
+{
+    static uint16_t a[1 << 14], b[1 << 14];
+    const rs_tensor *t = stored(e, stored_name, b, sizeof b);
+    const rs_tensor *from = rs_checkpoint_find(e->from, hf);
+    T_TRUE(t && from && t->n_bytes == from->n_bytes && from->n_bytes <= sizeof a);
+    T_TRUE(t->dtype == RS_DTYPE_BF16 && t->n_dims == 2 && t->dim[0] == from->dim[0]);
+    T_OK(rs_checkpoint_read_raw(e->from, from, 0, (size_t)from->n_bytes, a, &t_err));
+    int64_t cols = t->dim[1], moved = 0;
+    for (int64_t head = 0; head < t->dim[0] / d; head++)
+        for (int j = 0; j < d / 2; j++)
+            for (int s = 0; s < 2; s++) {
+                int64_t to = head * d + 2 * j + s, was = head * d + s * d / 2 + j;
+                moved += to != was;
+                T_EQ(memcmp(b + to * cols, a + was * cols, (size_t)cols * 2), 0);
+            }
+    T_TRUE(moved > 0);
+}
+
+static void rows_of_llama_are_reordered(void)
+{
+    exported e;
+    T_OK(export_as(&e, golden_model("llama"), in_folder(t_folder(), "x.gguf"),
+                   RS_DTYPE_BF16));
+    check_rows(&e, "blk.1.attn_q.weight", "model.layers.1.self_attn.q_proj.weight", 16);
+    check_rows(&e, "blk.2.attn_k.weight", "model.layers.2.self_attn.k_proj.weight", 16);
+    done(&e);
+    T_OK(export_as(&e, golden_model("mistral"), in_folder(t_folder(), "y.gguf"),
+                   RS_DTYPE_BF16));
+    T_STR(rs_gguf_arch(rs_checkpoint_gguf(e.file)), "llama");
+    check_rows(&e, "blk.0.attn_q.weight", "model.layers.0.self_attn.q_proj.weight", 8);
+    T_TRUE(strstr(e.notes, "looks back 8 tokens"));
+    done(&e);
+}
+
+/* rope_freqs divides each frequency: those of llama3 as the model has them, those of Gemma 4
+ * that do not turn so far that no angle is left. */
+static void frequencies_are_a_table(void)
+{
+    exported e;
+    float f[64];
+    T_OK(export_as(&e, golden_model("llama"), in_folder(t_folder(), "x.gguf"),
+                   RS_DTYPE_BF16));
+    const rs_tensor *t = stored(&e, "rope_freqs.weight", f, sizeof f);
+    T_TRUE(t && t->dtype == RS_DTYPE_F32 && t->n_elements == 8);
+    /* theta 1e4, heads of 16, factor 8, low 1, high 4, 64 positions: waves of 6.28, 19.87,
+     * 62.83, 198.7 ... against borders of 16 and 64. */
+    static const double want[8] = {1, 1.2939758, 7.6673851, 8, 8, 8, 8, 8};
+    for (int i = 0; i < 8; i++)
+        T_NEAR((double)f[i], want[i], 0, 1e-5);
+    T_TRUE(!rs_gguf_get(rs_checkpoint_gguf(e.file), "llama.rope.scaling.type"));
+    done(&e);
+    T_OK(export_as(&e, golden_model("gemma4_e2b"), in_folder(t_folder(), "y.gguf"),
+                   RS_DTYPE_BF16));
+    t = stored(&e, "rope_freqs.weight", f, sizeof f);
+    T_TRUE(t && t->n_elements == 8);
+    for (int i = 0; i < 8; i++)
+        T_NEAR((double)f[i], i < 2 ? 1 : 1e30, 0, 1e-6);
+    done(&e);
+    T_OK(export_as(&e, golden_model("qwen2"), in_folder(t_folder(), "z.gguf"),
+                   RS_DTYPE_BF16));
+    T_TRUE(!stored(&e, "rope_freqs.weight", f, sizeof f));
+    T_TRUE(!stored(&e, "output.weight", f, sizeof f)); /* tied */
+    t = stored(&e, "blk.0.attn_k.bias", f, sizeof f);
+    T_TRUE(t && t->dtype == RS_DTYPE_F32 && t->n_dims == 1);
+    done(&e);
+}
+
+static void norms_of_gemma3_carry_a_one(void)
+{
+    exported e;
+    float norm[64], want[64];
+    T_OK(export_as(&e, golden_model("gemma3"), in_folder(t_folder(), "x.gguf"),
+                   RS_DTYPE_F16));
+    const rs_tensor *t = stored(&e, "blk.0.attn_q_norm.weight", norm, sizeof norm);
+    const rs_tensor *from =
+        rs_checkpoint_find(e.from, "model.layers.0.self_attn.q_norm.weight");
+    T_TRUE(t && from && t->dtype == RS_DTYPE_F32 && t->n_elements == from->n_elements);
+    T_OK(rs_checkpoint_read_f32(e.from, from, 0, from->n_elements, want, &t_err));
+    for (int64_t i = 0; i < t->n_elements; i++)
+        T_TRUE(norm[i] == want[i] + 1.0f);
+    T_TRUE(strstr(e.notes, "query_pre_attn_scalar is 24"));
+    int64_t type;
+    T_TRUE(rs_gguf_int(rs_checkpoint_gguf(e.file), "general.file_type", &type));
+    T_EQ(type, 1);
+    done(&e);
+}
+
+static rs_dtype type_of(const exported *e, const char *name)
+{
+    const rs_tensor *t = rs_gguf_find(rs_checkpoint_gguf(e->file), name);
+    return t ? t->dtype : RS_DTYPE_BOOL;
+}
+
+static void blocks_where_rows_allow(void)
+{
+    exported e;
+    T_OK(export_as(&e, golden_model("gemma4_e4b"), in_folder(t_folder(), "x.gguf"),
+                   RS_DTYPE_Q4_0));
+    T_EQ(type_of(&e, "token_embd.weight"), RS_DTYPE_Q8_0); /* makes the logits */
+    T_EQ(type_of(&e, "blk.0.attn_q.weight"), RS_DTYPE_Q4_0);
+    T_EQ(type_of(&e, "blk.0.ffn_down.weight"), RS_DTYPE_BF16); /* rows of 48 */
+    T_EQ(type_of(&e, "per_layer_model_proj.weight"), RS_DTYPE_BF16);
+    T_EQ(type_of(&e, "blk.0.layer_output_scale.weight"), RS_DTYPE_F32);
+    T_TRUE(strstr(e.notes, "no multiple of 32") && strstr(e.notes, "rows of"));
+    done(&e);
+    T_OK(export_as(&e, golden_model("qwen3"), in_folder(t_folder(), "y.gguf"),
+                   RS_DTYPE_Q8_0));
+    T_TRUE(!strstr(e.notes, "no multiple"));
+    static float v[1 << 14];
+    static unsigned char got[1 << 15], want[1 << 15];
+    const rs_tensor *t = stored(&e, "blk.1.ffn_up.weight", got, sizeof got);
+    const rs_tensor *from =
+        rs_checkpoint_find(e.from, "model.layers.1.mlp.up_proj.weight");
+    T_TRUE(t && from && t->dtype == RS_DTYPE_Q8_0 && from->n_elements <= 1 << 14);
+    T_OK(rs_checkpoint_read_f32(e.from, from, 0, from->n_elements, v, &t_err));
+    T_TRUE(rs_quantise(RS_DTYPE_Q8_0, v, want, from->n_elements));
+    T_EQ(memcmp(got, want, (size_t)t->n_bytes), 0);
+    done(&e);
+}
+
+static bool same_files(const char *a, const char *b)
+{
+    rs_buf x = get_file(a), y = get_file(b);
+    return x.len > 0 && x.len == y.len && memcmp(x.data, y.data, x.len) == 0;
+}
+
+/* Small memory makes small chunks. */
+static void same_bytes_by_any_threads(void)
+{
+    static const rs_dtype types[] = {RS_DTYPE_BF16, RS_DTYPE_Q8_0, RS_DTYPE_Q4_0};
+    const char *folder = t_folder();
+    const char *a = in_folder(folder, "a.gguf"), *b = in_folder(folder, "b.gguf");
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        exported one, many;
+        rs_export_options o = {.out = a, .dtype = types[i], .force = true};
+        T_OK(export_how(&one, "recipes/sparring/it", o, 1, 1 << 28));
+        o.out = b;
+        T_OK(export_how(&many, "recipes/sparring/it", o, 5, 1 << 16));
+        T_TRUE(same_files(a, b));
+        done(&one);
+        done(&many);
+    }
+}
+
+/* --- a merge, straight --- */
+
+static rs_status both_ways(const char *folder, const char *direct, const char *merged)
+{
+    rs_runtime rt;
+    rs_recipe *r;
+    rs_plan *plan = NULL;
+    rs_options ro = {.threads = 2, .memory_bytes = 1 << 28};
+    rs_plan_options po = {0};
+    rs_export_options o = {.out = direct, .dtype = RS_DTYPE_Q8_0, .name = "m"};
+    rs_execute_options x = {.out = merged};
+    rs_export_result made;
+    rs_execute_result written;
+    RS_TRY(rs_init(&ro, &rt, &t_err));
+    RS_TRY(rs_recipe_load("recipes/luchador-miniature.json", &r, &t_err));
+    rs_status s = rs_plan_build(&rt, r, &po, &plan, &t_err);
+    if (s == RS_OK) s = rs_export_merge(&rt, plan, &o, &made, &t_err);
+    if (s == RS_OK) s = rs_execute(&rt, plan, &x, &written, &t_err);
+    rs_plan_free(plan);
+    rs_recipe_free(r);
+    rs_quit(&rt);
+    (void)folder;
+    return s;
+}
+
+static void a_merge_needs_no_folder(void)
+{
+    const char *folder = t_folder();
+    const char *direct = in_folder(folder, "direct.gguf");
+    const char *merged = in_folder(folder, "merged");
+    const char *after = in_folder(folder, "after.gguf");
+    exported e;
+    T_OK(both_ways(folder, direct, merged));
+    rs_export_options o = {.out = after, .dtype = RS_DTYPE_Q8_0, .name = "m"};
+    T_OK(export_how(&e, merged, o, 2, 1 << 28));
+    T_TRUE(rs_checkpoint_metadata(e.file, "ringside.recipe"));
+    T_TRUE(same_files(direct, after));
+    done(&e);
+}
+
+/* --- refusals --- */
+
+static bool never(void *ctx, const rs_progress *p)
+{
+    (void)ctx;
+    (void)p;
+    return false;
+}
+
+static bool nothing_at(const char *out)
+{
+    char partial[1024];
+    snprintf(partial, sizeof partial, "%s.partial", out);
+    return rs_os_kind(out) == RS_PATH_NONE && rs_os_kind(partial) == RS_PATH_NONE;
+}
+
+static void only_whole_files_get_the_name(void)
+{
+    exported e;
+    const char *folder = t_folder(), *out = in_folder(folder, "x.gguf");
+    const char *model = golden_model("qwen3");
+    rs_export_options o = {.out = out, .dtype = RS_DTYPE_BF16, .progress = never};
+    T_FAILS(export_how(&e, model, o, 1, 1 << 28), RS_E_CANCELLED, "cancelled");
+    done(&e);
+    T_TRUE(nothing_at(out));
+    o.progress = NULL;
+    o.dtype = RS_DTYPE_Q6_K;
+    T_FAILS(export_how(&e, model, o, 1, 1 << 28), RS_E_INVALID, "q6_k");
+    done(&e);
+    o.dtype = RS_DTYPE_BF16;
+    T_OK(export_how(&e, model, o, 1, 1 << 28));
+    done(&e);
+    T_FAILS(export_how(&e, model, o, 1, 1 << 28), RS_E_EXISTS, "--force");
+    done(&e);
+    o.force = true;
+    T_OK(export_how(&e, model, o, 1, 1 << 28));
+    done(&e);
+    T_FAILS(export_how(&e, out, o, 1, 1 << 28), RS_E_EXISTS, "what this export reads");
+    done(&e);
+    o.out = in_folder(folder, "diary.txt");
+    put_text(o.out, "Dear diary");
+    T_FAILS(export_how(&e, model, o, 1, 1 << 28), RS_E_EXISTS, "is no GGUF");
+    done(&e);
+    o.out = folder;
+    T_FAILS(export_how(&e, model, o, 1, 1 << 28), RS_E_EXISTS, "is a folder");
+    done(&e);
+    o.out = in_folder(folder, "link.gguf");
+    T_EQ(symlink(out, o.out), 0);
+    T_FAILS(export_how(&e, model, o, 1, 1 << 28), RS_E_EXISTS, "symbolic link");
+    done(&e);
+}
+
+/* Each call that writes fails once: an error, no file; the old file stays until the last. */
+static void full_disk_at_every_write(void)
+{
+    exported e;
+    const char *out = in_folder(t_folder(), "x.gguf");
+    const char *model = golden_model("gemma3");
+    rs_export_options o = {.out = out, .dtype = RS_DTYPE_Q8_0};
+    rs_status s = RS_E_IO;
+    int n = 0;
+    for (; s != RS_OK; n++) {
+        rs_os_faults(n + 1, ENOSPC, false);
+        s = export_how(&e, model, o, 1, 1 << 28);
+        rs_os_faults(0, 0, false);
+        done(&e);
+        if (s == RS_OK) break;
+        T_EQ(s, RS_E_IO);
+        bool may_be_there = strstr(t_err.msg, "may not survive") != NULL;
+        T_TRUE(may_be_there || rs_os_kind(out) == RS_PATH_NONE);
+        unlink(out);
+        T_TRUE(n < 2000);
+    }
+    T_TRUE(n > 50);
+}
+
+/* A model folder of one's own: the fixture's config and the tensors of `header`. */
+static const char *odd_folder(const char *model, const char *config_from, const char *to)
+{
+    const char *folder = t_folder();
+    char path[1024];
+    rs_err e;
+    if (rs_os_copy(in_folder(golden_model(model), "model.safetensors"),
+                   in_folder(folder, "model.safetensors"), &e) != RS_OK)
+        return NULL;
+    snprintf(path, sizeof path, "%s/config.json", golden_model(model));
+    rs_buf text = get_file(path);
+    char *at = strstr(text.data, config_from);
+    if (!at) return NULL;
+    rs_buf out = {0};
+    rs_buf_add(&out, text.data, (size_t)(at - text.data));
+    rs_buf_puts(&out, to);
+    rs_buf_puts(&out, at + strlen(config_from));
+    put_text(in_folder(folder, "config.json"), rs_buf_str(&out));
+    rs_buf_free(&out);
+    return in_folder(folder, ".");
+}
+
+/* Overwrites one number of a bf16 tensor of a folder. */
+static void poke(const char *folder, const char *name, uint16_t bits)
+{
+    rs_checkpoint *c;
+    T_OK(rs_checkpoint_open(folder, &c, &t_err));
+    const rs_tensor *t = rs_checkpoint_find(c, name);
+    T_TRUE(t && t->dtype == RS_DTYPE_BF16);
+    FILE *f = fopen(rs_checkpoint_file(c, 0), "r+b");
+    T_TRUE(f && fseek(f, (long)t->offset + 6, SEEK_SET) == 0);
+    T_TRUE(fwrite(&bits, 2, 1, f) == 1 && fclose(f) == 0);
+    rs_checkpoint_close(c);
+}
+
+static void what_cannot_be_said_is_refused(void)
+{
+    exported e;
+    const char *out = in_folder(t_folder(), "x.gguf");
+    const char *up = "model.layers.1.mlp.up_proj.weight";
+    /* one layer more than there are tensors for */
+    const char *odd =
+        odd_folder("llama", "\"num_hidden_layers\": 3", "\"num_hidden_layers\": 4");
+    T_TRUE(odd);
+    T_FAILS(export_as(&e, odd, out, RS_DTYPE_BF16), RS_E_MISMATCH,
+            "no tensor layers.3.self_attn.q_proj.weight");
+    done(&e);
+    /* a wrong shape */
+    odd = odd_folder("llama", "\"intermediate_size\": 64", "\"intermediate_size\": 96");
+    T_TRUE(odd);
+    T_FAILS(export_as(&e, odd, out, RS_DTYPE_BF16), RS_E_MISMATCH, "the config asks for [32, 96]");
+    done(&e);
+    odd = odd_folder("llama", "\"use_cache\": true", "\"use_cache\": false");
+    T_TRUE(odd);
+    poke(odd, up, 0x7fc0);
+    T_FAILS(export_as(&e, odd, out, RS_DTYPE_BF16), RS_E_INVALID,
+            "blk.1.ffn_up.weight: the value nan at element 3 ");
+    done(&e);
+    poke(odd, up, 0x4b80); /* 16777216 */
+    T_FAILS(export_as(&e, odd, out, RS_DTYPE_F16), RS_E_INVALID, "stored as f16");
+    done(&e);
+    T_FAILS(export_as(&e, odd, out, RS_DTYPE_Q8_0), RS_E_INVALID,
+            "1.67772e+07 at element 3 of 2048 cannot be stored as q8_0");
+    done(&e);
+    T_TRUE(nothing_at(out));
+    T_OK(export_as(&e, odd, out, RS_DTYPE_BF16));
+    done(&e);
+}
+
+T_MAIN(T_TEST(gemma2_comes_round), T_TEST(gemma3_comes_round),
+       T_TEST(gemma4_e2b_comes_round), T_TEST(gemma4_e4b_comes_round),
+       T_TEST(gemma4_e4b_mm_comes_round), T_TEST(gemma4_v64_comes_round),
+       T_TEST(llama_comes_round), T_TEST(mistral_comes_round), T_TEST(qwen2_comes_round),
+       T_TEST(qwen3_comes_round), T_TEST(rows_of_llama_are_reordered),
+       T_TEST(frequencies_are_a_table), T_TEST(norms_of_gemma3_carry_a_one),
+       T_TEST(blocks_where_rows_allow), T_TEST(same_bytes_by_any_threads),
+       T_TEST(a_merge_needs_no_folder), T_TEST(only_whole_files_get_the_name),
+       T_TEST(full_disk_at_every_write), T_TEST(what_cannot_be_said_is_refused))
