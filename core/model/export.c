@@ -304,6 +304,15 @@ bool rs_export_takes(rs_dtype d)
            rs_quantise_takes(d);
 }
 
+/* Without the table that a GGUF may have: it is made anew. */
+static int count_weights(const rs_export_source *source)
+{
+    int n = 0;
+    for (int i = 0; i < source->n_tensors; i++)
+        n += !rs_gguf_is_table(source->tensor(source->ctx, i).name);
+    return n;
+}
+
 rs_status rs_export_from(const rs_runtime *rt, const rs_export_source *source,
                          const rs_export_options *o, rs_export_result *result,
                          rs_err *err)
@@ -320,7 +329,7 @@ rs_status rs_export_from(const rs_runtime *rt, const rs_export_source *source,
     if (s == RS_OK) {
         result->bytes = rs_gguf_writer_bytes(w.writer);
         result->n_tensors = j.n_items;
-        result->n_left_out = source->n_tensors - j.n_items + (j.rope_factors != NULL);
+        result->n_left_out = count_weights(source) - j.n_items + (j.rope_factors != NULL);
     }
     release(&w);
     return s;

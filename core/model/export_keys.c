@@ -134,13 +134,15 @@ static void put_pattern(rs_export_job *j, int usual)
         rs_gguf_add_bool(&j->keys, !c->layers[i].is_full);
 }
 
-/* llama.cpp takes head_dim^-1/2, in the largest models (heads / hidden)^1/2. */
+/* Readers take head_dim^-1/2; llama.cpp in the largest models (heads / hidden)^1/2. */
 static void put_scale(rs_export_job *j, int layers_of_27b)
 {
     const rs_config *c = j->source->config;
-    int n = c->n_layers == layers_of_27b ? c->hidden / c->n_heads : c->layers[0].head_dim;
+    int head = c->layers[0].head_dim;
+    int n = c->n_layers == layers_of_27b ? c->hidden / c->n_heads : head;
+    if (fabs(c->attn_scale * sqrt(head) - 1) >= 1e-6)
+        put_float(j, "attention.scale", c->attn_scale);
     if (fabs(c->attn_scale * sqrt(n) - 1) < 1e-6) return;
-    put_float(j, "attention.scale", c->attn_scale);
     rs_export_note(j,
                    "query_pre_attn_scalar is %.6g, but llama.cpp computes with %d "
                    "(it does not read %s.attention.scale)",

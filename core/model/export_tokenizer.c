@@ -256,7 +256,8 @@ static void put_special(const vocabulary *v, const rs_json *config)
         put_id(v, "tokenizer.ggml.unknown_token_id", rs_tokenizer_id(v->t, "<unk>"));
     rs_gguf_put_bool(k, "tokenizer.ggml.add_bos_token", v->t->adds_bos);
     rs_gguf_put_bool(k, "tokenizer.ggml.add_eos_token", false);
-    rs_gguf_put_bool(k, "tokenizer.ggml.add_space_prefix", false);
+    rs_gguf_put_bool(k, "tokenizer.ggml.add_space_prefix",
+                     v->t->prefix != RS_PREFIX_NONE);
 }
 
 static rs_status read_special(const vocabulary *v, rs_err *err)
@@ -314,6 +315,11 @@ static rs_status put_units_of_gemma(vocabulary *v, rs_err *err)
         put_pieces(v);
         return RS_OK;
     }
+    if (v->t->prefix != RS_PREFIX_NONE)
+        return rs_fail(err, RS_E_UNSUPPORTED,
+                       "%s puts a space before texts, and scores cannot say what its "
+                       "merges say: a GGUF cannot say both",
+                       v->folder);
     if (!gemma4)
         rs_export_note(v->j, "scores cannot say what this tokenizer's merges say: it is "
                              "written in the form of Gemma 4's, which older llama.cpp do "

@@ -3,6 +3,7 @@
 #include "store/gguf_config_parts.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -65,13 +66,26 @@ static void gemma3_rope(const rs_gc *b, double factor)
     rs_gc_put_linear(b, factor);
 }
 
+/* By the key attention.scale where there is one (our own exports have it where the scale does
+ * not follow from other keys); it is a float32, the scalar nearly always a whole number. */
+static void put_scalar(const rs_gc *b, double usual)
+{
+    double scale = rs_gc_number_or(b, "attention.scale", 0);
+    double scalar = scale > 0 ? 1 / (scale * scale) : usual;
+    if (fabs(scalar / round(scalar) - 1) < 1e-6) scalar = round(scalar);
+    rs_gc_put_number(b, "query_pre_attn_scalar", scalar);
+}
+
 /* final_logit_softcapping is left out: where a file has it for gemma3, it is not true. */
 static rs_status gemma3(const rs_gc *b, const bool *full, rs_dtype d)
 {
     int64_t head_dim;
     double factor;
     RS_TRY(rs_gc_need_int(b, "attention.key_length", &head_dim));
-    if (head_dim == 128) /* only the largest Gemma 3, whose scale is not 128^-1/2 */
+    if (head_dim == 128 &&
+        !rs_gc_find(
+            b,
+            "attention.scale")) /* only the largest Gemma 3, whose scale is not 128^-1/2 */
         return rs_fail(
             b->err, RS_E_UNSUPPORTED,
             "this Gemma 3 has heads of 128: its attention scale is not in the GGUF, "
@@ -81,7 +95,7 @@ static rs_status gemma3(const rs_gc *b, const bool *full, rs_dtype d)
     RS_TRY(rs_gc_put_sizes(b));
     RS_TRY(rs_gc_copy_same_int(b, "intermediate_size", "feed_forward_length"));
     rs_gc_put_int(b, "head_dim", head_dim);
-    rs_gc_put_int(b, "query_pre_attn_scalar", head_dim);
+    put_scalar(b, (double)head_dim);
     rs_gc_put(b, "attn_logit_softcapping", "null");
     rs_gc_put(b, "final_logit_softcapping", "null");
     gemma3_rope(b, factor);
@@ -111,7 +125,7 @@ static rs_status gemma2_scalar(const rs_gc *b, int64_t head_dim)
     RS_TRY(rs_gc_need_int(b, "embedding_length", &hidden));
     RS_TRY(rs_gc_need_same_int(b, "attention.head_count", &heads));
     bool big = b->n_layers == LAYERS_OF_27B && heads > 0;
-    rs_gc_put_int(b, "query_pre_attn_scalar", big ? hidden / heads : head_dim);
+    put_scalar(b, (double)(big ? hidden / heads : head_dim));
     return RS_OK;
 }
 

@@ -8,6 +8,7 @@
 #include "tensor/convert.h"
 #include "tensor/quantise.h"
 #include "tests/files.h"
+#include "tests/synthetic.h"
 
 #include <errno.h>
 
@@ -84,7 +85,6 @@ static float *logits_of(const rs_runtime *rt, const rs_checkpoint *c,
     return logits;
 }
 
-/* No key says query_pre_attn_scalar: files hold models whose scalar is that of the head. */
 static void same_logits(const char *name, rs_dtype d)
 {
     exported e;
@@ -94,7 +94,7 @@ static void same_logits(const char *name, rs_dtype d)
     T_OK(rs_config_load(e.file, &read, &t_err));
     T_EQ(read->vocab, e.config->vocab);
     T_EQ(read->tied_head, e.config->tied_head);
-    read->attn_scale = e.config->attn_scale;
+    T_TRUE(read->attn_scale == e.config->attn_scale);
     float *want = logits_of(&e.rt, e.from, e.config);
     float *got = logits_of(&e.rt, e.file, read);
     if (!want || !got) T_FAIL("%s: %s", name, t_err.msg);
@@ -127,6 +127,37 @@ ROUND(llama, "llama")
 ROUND(mistral, "llama")
 ROUND(qwen2, "qwen2")
 ROUND(qwen3, "qwen3")
+
+/* A GGUF can be exported too; its rows, norms and keys are those that it was made of. */
+static void same_again(const char *name)
+{
+    exported e;
+    const char *folder = t_folder();
+    const char *f32 = in_folder(folder, "f32.gguf"), *a = in_folder(folder, "a.gguf");
+    const char *b = in_folder(folder, "b.gguf");
+    rs_export_options o = {.out = f32, .dtype = RS_DTYPE_F32, .name = "x"};
+    T_OK(export_how(&e, golden_model(name), o, 2, 1 << 28));
+    done(&e);
+    o.out = a;
+    o.dtype = RS_DTYPE_Q8_0;
+    T_OK(export_how(&e, golden_model(name), o, 2, 1 << 28));
+    done(&e);
+    o.out = b;
+    T_OK(export_how(&e, f32, o, 2, 1 << 28));
+    T_EQ(e.result.n_left_out, 0);
+    done(&e);
+    rs_buf x = get_file(a), y = get_file(b);
+    T_EQ(x.len, y.len);
+    T_EQ(memcmp(x.data, y.data, x.len), 0);
+}
+
+static void a_gguf_is_exported_again(void)
+{
+    static const char *const names[] = {"gemma2", "gemma3", "gemma4_e2b",
+                                        "llama",  "qwen2",  "qwen3"};
+    for (size_t i = 0; i < sizeof names / sizeof *names && t_result == T_PASSED; i++)
+        same_again(names[i]);
+}
 
 /* --- what stands in the file --- */
 
@@ -175,6 +206,31 @@ static void rows_of_llama_are_reordered(void)
     T_STR(rs_gguf_arch(rs_checkpoint_gguf(e.file)), "llama");
     check_rows(&e, "blk.0.attn_q.weight", "model.layers.0.self_attn.q_proj.weight", 8);
     T_TRUE(strstr(e.notes, "looks back 8 tokens"));
+    done(&e);
+}
+
+/* Heads that lie in several chunks, read back as they were. */
+static void rows_in_many_chunks(void)
+{
+    static const char config[] =
+        "{\"model_type\":\"llama\",\"hidden_size\":96,\"intermediate_size\":64,"
+        "\"num_hidden_layers\":2,\"num_attention_heads\":4,\"num_key_value_heads\":2,"
+        "\"head_dim\":64,\"vocab_size\":128,\"rms_norm_eps\":1e-5}";
+    static float want[1 << 15], got[1 << 15];
+    exported e;
+    const char *folder = t_folder();
+    const char *model = in_folder(folder, "model");
+    T_OK(synthetic_model(model, config, &t_err));
+    rs_export_options o = {.out = in_folder(folder, "x.gguf"), .dtype = RS_DTYPE_BF16};
+    T_OK(export_how(&e, model, o, 3, 1 << 16)); /* chunks of 4096 numbers, 42 rows */
+    for (int i = 0; i < rs_checkpoint_count(e.from); i++) {
+        const rs_tensor *t = rs_checkpoint_at(e.from, i);
+        const rs_tensor *r = rs_checkpoint_find(e.file, t->name);
+        T_TRUE(r && r->n_elements == t->n_elements && t->n_elements <= 1 << 15);
+        T_OK(rs_checkpoint_read_f32(e.from, t, 0, t->n_elements, want, &t_err));
+        T_OK(rs_checkpoint_read_f32(e.file, r, 0, t->n_elements, got, &t_err));
+        T_EQ(memcmp(want, got, (size_t)t->n_elements * sizeof *got), 0);
+    }
     done(&e);
 }
 
@@ -454,7 +510,8 @@ static void what_cannot_be_said_is_refused(void)
     /* a wrong shape */
     odd = odd_folder("llama", "\"intermediate_size\": 64", "\"intermediate_size\": 96");
     T_TRUE(odd);
-    T_FAILS(export_as(&e, odd, out, RS_DTYPE_BF16), RS_E_MISMATCH, "the config asks for [32, 96]");
+    T_FAILS(export_as(&e, odd, out, RS_DTYPE_BF16), RS_E_MISMATCH,
+            "the config asks for [32, 96]");
     done(&e);
     odd = odd_folder("llama", "\"use_cache\": true", "\"use_cache\": false");
     T_TRUE(odd);
@@ -477,7 +534,8 @@ T_MAIN(T_TEST(gemma2_comes_round), T_TEST(gemma3_comes_round),
        T_TEST(gemma4_e2b_comes_round), T_TEST(gemma4_e4b_comes_round),
        T_TEST(gemma4_e4b_mm_comes_round), T_TEST(gemma4_v64_comes_round),
        T_TEST(llama_comes_round), T_TEST(mistral_comes_round), T_TEST(qwen2_comes_round),
-       T_TEST(qwen3_comes_round), T_TEST(rows_of_llama_are_reordered),
+       T_TEST(qwen3_comes_round), T_TEST(a_gguf_is_exported_again),
+       T_TEST(rows_of_llama_are_reordered), T_TEST(rows_in_many_chunks),
        T_TEST(frequencies_are_a_table), T_TEST(norms_of_gemma3_carry_a_one),
        T_TEST(blocks_where_rows_allow), T_TEST(same_bytes_by_any_threads),
        T_TEST(a_merge_needs_no_folder), T_TEST(only_whole_files_get_the_name),

@@ -3,8 +3,9 @@
 #include "model/byte_level.h"
 #include "model/chat.h"
 #include "model/export.h"
+#include "model/tokenizer_write.h"
 #include "store/gguf.h"
-#include "tests/files.h"
+#include "tests/gguf_build.h"
 #include "tests/t.h"
 #include "tests/tokens.h"
 
@@ -127,7 +128,7 @@ static rs_export_tensor wide_tensor(const void *ctx, int i)
 {
     const wide *w = ctx;
     const rs_tensor *t = rs_checkpoint_at(w->c, i);
-    bool embed = strstr(t->name, "embed_tokens.") != NULL;
+    bool embed = strstr(t->name, "embed_tokens.") || strstr(t->name, "lm_head.");
     return (rs_export_tensor){t->name, t->dtype, t->n_dims, embed ? w->dim : t->dim};
 }
 
@@ -171,6 +172,40 @@ static rs_status export_published(exported *e, const char *model, const char *to
     return rs_checkpoint_open(e->out, &e->file, &t_err);
 }
 
+static const rs_json *entry(const rs_json *list, int i)
+{
+    const rs_json *v = rs_json_first(list);
+    while (i-- > 0)
+        v = rs_json_next(v);
+    return v;
+}
+
+/* Pieces of [text, score, type] as the tokenizer of a GGUF. */
+static void put_vocabulary(const char *path, const rs_json *list)
+{
+    gguf_build g = GGUF_BUILD;
+    uint64_t n = (uint64_t)rs_json_count(list);
+    gb_string(&g, "general.architecture", "llama");
+    gb_string(&g, "tokenizer.ggml.model", "llama");
+    gb_int(&g, "tokenizer.ggml.bos_token_id", 1);
+    gb_array(&g, "tokenizer.ggml.tokens", RS_GGUF_STRING, n);
+    for (const rs_json *p = rs_json_first(list); p; p = rs_json_next(p)) {
+        const char *text = rs_json_string(entry(p, 0));
+        gb_text(&g.keys, text, strlen(text));
+    }
+    gb_array(&g, "tokenizer.ggml.scores", RS_GGUF_F32, n);
+    for (const rs_json *p = rs_json_first(list); p; p = rs_json_next(p)) {
+        float score = (float)rs_json_number(entry(p, 1));
+        uint32_t bits;
+        memcpy(&bits, &score, 4);
+        gb_u32(&g.keys, bits);
+    }
+    gb_array(&g, "tokenizer.ggml.token_type", RS_GGUF_I32, n);
+    for (const rs_json *p = rs_json_first(list); p; p = rs_json_next(p))
+        gb_u32(&g.keys, (uint32_t)rs_json_number(entry(p, 2)));
+    gb_save(&g, path);
+}
+
 static void published(const char *name, const char *model, int vocab, const char *kind,
                       const char *pre)
 {
@@ -189,6 +224,45 @@ static void published(const char *name, const char *model, int vocab, const char
     same_ids(&e, cases, 175);
     done(&e);
     token_remove(folder);
+}
+
+/* SentencePiece's vocabulary with a space before the text, as an import writes it. */
+static void sentencepiece(void)
+{
+    const char *folder = t_folder(), *path = in_folder(folder, "spm.gguf");
+    exported e;
+    rs_json *doc;
+    rs_tokenizer *t;
+    rs_checkpoint *c;
+    rs_buf json = {0};
+    T_OK(rs_json_read_file(t_golden("tokenizer/spm.json"), 1 << 20, &doc, &t_err));
+    put_vocabulary(path, rs_json_get(doc, "pieces"));
+    T_OK(rs_checkpoint_open(path, &c, &t_err));
+    T_OK(rs_tokenizer_write_json(c, &json, &t_err));
+    put_file(in_folder(folder, "tokenizer.json"), json.data, json.len);
+    rs_checkpoint_close(c);
+    T_OK(
+        export_published(&e, "llama", folder, rs_json_count(rs_json_get(doc, "pieces"))));
+    T_TRUE(key_is(&e, "tokenizer.ggml.model", "llama"));
+    T_EQ(int_of(&e, "tokenizer.ggml.add_space_prefix"), 1);
+    T_OK(rs_tokenizer_load(e.out, &t, &t_err));
+    int n = 0;
+    const rs_json *k = rs_json_first(rs_json_get(doc, "cases"));
+    for (; k; k = rs_json_next(k), n++) {
+        rs_ids ids = {0};
+        const char *text = rs_json_string(rs_json_get(k, "text"));
+        const rs_json *want = rs_json_get(k, "ids"), *id = rs_json_first(want);
+        T_OK(rs_tokenize(t, text, strlen(text), false, &ids, &t_err));
+        T_EQ(ids.n, rs_json_count(want));
+        for (int64_t i = 0; i < ids.n; i++, id = rs_json_next(id))
+            T_EQ(ids.at[i], rs_json_number(id));
+        rs_ids_free(&ids);
+    }
+    T_EQ(n, 43);
+    rs_tokenizer_free(t);
+    rs_buf_free(&json);
+    rs_json_free(doc);
+    done(&e);
 }
 
 static void gemma3(void)
@@ -426,6 +500,6 @@ static void without_a_tokenizer(void)
     done(&e);
 }
 
-T_MAIN(T_TEST(sparring), T_TEST(gemma3), T_TEST(llama3), T_TEST(qwen3),
-       T_TEST(merges_become_scores), T_TEST(or_stay_merges),
+T_MAIN(T_TEST(sparring), T_TEST(sentencepiece), T_TEST(gemma3), T_TEST(llama3),
+       T_TEST(qwen3), T_TEST(merges_become_scores), T_TEST(or_stay_merges),
        T_TEST(words_without_a_name_are_refused), T_TEST(without_a_tokenizer))
