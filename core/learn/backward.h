@@ -15,6 +15,7 @@
 
 #include "learn/sequence.h"
 #include "learn/sink.h"
+#include "model/weights.h"
 #include "tensor/runtime.h"
 
 typedef struct rs_work rs_work;

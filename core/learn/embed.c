@@ -14,8 +14,33 @@ static const float half_root = (float)0.70710678118654752440;
 typedef struct trip {
     rs_work *w;
     rs_sequence *s;
-    float *projected; /* [n, layers x P] */
+    float
+        *all; /* [n, layers x P]: the projection; on the way back dple gathered, then its
+                   gradient */
+    float *raw; /* [n, layers x P], on the way back: the projection again */
 } trip;
+
+static int64_t all_ple(const rs_config *c)
+{
+    return (int64_t)c->ple_width * c->n_layers;
+}
+
+static rs_status trip_open(trip *t, rs_work *w, rs_sequence *s, bool back, rs_err *err)
+{
+    size_t bytes = (size_t)(s->n * all_ple(w->c)) * sizeof(float) + 1;
+    *t = (trip){w, s, malloc(bytes), back ? malloc(bytes) : NULL};
+    w->n = s->n;
+    if (t->all && (t->raw || !back)) return RS_OK;
+    free(t->all);
+    free(t->raw);
+    return rs_fail(err, RS_E_NOMEM, "no memory for the per-layer embeddings");
+}
+
+static void trip_close(trip *t)
+{
+    free(t->all);
+    free(t->raw);
+}
 
 static void embed_row(void *ctx, int64_t row)
 {
@@ -25,11 +50,6 @@ static void embed_row(void *ctx, int64_t row)
                   t->s->x[0] + row * w->c->hidden);
 }
 
-static int64_t all_ple(const rs_config *c)
-{
-    return (int64_t)c->ple_width * c->n_layers;
-}
-
 /* (norm(projection / sqrt(hidden)) + sqrt(P) row of the table) / sqrt(2), as in pass.c */
 static void ple_row(void *ctx, int64_t row)
 {
@@ -37,29 +57,44 @@ static void ple_row(void *ctx, int64_t row)
     const rs_work *w = t->w;
     const rs_linear_kernels *k = w->rt->kernels->linear;
     int64_t P = w->c->ple_width, all = all_ple(w->c);
-    float *ple = t->s->ple + row * all, *table = w->rows + row * all;
+    float *ple = t->all + row * all, *table = w->rows + row * all;
     rs_linear_row(w->rt->kernels, &w->m->ple_embed, t->s->ids[row], sqrtf((float)P),
                   table);
     k->scale(ple, (float)pow((double)w->c->hidden, -0.5), all);
-    for (int i = 0; i < w->c->n_layers; i++)
-        k->rms_norm(ple + i * P, w->m->ple_norm, w->c->rms_eps, ple + i * P, P);
-    k->add(ple, table, all);
-    k->scale(ple, half_root, all);
+    for (int i = 0; i < w->c->n_layers; i++) {
+        float *own = t->s->ple[i] + row * P;
+        k->rms_norm(ple + i * P, w->m->ple_norm, w->c->rms_eps, own, P);
+        k->add(own, table + i * P, P);
+        k->scale(own, half_root, P);
+    }
 }
 
 rs_status rs_forward_embed(rs_work *w, rs_sequence *s, rs_err *err)
 {
-    trip t = {w, s, NULL};
-    w->n = s->n;
+    trip t;
+    RS_TRY(trip_open(&t, w, s, false, err));
     rs_each_row(w->rt, s->n, embed_row, &t);
-    if (w->c->ple_width == 0) return RS_OK;
-    RS_TRY(rs_apply(w, &w->m->ple_model_proj, s->x[0], s->ple, err));
-    rs_each_row(w->rt, s->n, ple_row, &t);
-    return RS_OK;
+    rs_status status = RS_OK;
+    if (w->c->ple_width > 0) {
+        status = rs_apply(w, &w->m->ple_model_proj, s->x[0], t.all, err);
+        if (status == RS_OK) rs_each_row(w->rt, s->n, ple_row, &t);
+    }
+    trip_close(&t);
+    return status;
 }
 
-/* dple of one row becomes the projection's gradient; rows gets the norm's, summed over the
- * layers. */
+static void gather_row(void *ctx, int64_t row)
+{
+    const trip *t = ctx;
+    int64_t P = t->w->c->ple_width, all = all_ple(t->w->c);
+    for (int i = 0; i < t->w->c->n_layers; i++)
+        memcpy(t->all + row * all + i * P, t->s->dple[i] + row * P,
+               (size_t)P * sizeof(float));
+    t->w->rt->kernels->linear->scale(t->all + row * all, half_root, all);
+}
+
+/* The gradient of one row's sum becomes the projection's; rows gets the norm's, summed over
+ * the layers. */
 static void ple_back_row(void *ctx, int64_t row)
 {
     const trip *t = ctx;
@@ -67,7 +102,7 @@ static void ple_back_row(void *ctx, int64_t row)
     const rs_linear_kernels *k = w->rt->kernels->linear;
     float by = (float)pow((double)w->c->hidden, -0.5);
     int64_t P = w->c->ple_width, all = all_ple(w->c);
-    float *d = t->s->dple + row * all, *raw = t->projected + row * all;
+    float *d = t->all + row * all, *raw = t->raw + row * all;
     float *sum = w->rows + row * P, *own = w->dact + row * P;
     memset(sum, 0, (size_t)P * sizeof *sum);
     k->scale(raw, by, all);
@@ -79,46 +114,44 @@ static void ple_back_row(void *ctx, int64_t row)
     k->scale(d, by, all);
 }
 
-/* ids without the padding row, which torch's tables do not train. */
-static void looked_up(const rs_work *w, const rs_sequence *s, int32_t *ids)
-{
-    for (int64_t t = 0; t < s->n; t++)
-        ids[t] = s->ids[t] == w->c->pad ? -1 : s->ids[t];
-}
-
 static rs_status ple_back(trip *t, const int32_t *ids, const rs_sink *sink, rs_err *err)
 {
     rs_work *w = t->w;
     rs_sequence *s = t->s;
     int64_t all = all_ple(w->c), P = w->c->ple_width;
-    w->rt->kernels->linear->scale(s->dple, half_root, s->n * all);
-    RS_TRY(sink->lookup(sink->ctx, PLACE(ple_embed), ids, s->dple, all, sqrtf((float)P),
+    rs_each_row(w->rt, s->n, gather_row, t);
+    RS_TRY(sink->lookup(sink->ctx, PLACE(ple_embed), ids, t->all, all, sqrtf((float)P),
                         s->n, all, err));
-    RS_TRY(rs_apply(w, &w->m->ple_model_proj, s->x[0], t->projected, err));
+    RS_TRY(rs_apply(w, &w->m->ple_model_proj, s->x[0], t->raw, err));
     rs_each_row(w->rt, s->n, ple_back_row, t);
     RS_TRY(sink->vector(sink->ctx, PLACE(ple_norm), w->rows, s->n, P, err));
-    RS_TRY(sink->matrix(sink->ctx, PLACE(ple_model_proj), s->dple, all, s->x[0],
+    RS_TRY(sink->matrix(sink->ctx, PLACE(ple_model_proj), t->all, all, s->x[0],
                         w->c->hidden, s->n, err));
-    rs_apply_back(w, &w->m->ple_model_proj, s->dple, 1, s->dx);
+    rs_apply_back(w, &w->m->ple_model_proj, t->all, 1, s->dx);
     return RS_OK;
+}
+
+/* ids without the padding row, which torch's tables do not train. */
+static int32_t *looked_up(const rs_work *w, const rs_sequence *s)
+{
+    int32_t *ids = malloc((size_t)s->n * sizeof *ids);
+    for (int64_t t = 0; ids && t < s->n; t++)
+        ids[t] = s->ids[t] == w->c->pad ? -1 : s->ids[t];
+    return ids;
 }
 
 rs_status rs_backward_embed(rs_work *w, rs_sequence *s, const rs_sink *sink, rs_err *err)
 {
-    size_t all = w->c->ple_width ? (size_t)(s->n * all_ple(w->c)) : 0;
-    trip t = {w, s, malloc(all * sizeof(float) + 1)};
-    int32_t *ids = malloc((size_t)s->n * sizeof *ids);
+    trip t;
+    RS_TRY(trip_open(&t, w, s, true, err));
+    int32_t *ids = looked_up(w, s);
     rs_status status =
-        t.projected && ids
-            ? RS_OK
-            : rs_fail(err, RS_E_NOMEM, "no memory for the tables' gradients");
-    w->n = s->n;
-    if (status == RS_OK) looked_up(w, s, ids);
-    if (status == RS_OK && all) status = ple_back(&t, ids, sink, err);
+        ids ? RS_OK : rs_fail(err, RS_E_NOMEM, "no memory for the tables' gradients");
+    if (status == RS_OK && w->c->ple_width > 0) status = ple_back(&t, ids, sink, err);
     if (status == RS_OK)
         status = sink->lookup(sink->ctx, PLACE(embed), ids, s->dx, w->c->hidden,
                               (float)w->c->embed_scale, s->n, w->c->hidden, err);
-    free(t.projected);
     free(ids);
+    trip_close(&t);
     return status;
 }

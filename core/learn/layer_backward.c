@@ -70,10 +70,10 @@ static void ple_gate_back(void *ctx, int64_t row)
 {
     const layer *l = ctx;
     rs_work *w = l->w;
-    int64_t P = w->c->ple_width, at = row * P, all = row * P * w->c->n_layers + l->i * P;
+    int64_t P = w->c->ple_width, at = row * P;
     /* dact holds the gradient of the product, dgate gets that of the gate */
-    w->rt->kernels->linear->gelu_back(w->ple_raw + at, l->s->ple + all, w->dact + at,
-                                      w->dgate + at, l->s->dple + all, P);
+    w->rt->kernels->linear->gelu_back(w->ple_raw + at, l->s->ple[l->i] + at, w->dact + at,
+                                      w->dgate + at, l->s->dple[l->i] + at, P);
 }
 
 static rs_status per_layer_back(layer *l, rs_err *err)

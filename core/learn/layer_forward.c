@@ -160,10 +160,9 @@ static void ple_row(void *ctx, int64_t row)
 {
     const layer *l = ctx;
     const rs_work *w = l->w;
-    int64_t P = w->c->ple_width, all = P * w->c->n_layers;
+    int64_t P = w->c->ple_width;
     memcpy(w->ple_act + row * P, w->ple_raw + row * P, (size_t)P * sizeof(float));
-    w->rt->kernels->linear->gelu_mul(w->ple_act + row * P,
-                                     l->s->ple + row * all + l->i * P, P);
+    w->rt->kernels->linear->gelu_mul(w->ple_act + row * P, l->s->ple[l->i] + row * P, P);
 }
 
 static rs_status per_layer(layer *l, float *to, rs_err *err)

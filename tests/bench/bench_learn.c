@@ -85,7 +85,8 @@ static void measure(const rs_runtime *rt, const rs_model *m)
         ids[i] = 3 + i * 31 % 2000;
     if (rs_gradients_new(rt, m->config, &g, &err) != RS_OK ||
         rs_work_new(rt, m, TOKENS, &w, &err) != RS_OK ||
-        rs_sequence_new(m->config, ids, NULL, TOKENS, &s, &err) != RS_OK)
+        rs_sequence_new(m->config, TOKENS, true, &s, &err) != RS_OK ||
+        rs_sequence_set(s, ids, NULL, TOKENS, &err) != RS_OK)
         die(&err);
     rs_sink sink = rs_gradients_sink(g);
     double best = 0, seconds = 1e9;

@@ -60,9 +60,11 @@ static double backward(subject *s, const int32_t *ids, const int32_t *labels, in
     rs_sequence *seq;
     double loss = NAN;
     rs_sink sink = rs_gradients_sink(s->g);
-    if (rs_sequence_new(s->config, ids, labels, n, &seq, &t_err) != RS_OK) return NAN;
+    if (rs_sequence_new(s->config, n, true, &seq, &t_err) != RS_OK) return NAN;
     rs_gradients_zero(s->g);
-    if (rs_backward_all(s->work, seq, 1, &sink, &loss, &t_err) != RS_OK) loss = NAN;
+    if (rs_sequence_set(seq, ids, labels, n, &t_err) != RS_OK ||
+        rs_backward_all(s->work, seq, 1, &sink, &loss, &t_err) != RS_OK)
+        loss = NAN;
     rs_sequence_free(seq);
     return loss;
 }
@@ -342,12 +344,15 @@ static void wrong_sequences_are_refused(void)
     T_TRUE(open_subject(&s, "tests/golden/models/gemma3",
                         "tests/golden/grad/gemma3.safetensors", 1));
     static const int32_t ids[] = {2, 5, 384}, none[] = {2, -1, -1};
-    T_FAILS(rs_sequence_new(s.config, ids, NULL, 3, &seq, &t_err), RS_E_INVALID,
+    T_OK(rs_sequence_new(s.config, 3, true, &seq, &t_err));
+    T_FAILS(rs_sequence_set(seq, ids, NULL, 3, &t_err), RS_E_INVALID,
             "token 2 is id 384, outside the vocabulary of 384");
-    T_FAILS(rs_sequence_new(s.config, ids, NULL, 1, &seq, &t_err), RS_E_INVALID,
+    T_FAILS(rs_sequence_set(seq, ids, NULL, 1, &t_err), RS_E_INVALID,
             "a sequence of 1 tokens");
-    T_FAILS(rs_sequence_new(s.config, ids, none, 2, &seq, &t_err), RS_E_INVALID,
+    T_FAILS(rs_sequence_set(seq, ids, none, 2, &t_err), RS_E_INVALID,
             "has none that counts");
+    T_FAILS(rs_sequence_set(seq, none, NULL, 4, &t_err), RS_E_INVALID, "2 to 3");
+    rs_sequence_free(seq);
     close_subject(&s);
 }
 
