@@ -11,20 +11,24 @@
 typedef struct rs_rope {
     int half, n_pairs;
     double theta, factor, low, high, original; /* as in rs_layer_config */
-    float *freq; /* [n_pairs] */
+    float *freq;                               /* [n_pairs] */
 } rs_rope;
 
 struct rs_model_store {
     rs_arena arena; /* norms, tables */
     const rs_kernels *kernels;
     unsigned char
-        *bound;     /* [(n_layers + 1) * RS_MAX_SLOTS]; the last row: outside layers */
-    void *memory;   /* of rs_model_load, or NULL */
-    rs_rope *ropes; /* the distinct ones */
+        *bound;   /* [(n_layers + 1) * RS_MAX_SLOTS]; the last row: outside layers */
+    void *memory; /* of rs_model_load, or of what lies outside the layers; or NULL */
+    void *layer_memory;       /* of the layer that rs_model_load_part read, or NULL */
+    rs_rope *ropes;           /* the distinct ones */
     int n_ropes, *layer_rope; /* [n_layers] into ropes */
 };
 
 enum { RS_MAX_SLOTS = 32 };
+
+/* RS_E_MISMATCH naming what is missing of a layer, or with -1 outside the layers. */
+rs_status rs_model_part_complete(const rs_model *m, int layer, rs_err *err) RS_MUST_USE;
 
 /* rope.c: fills the store's ropes from the config. */
 rs_status rs_rope_build(const rs_config *c, struct rs_model_store *store,

@@ -6,9 +6,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-
-enum { HUGE_PAGE = 2 << 20, ALIGNMENT = 64, READ_PIECE = 8 << 20 };
 
 /* --- an empty model --- */
 
@@ -63,6 +60,7 @@ void rs_model_free(rs_model *m)
     if (!m) return;
     rs_arena_free(&m->store->arena);
     free(m->store->memory);
+    free(m->store->layer_memory);
     free(m->store);
     free(m);
 }
@@ -154,9 +152,10 @@ rs_status rs_model_bind(rs_model *m, const char *name, rs_dtype dtype, int n_dim
     return RS_OK;
 }
 
-static rs_status complete_row(const rs_model *m, int layer, const rs_slot *s, rs_err *err)
+rs_status rs_model_part_complete(const rs_model *m, int layer, rs_err *err)
 {
-    for (; s->tail; s++) {
+    const rs_family *f = m->config->family;
+    for (const rs_slot *s = layer < 0 ? f->model_slots : f->layer_slots; s->tail; s++) {
         if (!rs_slot_needed(m->config, layer, s) || *bound_flag(m, layer, s)) continue;
         if (layer < 0)
             return rs_fail(err, RS_E_MISMATCH, "the model has no tensor %s", s->tail);
@@ -168,177 +167,7 @@ static rs_status complete_row(const rs_model *m, int layer, const rs_slot *s, rs
 
 rs_status rs_model_complete(const rs_model *m, rs_err *err)
 {
-    RS_TRY(complete_row(m, -1, m->config->family->model_slots, err));
-    for (int i = 0; i < m->config->n_layers; i++)
-        RS_TRY(complete_row(m, i, m->config->family->layer_slots, err));
+    for (int i = -1; i < m->config->n_layers; i++)
+        RS_TRY(rs_model_part_complete(m, i, err));
     return RS_OK;
-}
-
-/* --- loading a whole checkpoint --- */
-
-typedef struct load_item {
-    const rs_tensor *tensor;
-    const rs_slot *slot;
-    int layer;
-    bool widen;      /* read as float32: norms, scalars, types that are not multiplied */
-    uint64_t bytes;  /* in memory */
-    uint64_t offset; /* from the start of the model's memory */
-    char *at;
-    int64_t first_piece;
-} load_item;
-
-typedef struct loading {
-    const rs_checkpoint *file;
-    load_item *items;
-    int n_items;
-    int64_t n_pieces;
-    uint64_t bytes;
-    rs_err *errors; /* one a worker */
-    rs_progress_fn progress;
-    void *ctx;
-} loading;
-
-static rs_status list_items(loading *l, const rs_config *config, rs_err *err)
-{
-    int count = rs_checkpoint_count(l->file);
-    l->items = calloc((size_t)count + 1, sizeof *l->items);
-    if (!l->items)
-        return rs_fail(err, RS_E_NOMEM, "no memory for a list of %d tensors", count);
-    for (int i = 0; i < count; i++) {
-        load_item it = {.tensor = rs_checkpoint_at(l->file, i)};
-        it.slot = rs_slot_of(config, it.tensor->name, &it.layer);
-        if (!it.slot) continue;
-        it.widen = it.slot->form != RS_FORM_MATRIX || !rs_linear_takes(it.tensor->dtype);
-        it.bytes = it.tensor->n_bytes;
-        if (it.widen && !rs_dtype_bytes(RS_DTYPE_F32, it.tensor->n_elements, &it.bytes))
-            return rs_fail(err, RS_E_FORMAT, "%s is too large", it.tensor->name);
-        l->items[l->n_items++] = it;
-    }
-    return RS_OK;
-}
-
-static rs_status lay_out(loading *l, rs_err *err)
-{
-    for (int i = 0; i < l->n_items; i++) {
-        load_item *it = &l->items[i];
-        uint64_t piece = it->widen ? it->bytes : READ_PIECE;
-        it->first_piece = l->n_pieces;
-        it->offset = l->bytes;
-        l->n_pieces += piece ? (int64_t)((it->bytes + piece - 1) / piece) : 0;
-        uint64_t room = it->bytes + ALIGNMENT;
-        if (room < it->bytes ||
-            !rs_add_u64(l->bytes, room / ALIGNMENT * ALIGNMENT, &l->bytes) ||
-            l->bytes > SIZE_MAX / 2)
-            return rs_fail(err, RS_E_FORMAT, "%s is too large", it->tensor->name);
-    }
-    return RS_OK;
-}
-
-/* One piece of memory for all. Reading weights from 4 KiB pages costs a fifth of the
- * bandwidth and more, so large pages are asked for. */
-static char *reserve(uint64_t bytes)
-{
-    size_t room = ((size_t)bytes + HUGE_PAGE) / HUGE_PAGE * HUGE_PAGE;
-    char *memory = aligned_alloc(HUGE_PAGE, room);
-#ifdef MADV_HUGEPAGE
-    if (memory) madvise(memory, room, MADV_HUGEPAGE);
-#endif
-    return memory;
-}
-
-static const load_item *item_of_piece(const loading *l, int64_t piece)
-{
-    int low = 0, high = l->n_items - 1;
-    while (low < high) {
-        int middle = (low + high + 1) / 2;
-        if (l->items[middle].first_piece <= piece)
-            low = middle;
-        else
-            high = middle - 1;
-    }
-    return &l->items[low];
-}
-
-static rs_status read_piece(const loading *l, int64_t piece, rs_err *err)
-{
-    const load_item *it = item_of_piece(l, piece);
-    if (it->widen)
-        return rs_checkpoint_read_f32(l->file, it->tensor, 0, it->tensor->n_elements,
-                                      (float *)(void *)it->at, err);
-    uint64_t first = (uint64_t)(piece - it->first_piece) * READ_PIECE;
-    uint64_t n = it->bytes - first < READ_PIECE ? it->bytes - first : READ_PIECE;
-    return rs_checkpoint_read_raw(l->file, it->tensor, first, (size_t)n, it->at + first,
-                                  err);
-}
-
-/* Worker 0 is the coordinating thread: it alone reports, by the number of the piece that it
- * got, since pieces are handed out in order. */
-static bool load_chunk(void *ctx, int64_t piece, int worker)
-{
-    loading *l = ctx;
-    rs_err *err = &l->errors[worker];
-    if (read_piece(l, piece, err) != RS_OK) return false;
-    if (worker != 0 || !l->progress) return true;
-    const load_item *it = item_of_piece(l, piece);
-    rs_progress p = {l->bytes / (uint64_t)l->n_pieces * (uint64_t)piece, l->bytes,
-                     "bytes", it->tensor->name};
-    if (l->progress(l->ctx, &p)) return true;
-    rs_fail(err, RS_E_CANCELLED, "loading was cancelled");
-    return false;
-}
-
-static rs_status read_all(const rs_runtime *rt, loading *l, rs_err *err)
-{
-    l->errors = calloc((size_t)rt->threads, sizeof *l->errors);
-    if (!l->errors) return rs_fail(err, RS_E_NOMEM, "no memory for loading");
-    if (rs_pool_run(rt->pool, l->n_pieces, load_chunk, l)) return RS_OK;
-    for (int i = 0; i < rt->threads; i++)
-        if (l->errors[i].code != RS_OK)
-            return rs_fail(err, l->errors[i].code, "%s", l->errors[i].msg);
-    return rs_fail(err, RS_E_BUG, "loading stopped without a reason");
-}
-
-static rs_status bind_all(const loading *l, rs_model *m, rs_err *err)
-{
-    for (int i = 0; i < l->n_items; i++) {
-        const load_item *it = &l->items[i];
-        rs_dtype d = it->widen ? RS_DTYPE_F32 : it->tensor->dtype;
-        RS_TRY(rs_model_bind(m, it->tensor->name, d, it->tensor->n_dims, it->tensor->dim,
-                             it->at, NULL, err));
-    }
-    return rs_model_complete(m, err);
-}
-
-static rs_status load(const rs_runtime *rt, loading *l, rs_model *m, rs_err *err)
-{
-    RS_TRY(list_items(l, m->config, err));
-    RS_TRY(lay_out(l, err));
-    char *memory = reserve(l->bytes);
-    if (!memory)
-        return rs_fail(err, RS_E_NOMEM, "no memory for the %.1f MB of weights of %s",
-                       (double)l->bytes / 1e6, rs_checkpoint_path(l->file));
-    m->store->memory = memory;
-    for (int i = 0; i < l->n_items; i++)
-        l->items[i].at = memory + l->items[i].offset;
-    RS_TRY(read_all(rt, l, err));
-    rs_status s = bind_all(l, m, err);
-    return s == RS_OK ? s : rs_err_prefix(err, "%s", rs_checkpoint_path(l->file));
-}
-
-rs_status rs_model_load(const rs_runtime *rt, const rs_checkpoint *c,
-                        const rs_config *config, rs_progress_fn progress, void *ctx,
-                        rs_model **out, rs_err *err)
-{
-    *out = NULL;
-    rs_model *m;
-    RS_TRY(rs_model_new(config, &m, err));
-    loading l = {.file = c, .progress = progress, .ctx = ctx};
-    rs_status s = load(rt, &l, m, err);
-    free(l.items);
-    free(l.errors);
-    if (s == RS_OK)
-        *out = m;
-    else
-        rs_model_free(m);
-    return s;
 }

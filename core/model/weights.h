@@ -43,6 +43,12 @@ rs_status rs_model_complete(const rs_model *m, rs_err *err) RS_MUST_USE;
 rs_status rs_model_load(const rs_runtime *rt, const rs_checkpoint *c,
                         const rs_config *config, rs_progress_fn progress, void *ctx,
                         rs_model **out, rs_err *err) RS_MUST_USE;
+/* Reads one layer's tensors, or with -1 those outside the layers, for a model that is never in
+ * memory as a whole: the layer that was read before goes, what lies outside stays until it is
+ * dropped. */
+rs_status rs_model_load_part(const rs_runtime *rt, const rs_checkpoint *c, rs_model *m,
+                             int layer, rs_err *err) RS_MUST_USE;
+void rs_model_drop_part(rs_model *m, int layer);
 void rs_model_free(rs_model *m); /* NULL is fine */
 
 #endif
