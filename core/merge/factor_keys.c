@@ -127,6 +127,31 @@ rs_status rs_keys_spread(const rs_pairs *p, rs_keys_of of, int n_layers,
     return status;
 }
 
+bool rs_cell_is_real(const rs_config *c, int row, int col)
+{
+    rs_kind kind = col < RS_N_LAYER_KINDS ? (rs_kind)col : RS_KIND_NORM;
+    return row == c->n_layers || rs_config_has(c, row, kind);
+}
+
+static bool points_somewhere(const char *key, rs_keys_of of, const rs_config *c)
+{
+    bool rows[RS_RECIPE_LAYERS + 1] = {false}, cols[RS_FACTOR_KINDS] = {false};
+    if (!read_key(key, of, c->n_layers, rows, cols)) return true; /* refused elsewhere */
+    for (int l = 0; l <= c->n_layers; l++)
+        for (int k = 0; k < RS_FACTOR_KINDS; k++) {
+            bool here = of == RS_KEYS_KINDS ? l < c->n_layers : rows[l];
+            if (here && cols[k] && rs_cell_is_real(c, l, k)) return true;
+        }
+    return false;
+}
+
+const char *rs_keys_idle(const rs_pairs *p, rs_keys_of of, const rs_config *c)
+{
+    for (int i = 0; i < p->n; i++)
+        if (!points_somewhere(p->at[i].key, of, c)) return p->at[i].key;
+    return NULL;
+}
+
 int rs_key_run(const bool *rows, int n_layers, int from, char *key, size_t size)
 {
     int first = from;

@@ -16,6 +16,12 @@ bool rs_key_rows(const char *key, int n_layers, bool *rows);
 bool rs_key_cols(const char *key, bool *cols);
 bool rs_key_cell(const char *key, int n_layers, bool *rows, bool *cols);
 
+/* Has the model a tensor for this place of the table? row n_layers: outside the layers. */
+bool rs_cell_is_real(const rs_config *c, int row, int col);
+/* The first key that points at no such place (per-layer embeddings of a model that has none,
+ * K/V of a layer that shares them), or NULL. */
+const char *rs_keys_idle(const rs_pairs *p, rs_keys_of of, const rs_config *c);
+
 /* Writes each pair's value where its key points: grid [n_layers + 1] for layers,
  * [RS_FACTOR_KINDS] for kinds, [n_layers + 1, RS_FACTOR_KINDS] for cells; other places stay.
  * where: what errors call the table. */

@@ -29,21 +29,24 @@ static rs_status check_size(const rs_config *c, rs_err *err)
 typedef enum shape { SHAPE_NONE, SHAPE_ALL, SHAPE_ROWS, SHAPE_COLS, SHAPE_CELLS } shape;
 
 /* cells [n_layers + 1, K] that the selector names, and whether they are everything, whole
- * rows, whole columns (of the layers: outside there are no kinds) or neither. */
+ * rows, whole columns (of the layers: outside there are no kinds) or neither. A row
+ * must name a tensor that the model has. A mark need not: the table is written with a mark
+ * for each cell. */
 static rs_status select_cells(const rs_config *c, const char *text, bool *cells,
-                              shape *what, rs_err *err)
+                              bool must_be_real, shape *what, rs_err *err)
 {
     rs_arena arena = {0};
     const rs_selector *s;
     rs_status status = rs_selector_parse(&arena, text, &s, err);
     if (status != RS_OK) return rs_arena_free(&arena), status;
     bool rows = true, cols = true;
-    int n = 0, n_all = (c->n_layers + 1) * K;
+    int n = 0, n_named = 0, n_all = (c->n_layers + 1) * K;
     for (int l = 0; l <= c->n_layers; l++)
         for (int k = 0; k < K; k++) {
             int layer = l < c->n_layers ? l : -1;
             cells[l * K + k] = rs_selector_matches_cell(s, c, layer, (rs_kind)k);
             n += cells[l * K + k];
+            n_named += cells[l * K + k] && (!must_be_real || rs_cell_is_real(c, l, k));
             rows &= cells[l * K + k] == cells[l * K];
             if (l < c->n_layers)
                 cols &= cells[l * K + k] == cells[k];
@@ -51,7 +54,7 @@ static rs_status select_cells(const rs_config *c, const char *text, bool *cells,
                 cols &= !cells[l * K + k];
         }
     rs_arena_free(&arena);
-    *what = n == 0       ? SHAPE_NONE
+    *what = n_named == 0 ? SHAPE_NONE
             : n == n_all ? SHAPE_ALL
             : rows       ? SHAPE_ROWS
             : cols       ? SHAPE_COLS
@@ -105,7 +108,7 @@ static rs_status apply_row(rs_factors *f, const rs_config *c, const rs_row *row,
                            bool *cells, rs_err *err)
 {
     shape what;
-    RS_TRY(select_cells(c, row->selector, cells, &what, err));
+    RS_TRY(select_cells(c, row->selector, cells, true, &what, err));
     if (what == SHAPE_NONE)
         return rs_fail(err, RS_E_INVALID,
                        "gain: the selector \"%s\" matches nothing here", row->selector);
@@ -124,7 +127,7 @@ static rs_status mark_cells(const rs_config *c, const rs_names *names, const cha
 {
     for (int i = 0; i < names->n; i++) {
         shape any;
-        RS_TRY(select_cells(c, names->at[i], cells, &any, err));
+        RS_TRY(select_cells(c, names->at[i], cells, false, &any, err));
         if (any == SHAPE_NONE)
             return rs_fail(err, RS_E_INVALID,
                            "%s: the selector \"%s\" matches nothing here", what,
@@ -429,7 +432,7 @@ static rs_status apply_t_rows(rs_t_table *t, const rs_t_spec *spec, const rs_con
     for (int r = 0; r < spec->rows.n; r++) {
         const rs_row *row = &spec->rows.at[r];
         shape what;
-        RS_TRY(select_cells(c, row->selector, cells, &what, err));
+        RS_TRY(select_cells(c, row->selector, cells, true, &what, err));
         if (what == SHAPE_NONE)
             return rs_fail(err, RS_E_INVALID,
                            "t: the selector \"%s\" matches nothing here", row->selector);

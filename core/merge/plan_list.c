@@ -1,4 +1,5 @@
 /* What a plan says of itself: its sources and how they match, and what is merely surprising. */
+#include "merge/factor_keys.h"
 #include "merge/memory.h"
 
 #include <stdio.h>
@@ -156,6 +157,35 @@ static bool warn_heal(rs_plan *p)
         p->other->name, 100 * p->heal_stage->t.fallback);
 }
 
+/* Gains and t for kinds that this family, or this layer, does not have: a recipe of another
+ * model may say them, so they are no error. */
+static bool warn_idle(rs_plan *p)
+{
+    const rs_config *c = p->sources->config;
+    for (int i = 0; i < p->recipe->n_stages; i++) {
+        const rs_stage *s = &p->recipe->stages[i];
+        bool t = s->method == RS_METHOD_SLERP;
+        const struct {
+            const char *table;
+            const rs_pairs *pairs;
+            rs_keys_of of;
+        } tables[] = {
+            {t ? "t.kinds" : "gain.kinds", t ? &s->t.kinds : &s->gain.kinds,
+             RS_KEYS_KINDS},
+            {t ? "t.cells" : "gain.cells", t ? &s->t.cells : &s->gain.cells,
+             RS_KEYS_CELLS},
+        };
+        for (int k = 0; p->stage_nodes[i] && k < 2; k++) {
+            const char *idle = rs_keys_idle(tables[k].pairs, tables[k].of, c);
+            if (idle &&
+                !warn(p, "stage \"%s\": %s: \"%s\" names nothing that this %s model has",
+                      s->name, tables[k].table, idle, c->model_type))
+                return false;
+        }
+    }
+    return true;
+}
+
 /* layer_scalar and inert tensors come from the first input: say so where others differ. */
 rs_status rs_plan_warn_scalars(rs_sources *s, rs_err *err)
 {
@@ -200,5 +230,6 @@ rs_status rs_plan_describe(const rs_runtime *rt, rs_plan *p, rs_err *err)
     RS_TRY(list_sources(p, err));
     for (int i = 0; i < p->sources->warnings.n; i++)
         if (!warn(p, "%s", p->sources->warnings.at[i])) return no_memory(err);
-    return warn_memory(rt, p) && warn_fisher(p) && warn_heal(p) ? RS_OK : no_memory(err);
+    bool told = warn_memory(rt, p) && warn_fisher(p) && warn_heal(p) && warn_idle(p);
+    return told ? RS_OK : no_memory(err);
 }

@@ -1,14 +1,21 @@
 #include "merge/factors.h"
 
+#include "merge/factor_keys.h"
+#include "model/family.h"
+
 #include "tests/t.h"
 
 static rs_layer_config layers[8];
-static const rs_config config = {.n_layers = 8, .layers = layers};
+/* Gemma 4 unless a test says llama; layer 6 shares the K/V of layer 2. */
+static rs_config config = {.n_layers = 8, .layers = layers, .ple_width = 4};
 
 static rs_recipe *recipe_with(const char *gain, const char *t)
 {
     char text[4096];
     rs_recipe *r = NULL;
+    bool wrapped;
+    if (!config.family) config.family = rs_family_of_type("gemma4_text", &wrapped);
+    layers[6].is_sharer = true;
     for (int l = 0; l < 8; l++)
         layers[l].is_full = l == 3 || l == 7;
     snprintf(
@@ -210,6 +217,48 @@ static void too_many_layers(void)
     rs_recipe_free(r);
 }
 
-T_MAIN(T_TEST(four_factors), T_TEST(mute_and_solo), T_TEST(rows_go_to_the_factors),
-       T_TEST(canonical_form), T_TEST(round_trips), T_TEST(t_is_replaced),
-       T_TEST(too_many_layers))
+/* --- what the model does not have --- */
+
+static rs_status gain_of(const char *gain)
+{
+    rs_factors *f = NULL;
+    rs_recipe *r = recipe_with(gain, "0");
+    if (!r) return RS_E_BUG;
+    rs_status s = rs_factors_from(&rs_recipe_fuel(r)->gain, &config, &f, &t_err);
+    rs_factors_free(f);
+    rs_recipe_free(r);
+    return s;
+}
+
+static void selectors_of_another_family(void)
+{
+    bool wrapped;
+    T_OK(gain_of("{\"rows\":[[\"ple\",\"=\",0.5]]}"));
+    T_OK(gain_of("{\"mute\":[\"per_layer_projection\"]}"));
+    T_OK(gain_of("{\"rows\":[[\"layers.5.k_proj\",\"=\",0.5]]}"));
+    T_FAILS(gain_of("{\"rows\":[[\"layers.6.k_proj\",\"=\",0.5]]}"), RS_E_INVALID,
+            "matches nothing here"); /* shared */
+    config.family = rs_family_of_type("llama", &wrapped);
+    T_FAILS(gain_of("{\"rows\":[[\"ple\",\"=\",0.5]]}"), RS_E_INVALID,
+            "\"ple\" matches nothing here");
+    T_OK(gain_of("{\"rows\":[[\"mlp\",\"=\",0.5],[\"norm\",\"=\",0.5]]}"));
+    T_OK(gain_of("{\"kinds\":{\"ple\":0.5}}")); /* a plan warns of it */
+}
+
+static void idle_keys(void)
+{
+    bool wrapped;
+    rs_recipe *r = recipe_with("{\"kinds\":{\"mlp\":0.5,\"ple\":0.5},\"cells\":{"
+                               "\"2.k_proj\":0.5,\"6.k_proj\":0.5}}",
+                               "0");
+    const rs_gain_spec *g = &rs_recipe_fuel(r)->gain;
+    T_TRUE(rs_keys_idle(&g->kinds, RS_KEYS_KINDS, &config) == NULL);
+    T_STR(rs_keys_idle(&g->cells, RS_KEYS_CELLS, &config), "6.k_proj");
+    config.family = rs_family_of_type("llama", &wrapped);
+    T_STR(rs_keys_idle(&g->kinds, RS_KEYS_KINDS, &config), "ple");
+    rs_recipe_free(r);
+}
+
+T_MAIN(T_TEST(selectors_of_another_family), T_TEST(idle_keys), T_TEST(four_factors),
+       T_TEST(mute_and_solo), T_TEST(rows_go_to_the_factors), T_TEST(canonical_form),
+       T_TEST(round_trips), T_TEST(t_is_replaced), T_TEST(too_many_layers))

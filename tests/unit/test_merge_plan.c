@@ -550,7 +550,33 @@ static void opposite_sides(void)
     rs_plan_free(p);
 }
 
+/* Kinds that a model of this family has no tensors of. */
+static void idle_kinds(void)
+{
+    static const char stages[] =
+        "{\"name\":\"s\",\"method\":\"slerp\",\"inputs\":[{\"from\":\"m\"},{\"from\":"
+        "\"m\"}],"
+        "\"t\":{\"default\":0.5,\"kinds\":{\"%s\":0.1},\"cells\":{\"1.%s\":0.2}}}";
+    char text[512];
+    rs_recipe *r;
+    rs_plan *p;
+    start(NULL);
+    for (int i = 0; i < 2; i++) {
+        snprintf(text, sizeof text, stages, i ? "q_proj" : "per_layer_projection",
+                 i ? "mlp" : "ple");
+        T_OK(parse("\"m\":{\"path\":\"@/tests/golden/models/llama\"}", "", text,
+                   "\"stage\":\"s\"", &r));
+        T_OK(build(r, &p));
+        T_EQ(has_warning(p, "t.kinds: \"per_layer_projection\" names nothing that this "
+                            "llama model has"),
+             i == 0);
+        T_EQ(has_warning(p, "t.cells: \"1.ple\" names nothing"), i == 0);
+        T_EQ(has_warning(p, "names nothing"), i == 0);
+        rs_plan_free(p);
+    }
+}
+
 T_MAIN(T_TEST(what_changes), T_TEST(nothing_is_nothing), T_TEST(same_said_twice),
        T_TEST(ranges), T_TEST(a_missing_fisher), T_TEST(rebuilding), T_TEST(refusals),
        T_TEST(exploding_graphs), T_TEST(warnings), T_TEST(nan_is_named),
-       T_TEST(overflow_is_named), T_TEST(opposite_sides))
+       T_TEST(overflow_is_named), T_TEST(opposite_sides), T_TEST(idle_kinds))

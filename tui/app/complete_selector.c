@@ -11,15 +11,16 @@ static bool names_layers(const char *word)
     return strncmp(word, layers_dot, sizeof layers_dot - 1) == 0;
 }
 
-/* "3 a layer" behind the help of a word, parted by a tab: the popup aligns it. */
-static void add_count(const ui_sources *s, ui_completion *c)
+/* "3 a layer" behind the help of a word, parted by a tab: the popup aligns it. false: the
+ * model has no such tensor. */
+static bool add_count(const ui_sources *s, ui_completion *c)
 {
     ui_match_count m = {0};
     char help[sizeof c->help];
     size_t n = strlen(c->text);
     if (!s->match || n == 0 || c->text[n - 1] == '.' ||
         !s->match(s->ctx, c->text, &m, NULL))
-        return;
+        return true;
     memcpy(help, c->help, sizeof help);
     bool is_even = m.layers > 1 && m.per_layer > 0 && m.layers * m.per_layer == m.tensors;
     if (is_even)
@@ -27,6 +28,18 @@ static void add_count(const ui_sources *s, ui_completion *c)
     else
         snprintf(c->help, sizeof c->help, "%.60s\t%d tensor%s", help, m.tensors,
                  m.tensors == 1 ? "" : "s");
+    return m.tensors > 0;
+}
+
+/* Counts what was added since `from`, and takes out what the model does not have. */
+static void count_all(const ui_sources *s, ui_completions *out, int from)
+{
+    enum { AT_MOST = 80 };
+    int kept = from;
+    for (int i = from; i < out->n; i++)
+        if (i >= from + AT_MOST || add_count(s, &out->at[i]))
+            out->at[kept++] = out->at[i];
+    out->n = kept;
 }
 
 static void add_layers(const ui_sources *s, ui_completions *out)
@@ -104,7 +117,6 @@ void ui_complete_selector(const ui_sources *s, ui_place *p, ui_completions *out)
     if (!layers && s->names) s->names(s->ctx, "SELECTOR", out);
     if (names_layers(p->word)) add_layers(s, out);
     ui_keep_matching(out, from, p->word);
-    for (int i = from; i < out->n && i < from + 80; i++)
-        add_count(s, &out->at[i]);
+    count_all(s, out, from);
     summarise_typed(s, p, out);
 }
