@@ -387,6 +387,52 @@ static rs_gguf *new_gguf(const char *path, uint64_t size)
     return g;
 }
 
+/* ---- the one tensor that the config depends on ---- */
+
+enum { MAX_PAIRS = 512 }; /* of the longest head */
+
+static const rs_tensor *rope_table(const rs_gguf *g)
+{
+    const rs_tensor *t = rs_gguf_find(g, "rope_freqs.weight");
+    bool fits = t && t->dtype == RS_DTYPE_F32 && t->n_dims == 1 && t->n_elements > 0 &&
+                t->n_elements <= MAX_PAIRS;
+    return fits ? t : NULL;
+}
+
+static rs_status keep_rope_table(rs_gguf *g, const rs_tensor *t,
+                                 const unsigned char *bytes, rs_err *err)
+{
+    rs_gguf_value v = {.type = RS_GGUF_F32, .count = t->n_elements, .data = bytes};
+    g->rope_factors = calloc((size_t)t->n_elements, sizeof *g->rope_factors);
+    if (!g->rope_factors)
+        return rs_fail(err, RS_E_NOMEM, "no memory for the header of %s", g->path);
+    g->n_rope_factors = (int)t->n_elements;
+    for (int i = 0; i < g->n_rope_factors; i++) {
+        double d = 0;
+        (void)rs_gguf_number_at(&v, i, &d);
+        g->rope_factors[i] = (float)d;
+    }
+    return RS_OK;
+}
+
+static rs_status read_rope_table(rs_gguf *g, int fd, rs_err *err)
+{
+    unsigned char bytes[MAX_PAIRS * 4];
+    const rs_tensor *t = rope_table(g);
+    if (!t) return RS_OK;
+    RS_TRY(rs_os_read(fd, g->path, t->offset, bytes, (size_t)t->n_bytes, err));
+    return keep_rope_table(g, t, bytes, err);
+}
+
+/* Of the first n bytes of the file. */
+static rs_status find_rope_table(rs_gguf *g, const unsigned char *bytes, size_t n,
+                                 rs_err *err)
+{
+    const rs_tensor *t = rope_table(g);
+    if (!t || t->offset > n || t->n_bytes > n - t->offset) return RS_OK;
+    return keep_rope_table(g, t, bytes + t->offset, err);
+}
+
 rs_status rs_gguf_parse(const void *bytes, size_t n, uint64_t size, const char *path,
                         rs_gguf **out, rs_err *err)
 {
@@ -401,6 +447,7 @@ rs_status rs_gguf_parse(const void *bytes, size_t n, uint64_t size, const char *
                       ? try_parse(g, copy, n, &more, err)
                       : rs_fail(err, RS_E_NOMEM, "no memory for the header of %s", path);
     if (!g) free(copy);
+    if (s == RS_OK) s = find_rope_table(g, bytes, n, err);
     if (s == RS_OK)
         *out = g;
     else
@@ -425,28 +472,6 @@ static rs_status read_growing(rs_gguf *g, int fd, rs_err *err)
     return s;
 }
 
-/* The one tensor that the config depends on; the longest head has 512 pairs. */
-static rs_status read_rope_factors(rs_gguf *g, int fd, rs_err *err)
-{
-    enum { MAX_PAIRS = 512 };
-    const rs_tensor *t = rs_gguf_find(g, "rope_freqs.weight");
-    if (!t || t->dtype != RS_DTYPE_F32 || t->n_dims != 1 || t->n_elements > MAX_PAIRS)
-        return RS_OK;
-    unsigned char bytes[MAX_PAIRS * 4];
-    g->rope_factors = calloc((size_t)t->n_elements + 1, sizeof *g->rope_factors);
-    if (!g->rope_factors)
-        return rs_fail(err, RS_E_NOMEM, "no memory for the header of %s", g->path);
-    RS_TRY(rs_os_read(fd, g->path, t->offset, bytes, (size_t)t->n_bytes, err));
-    g->n_rope_factors = (int)t->n_elements;
-    rs_gguf_value v = {.type = RS_GGUF_F32, .count = t->n_elements, .data = bytes};
-    for (int i = 0; i < g->n_rope_factors; i++) {
-        double d = 0;
-        (void)rs_gguf_number_at(&v, i, &d);
-        g->rope_factors[i] = (float)d;
-    }
-    return RS_OK;
-}
-
 const float *rs_gguf_rope_factors(const rs_gguf *g, int *n)
 {
     *n = g->n_rope_factors;
@@ -460,7 +485,7 @@ rs_status rs_gguf_open(int fd, const char *path, uint64_t size, rs_gguf **out,
     rs_gguf *g = new_gguf(path, size);
     if (!g) return rs_fail(err, RS_E_NOMEM, "no memory for the header of %s", path);
     rs_status s = read_growing(g, fd, err);
-    if (s == RS_OK) s = read_rope_factors(g, fd, err);
+    if (s == RS_OK) s = read_rope_table(g, fd, err);
     if (s == RS_OK)
         *out = g;
     else

@@ -83,7 +83,7 @@ uint64_t rs_gguf_data_start(const rs_gguf *g);
 rs_hash128 rs_gguf_hash(const rs_gguf *g); /* of everything before the data */
 
 /* What rope_freqs.weight holds: a divisor for the frequency of each pair of a head. NULL:
- * there is no such vector of float32, or its file was not open. */
+ * there is no such vector of float32, or it lies behind the bytes that were parsed. */
 const float *rs_gguf_rope_factors(const rs_gguf *g, int *n);
 
 /* gguf_pairs.c: *heads > 0 where the file stores the rows of this tensor (an entry of g) so

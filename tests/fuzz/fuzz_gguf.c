@@ -29,6 +29,10 @@ static void use_tensor(const rs_gguf *g, const rs_tensor *t, uint64_t size)
     rs_gguf_hf_name(rs_gguf_arch(g), t->stored_name, name, sizeof name, &shift);
     bool inside = t->n_bytes <= size && t->offset <= size - t->n_bytes;
     if (t->n_bytes > 0 && !inside) abort();
+    int64_t heads = 0;
+    if (rs_gguf_paired_heads(g, t, &heads, NULL) == RS_OK && heads > 0 &&
+        t->dim[0] % (2 * heads) != 0)
+        abort();
     if (t->n_dims > RS_MAX_DIMS || rs_gguf_find(g, t->stored_name) != t) abort();
 }
 
