@@ -207,6 +207,7 @@ static const struct known {
 } known[] = {
     {"llama-bpe", llama3_words, false, true, true},
     {"llama3", llama3_words, false, true, true},
+    {"llama-v3", llama3_words, false, true, true},
     {"qwen2", qwen2_words, true, false, false},
     {"gpt-2", gpt2_words, false, false, false},
 };

@@ -296,7 +296,8 @@ static rs_status read_rope(const config_reader *r, const rs_json *o, rope *p)
             "%s: rope_type \"%s\" is not supported; default, linear, llama3 (Llama) and "
             "proportional (Gemma 4) are",
             r->where, name);
-    if (name && p->type != RS_ROPE_PROPORTIONAL) p->partial = 1;
+    if (name && p->type != RS_ROPE_PROPORTIONAL && !r->c->family->one_rope)
+        p->partial = 1;
     RS_TRY(rs_json_opt_double(o, "rope_theta", r->where, &p->theta, r->err));
     RS_TRY(rs_json_opt_double(o, "factor", r->where, &p->factor, r->err));
     RS_TRY(rs_json_opt_double(o, "low_freq_factor", r->where, &p->low, r->err));
@@ -313,6 +314,9 @@ static rs_status rope_of(const config_reader *r, bool full, rope *p)
     const char *key = full ? "full_attention" : "sliding_attention";
     const rs_json *all = rs_json_get(r->text, "rope_parameters");
     *p = (rope){.type = d->type, .theta = d->theta, .partial = d->partial, .factor = 1};
+    if (f->one_rope) /* not computed by these families: refused if it is not 1 */
+        RS_TRY(rs_json_opt_double(r->text, "partial_rotary_factor", r->where, &p->partial,
+                                  r->err));
     if (rs_json_is_null(all)) {
         RS_TRY(
             rs_json_opt_double(r->text, d->old_theta_key, r->where, &p->theta, r->err));

@@ -233,6 +233,12 @@ static void refuses_by_name(void)
         {RS_E_UNSUPPORTED, "{" LLAMA ",\"rope_parameters\":{\"rope_type\":\"longrope\"}}",
          "longrope"},
         {RS_E_UNSUPPORTED, "{" LLAMA ",\"attention_bias\":true}", "attention_bias"},
+        {RS_E_UNSUPPORTED, "{" LLAMA ",\"partial_rotary_factor\":0.5}",
+         "partial_rotary_factor 0.5"},
+        {RS_E_UNSUPPORTED,
+         "{" LLAMA ",\"partial_rotary_factor\":0.25,\"rope_scaling\":{\"rope_type\":"
+         "\"linear\",\"factor\":2}}",
+         "partial_rotary_factor 0.25"},
         {RS_E_FORMAT, "{" LLAMA ",\"rope_scaling\":{\"rope_type\":\"llama3\"}}",
          "low_freq_factor 0"},
         {RS_E_UNSUPPORTED,
