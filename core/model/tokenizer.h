@@ -11,10 +11,8 @@
  * The space in front: a tokenizer.json says whether each part between added tokens gets it
  * (normalizer Prepend, Metaspace "always") or the start of the text alone (Metaspace
  * "first"), and Metaspace leaves alone what begins with a space. A GGUF says only that there
- * is one (add_space_prefix). There the start of the text gets it, also where the text begins
- * with a space, and no part after an added token does: SentencePiece's ids for plain text,
- * and those of Hugging Face's LlamaTokenizer with legacy=false where tokens stand in it
- * (llama.cpp puts one after each control token too). */
+ * is one (add_space_prefix): there each part gets it, also where it begins with a space, as
+ * llama.cpp does it. */
 #ifndef RS_TOKENIZER_H
 #define RS_TOKENIZER_H
 

@@ -216,7 +216,7 @@ static rs_status read_options(rs_tokenizer *t, const rs_gguf *g, rs_err *err)
         return rs_fail(err, RS_E_UNSUPPORTED,
                        "a tokenizer that leaves out spaces "
                        "(tokenizer.ggml.remove_extra_whitespaces) is not supported");
-    t->prefix = prefix ? RS_PREFIX_FIRST : RS_PREFIX_NONE;
+    t->prefix = prefix ? RS_PREFIX_EVERY : RS_PREFIX_NONE; /* as llama.cpp does */
     t->prefix_doubles = t->strips_space = prefix;
     if (adds_eos)
         return rs_fail(err, RS_E_UNSUPPORTED,

@@ -86,28 +86,10 @@ static rs_status read_metaspace(rs_tokenizer *t, const rs_json *part, rs_err *er
     return RS_OK;
 }
 
-/* Metaspace(" ", first) and Metaspace(U+2581, never) behind the Replace: the start of the
- * text gets a space even where it begins with one (tokenizer_write.c). */
-static bool puts_first_space(const rs_json *part)
-{
-    const rs_json *a = rs_json_first(rs_json_get(part, "pretokenizers"));
-    const rs_json *b = rs_json_next(a), *split_a = rs_json_get(a, "split"),
-                  *split_b = rs_json_get(b, "split");
-    return string_is(part, "type", "Sequence") && b && !rs_json_next(b) &&
-           is_metaspace(a, " ") && string_is(a, "prepend_scheme", "first") &&
-           is_metaspace(b, space_mark) && string_is(b, "prepend_scheme", "never") &&
-           split_a && !rs_json_true(split_a) && split_b && !rs_json_true(split_b);
-}
-
 /* After the normalizer there is no space, so splitting at spaces does nothing. */
 static rs_status read_pre_tokenizer(rs_tokenizer *t, const rs_json *part, bool replaced,
                                     rs_err *err)
 {
-    if (puts_first_space(part) && replaced && t->prefix == RS_PREFIX_NONE) {
-        t->prefix = RS_PREFIX_FIRST;
-        t->prefix_doubles = true;
-        return RS_OK;
-    }
     part = only_part(part, "pretokenizers");
     if (is_metaspace(part, space_mark)) return read_metaspace(t, part, err);
     if (!replaced)

@@ -221,28 +221,25 @@ static void put_post_processor(const job *j)
 
 /* ---- the files ---- */
 
-/* Where the start of a text gets a space, the first Metaspace puts it there and the second
- * makes it U+2581: one alone would leave a text alone that begins with a space. */
+/* A space in front of each part is Llama's normalizer; without one, Gemma's shape. */
 static void put_spaces(const job *j)
 {
-    static const char metaspace[] =
-        "{\"type\": \"Metaspace\", \"replacement\": \"%s\", \"prepend_scheme\": \"%s\", "
-        "\"split\": false}";
-    rs_buf_printf(j->out,
-                  "  \"normalizer\": {\"type\": \"Replace\", \"pattern\": {\"String\": "
-                  "\" \"}, \"content\": \"%s\"},\n  \"pre_tokenizer\": ",
-                  space_mark);
-    if (j->t->prefix == RS_PREFIX_NONE) {
-        rs_buf_puts(j->out,
-                    "{\"type\": \"Split\", \"pattern\": {\"String\": \" \"}, "
-                    "\"behavior\": \"MergedWithPrevious\", \"invert\": false},\n");
+    static const char replace[] = "{\"type\": \"Replace\", \"pattern\": {\"String\": "
+                                  "\" \"}, \"content\": \"%s\"}";
+    rs_buf_puts(j->out, "  \"normalizer\": ");
+    if (j->t->prefix != RS_PREFIX_NONE) {
+        rs_buf_printf(j->out,
+                      "{\"type\": \"Sequence\", \"normalizers\": [{\"type\": "
+                      "\"Prepend\", \"prepend\": \"%s\"}, ",
+                      space_mark);
+        rs_buf_printf(j->out, replace, space_mark);
+        rs_buf_puts(j->out, "]},\n  \"pre_tokenizer\": null,\n");
         return;
     }
-    rs_buf_puts(j->out, "{\"type\": \"Sequence\", \"pretokenizers\": [");
-    rs_buf_printf(j->out, metaspace, " ", "first");
-    rs_buf_puts(j->out, ", ");
-    rs_buf_printf(j->out, metaspace, space_mark, "never");
-    rs_buf_puts(j->out, "]},\n");
+    rs_buf_printf(j->out, replace, space_mark);
+    rs_buf_puts(j->out, ",\n  \"pre_tokenizer\": {\"type\": \"Split\", \"pattern\": "
+                        "{\"String\": \" \"}, \"behavior\": \"MergedWithPrevious\", "
+                        "\"invert\": false},\n");
 }
 
 static void put_words(const job *j)
