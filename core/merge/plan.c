@@ -199,7 +199,8 @@ static rs_status make_cache(rs_plan *p, rs_err *err)
     pthread_mutex_init(&p->cache->angle_mutex, NULL);
     pthread_cond_init(&p->cache->made, NULL);
     p->cache->angles = calloc(n + 1, sizeof *p->cache->angles);
-    return p->cache->angles ? RS_OK : no_memory(err);
+    p->cache->views = calloc(2 * (size_t)p->n_stages + 1, sizeof *p->cache->views);
+    return p->cache->angles && p->cache->views ? RS_OK : no_memory(err);
 }
 
 static rs_status build(const rs_runtime *rt, rs_plan *p, const rs_stage *root,
@@ -293,6 +294,19 @@ static bool have_fishers(const rs_plan *p, const rs_recipe *next)
     return true;
 }
 
+/* Until the new plan knows which it needs. */
+static void inherit_views(const rs_plan *from, rs_plan *to)
+{
+    struct rs_plan_cache *a = from->cache, *b = to->cache;
+    pthread_mutex_lock(&a->prepare);
+    for (int i = 0; i < a->n_views; i++) {
+        rs_view_keep(to->sources, a->views[i]);
+        b->views[b->n_views++] = a->views[i];
+    }
+    pthread_mutex_unlock(&a->prepare);
+    b->n_inherited = b->n_views;
+}
+
 rs_status rs_plan_rebuild(const rs_runtime *rt, const rs_plan *p, const rs_recipe *next,
                           const rs_plan_options *o, rs_plan **out, rs_err *err)
 {
@@ -307,6 +321,7 @@ rs_status rs_plan_rebuild(const rs_runtime *rt, const rs_plan *p, const rs_recip
     atomic_fetch_add(&p->sources->refs, 1);
     RS_TRY(new_plan(rt, next, root, p->sources, out, err));
     inherit_angles(p, *out);
+    inherit_views(p, *out);
     return RS_OK;
 }
 
@@ -323,6 +338,9 @@ void rs_plan_free(rs_plan *p)
         for (size_t i = 0; p->cache->angles && i < n; i++)
             drop_angles(atomic_load(&p->cache->angles[i]));
         free(p->cache->angles);
+        for (int i = 0; i < p->cache->n_views; i++)
+            rs_view_drop(p->sources, p->cache->views[i]);
+        free(p->cache->views);
         pthread_mutex_destroy(&p->cache->prepare);
         pthread_mutex_destroy(&p->cache->angle_mutex);
         pthread_cond_destroy(&p->cache->made);

@@ -43,8 +43,9 @@ typedef struct rs_src_fisher {
     bool *measured;
 } rs_src_fisher;
 
-/* One Fisher under one normaliser and population. */
+/* One Fisher under one normaliser and population. Lives as long as a plan uses it. */
 typedef struct rs_view {
+    int users;
     const rs_src_fisher *fisher;
     rs_normaliser normaliser;
     rs_over over;
@@ -98,13 +99,16 @@ rs_status rs_match_adapter(rs_sources *s, rs_src_adapter *a, const char *onto,
                            rs_err *err);
 rs_status rs_match_fisher(rs_sources *s, rs_src_fisher *f, rs_err *err);
 
-/* targets [n_tensors]: which tensors have a delta, for over = targets. Thread-safe. */
+/* targets [n_tensors]: which tensors have a delta, for over = targets. Thread-safe, as the
+ * next two: who gets or keeps a view drops it once. */
 rs_status rs_view_get(const rs_pass *pass, rs_sources *s, int i_fisher,
-                      const rs_dampen_spec *d, const bool *targets, const rs_view **out,
+                      const rs_dampen_spec *d, const bool *targets, rs_view **out,
                       rs_err *err);
+void rs_view_keep(rs_sources *s, rs_view *v);
+void rs_view_drop(rs_sources *s, rs_view *v);
+/* The q-quantile of p over the view's population; infinite if that is empty. */
 rs_status rs_view_cut(const rs_pass *pass, rs_sources *s, const rs_view *v, double q,
                       double *cut, rs_err *err);
-void rs_views_free(rs_sources *s);
 
 /* --- nodes --- */
 
@@ -167,6 +171,10 @@ struct rs_plan {
     struct rs_plan_cache {
         pthread_mutex_t prepare;
         atomic_bool prepared;
+        /* Those in use, each once a stage; before that those of the plan that this one was
+         * made from, so that they are still there. [2 n_stages] */
+        rs_view **views;
+        int n_views, n_inherited;
         _Atomic(rs_angles *) *angles; /* [n_slerps, n_tensors] */
         pthread_mutex_t angle_mutex;  /* of what is in the making: angles.c */
         pthread_cond_t made;

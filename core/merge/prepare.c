@@ -30,7 +30,7 @@ static rs_status prepare_node(const rs_pass *pass, const rs_plan *p, rs_node *nd
                               rs_err *err)
 {
     const rs_dampen_spec *d = &nd->stage->dampen;
-    const rs_view *v = NULL;
+    rs_view *v = NULL;
     double cut = 0;
     int n = p->sources->n_tensors;
     if (d->kind == RS_DAMPEN_NONE) return RS_OK;
@@ -41,6 +41,7 @@ static rs_status prepare_node(const rs_pass *pass, const rs_plan *p, rs_node *nd
             targets[i] = rs_node_has_delta(p, nd, i);
         rs_status s = rs_view_get(pass, p->sources, nd->fisher, d, targets, &v, err);
         free(targets);
+        if (s == RS_OK) p->cache->views[p->cache->n_views++] = v;
         if (s == RS_OK && d->kind == RS_DAMPEN_HARD)
             s = rs_view_cut(pass, p->sources, v, d->q, &cut, err);
         if (s != RS_OK) return s;
@@ -48,6 +49,20 @@ static rs_status prepare_node(const rs_pass *pass, const rs_plan *p, rs_node *nd
     for (int i = 0; i < n; i++)
         if (rs_node_has_delta(p, nd, i)) nd->dampeners[i] = dampener_of(p, nd, v, cut, i);
     return RS_OK;
+}
+
+/* After preparing: what was inherited, or, where that failed, what was got. */
+static void drop_views(const rs_plan *p, bool inherited)
+{
+    struct rs_plan_cache *c = p->cache;
+    int first = inherited ? 0 : c->n_inherited;
+    int end = inherited ? c->n_inherited : c->n_views;
+    for (int i = first; i < end; i++)
+        rs_view_drop(p->sources, c->views[i]);
+    for (int i = end; i < c->n_views; i++)
+        c->views[first + i - end] = c->views[i];
+    c->n_views -= end - first;
+    if (inherited) c->n_inherited = 0;
 }
 
 static rs_status prepare(const rs_runtime *rt, rs_pass *pass, const rs_plan *p,
@@ -61,6 +76,7 @@ static rs_status prepare(const rs_runtime *rt, rs_pass *pass, const rs_plan *p,
             rs_node *nd = p->stage_nodes[i];
             if (nd && nd->type == RS_NODE_TASK) s = prepare_node(pass, p, nd, err);
         }
+        drop_views(p, s == RS_OK);
         if (s == RS_OK) atomic_store(&p->cache->prepared, true);
     }
     pthread_mutex_unlock(&p->cache->prepare);

@@ -405,7 +405,6 @@ rs_status rs_sources_open(const rs_recipe *r, const rs_stage *root,
 void rs_sources_drop(rs_sources *s)
 {
     if (!s || atomic_fetch_sub(&s->refs, 1) > 1) return;
-    rs_views_free(s);
     for (int i = 0; s->models && i < s->n_models; i++)
         rs_checkpoint_close(s->models[i].file);
     for (int i = 0; s->adapters && i < s->n_models; i++)

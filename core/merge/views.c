@@ -3,6 +3,7 @@
  * work, so a second thread that wants the same waits for it. */
 #include "merge/plan_internal.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -143,17 +144,28 @@ static void free_view(rs_view *v, int n_tensors)
     free(v);
 }
 
-void rs_views_free(rs_sources *s)
+void rs_view_keep(rs_sources *s, rs_view *v)
 {
-    for (rs_view *v = s->views, *next; v; v = next) {
-        next = v->next;
+    pthread_mutex_lock(&s->mutex);
+    v->users++;
+    pthread_mutex_unlock(&s->mutex);
+}
+
+void rs_view_drop(rs_sources *s, rs_view *v)
+{
+    pthread_mutex_lock(&s->mutex);
+    if (--v->users == 0) {
+        rs_view **link = &s->views;
+        while (*link != v)
+            link = &(*link)->next;
+        *link = v->next;
         free_view(v, s->n_tensors);
     }
-    s->views = NULL;
+    pthread_mutex_unlock(&s->mutex);
 }
 
 static rs_status find_or_make(const rs_pass *pass, rs_sources *s, rs_src_fisher *f,
-                              const rs_dampen_spec *d, bool *use, const rs_view **out,
+                              const rs_dampen_spec *d, bool *use, rs_view **out,
                               rs_err *err)
 {
     uint64_t population = 0;
@@ -180,7 +192,7 @@ static rs_status find_or_make(const rs_pass *pass, rs_sources *s, rs_src_fisher 
 }
 
 rs_status rs_view_get(const rs_pass *pass, rs_sources *s, int i_fisher,
-                      const rs_dampen_spec *d, const bool *targets, const rs_view **out,
+                      const rs_dampen_spec *d, const bool *targets, rs_view **out,
                       rs_err *err)
 {
     rs_src_fisher *f = &s->fishers[i_fisher];
@@ -190,6 +202,7 @@ rs_status rs_view_get(const rs_pass *pass, rs_sources *s, int i_fisher,
         use[i] = in_population(s, f, i, d->over, targets);
     pthread_mutex_lock(&s->mutex);
     rs_status status = find_or_make(pass, s, f, d, use, out, err);
+    if (status == RS_OK) (*out)->users++;
     pthread_mutex_unlock(&s->mutex);
     return status;
 }
@@ -199,7 +212,7 @@ rs_status rs_view_cut(const rs_pass *pass, rs_sources *s, const rs_view *v, doub
 {
     reading r = {s, v->fisher};
     int64_t *sizes = calloc((size_t)s->n_tensors + 1, sizeof *sizes);
-    *cut = 0;
+    *cut = INFINITY; /* of no values: nothing is cut off */
     if (!sizes) return no_memory(err);
     rs_values values = values_of(&r, sizes);
     rs_status status =

@@ -3,6 +3,7 @@
 #include "live/live.h"
 #include "merge/execute.h"
 #include "merge/factors.h"
+#include "merge/plan_internal.h"
 #include "model/generate.h"
 #include "tests/t.h"
 
@@ -299,7 +300,67 @@ static void changes_add_up(void)
     T_EQ(sum.n_done, 2);
 }
 
-T_MAIN(T_TEST(changes_add_up), T_TEST(an_edit_makes_only_its_layer),
+static int count_views(const rs_plan *p)
+{
+    int n = 0;
+    for (const rs_view *v = p->sources->views; v; v = v->next)
+        n++;
+    return n;
+}
+
+static long resident_pages(void)
+{
+    long size = 0, resident = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (f && fscanf(f, "%ld %ld", &size, &resident) != 2) resident = 0;
+    if (f) fclose(f);
+    return resident;
+}
+
+/* A long session: what an edit leaves behind goes with the plan that it replaces. */
+static void edits_leave_nothing(void)
+{
+    static const rs_normaliser kinds[] = {RS_NORM_MEAN, RS_NORM_RANK, RS_NORM_P99,
+                                          RS_NORM_LOG};
+    bench b;
+    rs_live_change change;
+    T_TRUE(open_bench(&b));
+    const rs_config *c = rs_plan_config(rs_live_plan(b.live));
+    long before = 0;
+    for (int i = 0; i < 200; i++) {
+        rs_recipe *next = NULL;
+        T_OK(rs_recipe_clone(b.recipe, &next, &t_err));
+        T_TRUE(set_values(next, c, i % c->n_layers, 0.5 + i % 3, 0.1));
+        rs_dampen_spec *d = &rs_recipe_fuel(next)->dampen;
+        if (i % 10 == 0) {
+            d->normaliser = kinds[i / 10 % 4];
+            d->per_tensor = i / 40 % 2;
+            d->over = i / 80 % 2 ? RS_OVER_ALL : RS_OVER_TARGETS;
+        }
+        T_OK(follow(&b, next, &change));
+        T_EQ(count_views(rs_live_plan(b.live)), 1);
+        if (i == 80) before = resident_pages();
+    }
+    T_TRUE(before > 0 && resident_pages() - before < 512); /* 2 MB */
+    close_bench(&b);
+}
+
+/* An edit that only moves a slider needs no pass over the Fisher. */
+static void a_view_outlives_its_plan(void)
+{
+    bench b;
+    rs_live_change change;
+    T_TRUE(open_bench(&b));
+    const rs_view *view = rs_live_plan(b.live)->sources->views;
+    rs_recipe *next = NULL;
+    T_OK(rs_recipe_clone(b.recipe, &next, &t_err));
+    rs_recipe_fuel(next)->dampen.lambda = 2.5;
+    T_OK(follow(&b, next, &change));
+    T_TRUE(view && rs_live_plan(b.live)->sources->views == view);
+    close_bench(&b);
+}
+
+T_MAIN(T_TEST(edits_leave_nothing), T_TEST(a_view_outlives_its_plan), T_TEST(changes_add_up), T_TEST(an_edit_makes_only_its_layer),
        T_TEST(bytes_are_those_of_the_merge), T_TEST(edits_while_writing_equal_a_fresh_run),
        T_TEST(so_they_do_without_kept_inputs), T_TEST(what_was_cut_short_is_made_up),
        T_TEST(sharing_costs_only_what_differs))

@@ -130,4 +130,40 @@ static void which_model_is_meant(void)
             T_FAIL("%s, %s", cases[i].claimed, cases[i].path);
 }
 
-T_MAIN(T_TEST(another_depth), T_TEST(a_head_too_many), T_TEST(which_model_is_meant))
+/* A population without a value dampens nothing, by whatever normaliser. */
+static void an_empty_population(void)
+{
+    static const rs_normaliser kinds[] = {RS_NORM_MEAN, RS_NORM_MAX,  RS_NORM_P99,
+                                          RS_NORM_LOG,  RS_NORM_RANK, RS_NORM_NONE};
+    rs_recipe *r;
+    rs_plan *p;
+    start();
+    T_OK(rs_recipe_load("recipes/luchador-miniature.json", &r, &t_err));
+    T_OK(rs_plan_build(&rt, r, NULL, &p, &t_err));
+    rs_sources *s = p->sources;
+    bool *none = calloc((size_t)s->n_tensors + 1, sizeof *none);
+    rs_pass pass = {.k = rt.kernels->merge, .pool = rt.pool, .what = "Fisher"};
+    for (int i = 0; i < 12; i++) {
+        rs_dampen_spec d = {.kind = RS_DAMPEN_HARD,
+                            .normaliser = kinds[i / 2],
+                            .per_tensor = i % 2,
+                            .over = RS_OVER_TARGETS};
+        rs_view *v;
+        double cut = 0;
+        T_OK(rs_view_get(&pass, s, 0, &d, none, &v, &t_err));
+        T_EQ(v->n_values, 0);
+        T_OK(rs_view_cut(&pass, s, v, 0.5, &cut, &t_err));
+        T_TRUE(isinf(cut) && cut > 0);
+        for (int t = 0; t < s->n_tensors; t++)
+            T_TRUE(isinf(rs_norm_inverse(v->norm_of[t], cut)));
+        rs_view_drop(s, v);
+    }
+    T_TRUE(s->views == NULL);
+    free(none);
+    rs_plan_free(p);
+    rs_recipe_free(r);
+    rs_quit(&rt);
+}
+
+T_MAIN(T_TEST(an_empty_population), T_TEST(another_depth), T_TEST(a_head_too_many),
+       T_TEST(which_model_is_meant))
