@@ -59,6 +59,13 @@ r 'logits exist' 3 'exists' logits --model $it --ids 2,9,4 --out "$work/l.safete
 r 'bad id' 3 'outside the vocabulary of 4096' logits --model $it --ids 2,9999 --out "$work/m.safetensors"
 r perplexity 0 '"ppl":' perplexity --model $it --file README.md --window 256 --json
 r kl 0 '"kl":' kl --a $it --b $demo --file README.md --window 256 --json
+cp -r $it "$work/renamed"
+sed -i 's/<unk>/<odd>/g' "$work/renamed/tokenizer.json"
+r 'kl of a renamed piece' 0 'warning: 1 of 4096 pieces differ .*token 3 first: "<unk>" and "<odd>"' kl --a $it --b "$work/renamed" --file README.md --window 256
+r 'kl of a renamed piece, quietly' 0 '"kl":' kl --a $it --b "$work/renamed" --file README.md --window 256 --json -q
+sed -i 's/"vocab": {/\n&/' "$work/renamed/tokenizer.json"
+sed -i '2s/w/ŵ/g' "$work/renamed/tokenizer.json"
+r 'kl of another vocabulary' 3 'of 4096 pieces differ .*no common distribution' kl --a $it --b "$work/renamed" --file README.md --window 256
 r compare 0 'tokens|words' compare --a $it --b recipes/naive-0.3.json --prompt 'Name a dog.' --max-tokens 20
 
 r plan 0 '52 change' plan $demo

@@ -97,12 +97,9 @@ static rs_status score_ids(const rs_runtime *rt, const rs_model *m, rs_kv *kv,
 /* Is every id the same piece for both? Else one cannot read what the other wrote. */
 static bool same_vocabulary(const side *a, const side *b)
 {
-    const rs_tokenizer *x = a->model.tokenizer, *y = b->model.tokenizer;
-    if (a->model.config->vocab != b->model.config->vocab) return false;
-    for (int32_t id = 0; id < a->model.config->vocab; id++)
-        if (strcmp(rs_tokenizer_piece(x, id), rs_tokenizer_piece(y, id)) != 0)
-            return false;
-    return true;
+    int32_t first;
+    return a->model.config->vocab == b->model.config->vocab &&
+           ui_other_pieces(&a->model, &b->model, &first) == 0;
 }
 
 static rs_status score_other(ui_common *c, side *writer, const side *reader, rs_err *err)

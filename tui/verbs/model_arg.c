@@ -98,3 +98,17 @@ void ui_model_close(ui_model *m)
     free(o);
     *m = (ui_model){0};
 }
+
+int32_t ui_other_pieces(const ui_model *a, const ui_model *b, int32_t *first)
+{
+    int32_t other = 0,
+            n = a->config->vocab < b->config->vocab ? a->config->vocab : b->config->vocab;
+    *first = -1;
+    if (!a->tokenizer || !b->tokenizer) return 0;
+    for (int32_t id = 0; id < n; id++) {
+        const char *x = rs_tokenizer_piece(a->tokenizer, id);
+        if (strcmp(x, rs_tokenizer_piece(b->tokenizer, id)) == 0) continue;
+        if (other++ == 0) *first = id;
+    }
+    return other;
+}

@@ -8,7 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { DEFAULT_WINDOW = 1024 };
+enum {
+    DEFAULT_WINDOW = 1024,
+    MOST_RENAMED = 100 /* one in so many pieces may differ */
+};
 
 typedef struct text_opts {
     const char *model, *a, *b, *file, *jsonl, *out, *chat_template;
@@ -249,16 +252,37 @@ static void kl_words(const tally *t, rs_buf *b)
         t->tokens, t->kl / n, t->nll_a / n, t->nll_b / n);
 }
 
+/* Renamed special pieces leave the rest comparable; another vocabulary does not. */
+static rs_status compare_pieces(ui_common *c, const text_opts *o, const ui_model *a,
+                                const ui_model *b, rs_err *err)
+{
+    rs_err what;
+    int32_t first, n = ui_other_pieces(a, b, &first), all = a->config->vocab;
+    if (a->config->vocab != b->config->vocab)
+        return rs_fail(err, RS_E_MISMATCH,
+                       "%s has %d pieces and %s %d: no common distribution", o->a,
+                       a->config->vocab, o->b, b->config->vocab);
+    if (n == 0) return RS_OK;
+    rs_fail(
+        &what, RS_E_MISMATCH,
+        "%d of %d pieces differ between %.100s and %.100s, token %d first: \"%.40s\" and "
+        "\"%.40s\"",
+        n, all, o->a, o->b, first, rs_tokenizer_piece(a->tokenizer, first),
+        rs_tokenizer_piece(b->tokenizer, first));
+    if (n > all / MOST_RENAMED)
+        return rs_fail(err, what.code, "%s: no common distribution", what.msg);
+    if (!c->quiet) fprintf(stderr, "ringside kl: warning: %s\n", what.msg);
+    return RS_OK;
+}
+
 static rs_status open_two(ui_common *c, const text_opts *o, ui_model *a, ui_model *b,
                           rs_err *err)
 {
     RS_TRY(ui_model_open(c, o->a, PARTS, o->chat_template, a, err));
     rs_status s = ui_model_open(c, o->b, PARTS, o->chat_template, b, err);
-    if (s == RS_OK && a->config->vocab != b->config->vocab) {
-        s = rs_fail(err, RS_E_MISMATCH,
-                    "%s has %d pieces and %s %d: no common distribution", o->a,
-                    a->config->vocab, o->b, b->config->vocab);
-        ui_model_close(b);
+    if (s == RS_OK) {
+        s = compare_pieces(c, o, a, b, err);
+        if (s != RS_OK) ui_model_close(b);
     }
     if (s != RS_OK) ui_model_close(a);
     return s;

@@ -139,5 +139,8 @@ enum { UI_MODEL_WEIGHTS = 1, UI_MODEL_TOKENIZER = 2, UI_MODEL_CHAT = 4 };
 rs_status ui_model_open(ui_common *c, const char *what, int parts, const char *chat_name,
                         ui_model *m, rs_err *err) RS_MUST_USE;
 void ui_model_close(ui_model *m);
+/* How many ids are another piece for b than for a, of those that both have; *first: the least
+ * of them. 0 where one has no tokenizer. */
+int32_t ui_other_pieces(const ui_model *a, const ui_model *b, int32_t *first);
 
 #endif
