@@ -8,7 +8,7 @@
 
 enum { MAX_CARD_BYTES = 1 << 20, PATH_LIMIT = 4096 };
 
-/* Files that go along with a model's weights, unchanged but for config.json's dtype. */
+/* Files that go along with a model's weights, unchanged but for config.json. */
 static const char *const companions[] = {
     "config.json",
     "generation_config.json",
@@ -25,37 +25,7 @@ static const char *const companions[] = {
     "processor_config.json",
 };
 
-/* config.json byte for byte, but for the values of "dtype" and "torch_dtype" where weights are
- * stored otherwise: loaders that believe them would round again. */
-static rs_status copy_config(rs_writer *w, const char *path, rs_dtype d, rs_err *err)
-{
-    const char *name = d == RS_DTYPE_F32   ? "float32"
-                       : d == RS_DTYPE_F16 ? "float16"
-                                           : "bfloat16";
-    rs_buf text = {0}, out = {0};
-    rs_status s = rs_os_read_file(path, MAX_CARD_BYTES, &text, err);
-    const char *from = rs_buf_str(&text);
-    for (const char *at = from; s == RS_OK && (at = strstr(at, "dtype\"")) != NULL;) {
-        at += strlen("dtype\"");
-        at += strspn(at, " \t\r\n:");
-        size_t n = *at == '"' ? strcspn(at + 1, "\"") : 0;
-        if (n == 0 || at[1 + n] != '"' ||
-            strspn(at + 1, "abcdefghijklmnopqrstuvwxyz0123456789") < n)
-            continue;
-        rs_buf_add(&out, from, (size_t)(at + 1 - from));
-        rs_buf_puts(&out, name);
-        from = at += 1 + n;
-    }
-    rs_buf_puts(&out, from);
-    if (s == RS_OK && (text.failed || out.failed))
-        s = rs_fail(err, RS_E_NOMEM, "no memory for config.json");
-    if (s == RS_OK) s = rs_writer_file(w, "config.json", out.data, out.len, err);
-    rs_buf_free(&text);
-    rs_buf_free(&out);
-    return s;
-}
-
-static rs_status copy_companions(rs_writer *w, const char *folder, rs_dtype d,
+static rs_status copy_companions(const rs_plan *p, rs_writer *w, const char *folder,
                                  rs_err *err)
 {
     for (size_t i = 0; i < sizeof companions / sizeof *companions; i++) {
@@ -64,7 +34,7 @@ static rs_status copy_companions(rs_writer *w, const char *folder, rs_dtype d,
             return rs_fail(err, RS_E_INVALID, "the path of %s is too long", folder);
         if (rs_os_kind(from) != RS_PATH_FILE) continue;
         bool config = strcmp(companions[i], "config.json") == 0;
-        RS_TRY(config ? copy_config(w, from, d, err)
+        RS_TRY(config ? rs_card_config(p, w, from, err)
                       : rs_writer_copy(w, companions[i], from, err));
     }
     return RS_OK;
@@ -172,8 +142,7 @@ rs_status rs_card_write(const rs_plan *p, rs_writer *w, const char *stated,
     if (!base) return rs_fail(err, RS_E_BUG, "the plan has no base among its sources");
     RS_TRY(rs_checkpoint_layout(base) == RS_LAYOUT_GGUF
                ? write_gguf_companions(p, w, base, err)
-               : copy_companions(w, rs_checkpoint_folder(base),
-                                 rs_plan_recipe(p)->output_dtype, err));
+               : copy_companions(p, w, rs_checkpoint_folder(base), err));
     RS_TRY(rs_writer_file(w, "ringside.json", for_folder, strlen(for_folder), err));
     return write_card(p, w, stated, err);
 }

@@ -12,4 +12,9 @@
 rs_status rs_card_write(const rs_plan *p, rs_writer *w, const char *stated,
                         const char *for_folder, rs_err *err) RS_MUST_USE;
 
+/* config.json of the base at path, with the values of dtype and tie_word_embeddings that are
+ * true of what is written: card_config.c. */
+rs_status rs_card_config(const rs_plan *p, rs_writer *w, const char *path,
+                         rs_err *err) RS_MUST_USE;
+
 #endif

@@ -130,6 +130,94 @@ static void which_model_is_meant(void)
             T_FAIL("%s, %s", cases[i].claimed, cases[i].path);
 }
 
+/* The config of a merge of root/model with itself; free it. */
+static char *merged_config(const char *root, const char *model)
+{
+    char path[800], out[700];
+    rs_recipe *r;
+    rs_plan *p;
+    rs_buf text = {0};
+    rs_execute_result result;
+    snprintf(out, sizeof out, "%s/out", root);
+    snprintf(path, sizeof path, "%s/config.json", out);
+    rs_execute_options o = {.out = out, .force = true};
+    if (plan_pair(root, model, model, &r, &p) != RS_OK ||
+        rs_execute(&rt, p, &o, &result, &t_err) != RS_OK ||
+        rs_os_read_file(path, 1 << 20, &text, &t_err) != RS_OK)
+        printf("%s\n", t_err.msg);
+    rs_plan_free(p);
+    rs_recipe_free(r);
+    rs_buf_putc(&text, 0);
+    return text.data;
+}
+
+/* tie_word_embeddings is true of the tensors, whatever the base's config says. */
+static void ties_are_true(void)
+{
+    static const char tie[] = "\"tie_word_embeddings\": true",
+                      untie[] = "\"tie_word_embeddings\": false";
+    static const struct {
+        bool head;
+        const char *says, *gets; /* NULL: the flag is not there */
+    } cases[] = {{false, tie, tie},
+                 {false, untie, tie},
+                 {false, NULL, NULL},
+                 {true, tie, tie}, /* the head becomes a copy */
+                 {true, untie, untie}};
+    char root[512], path[600];
+    start();
+    snprintf(root, sizeof root, "%s", t_folder());
+    snprintf(path, sizeof path, "%s/m/config.json", root);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        rs_buf text = {0};
+        put_model(root, "m", false, cases[i].head);
+        T_OK(rs_os_read_file(path, 1 << 20, &text, &t_err));
+        char *full = replaced(rs_buf_str(&text), cases[i].head ? untie : tie,
+                              cases[i].says ? cases[i].says : "\"other\": 1");
+        T_OK(rs_os_write_file(path, full, strlen(full), &t_err));
+        char *want = cases[i].says ? replaced(full, cases[i].says, cases[i].gets)
+                                   : replaced(full, "nothing", "");
+        char *got = merged_config(root, "m");
+        T_STR(got, want);
+        free(full);
+        free(want);
+        free(got);
+        rs_buf_free(&text);
+    }
+    rs_quit(&rt);
+    T_OK(rs_os_remove_tree(root, &t_err));
+}
+
+/* A model inside a multimodal config: both places say the same, other parts keep theirs. */
+static void nested_ties_are_true(void)
+{
+    char root[512], path[600];
+    rs_buf text = {0}, nested = {0};
+    start();
+    snprintf(root, sizeof root, "%s", t_folder());
+    snprintf(path, sizeof path, "%s/m/config.json", root);
+    put_model(root, "m", false, true);
+    T_OK(rs_os_read_file(path, 1 << 20, &text, &t_err));
+    rs_buf_printf(&nested,
+                  "{\"model_type\":\"gemma3\",\"tie_word_embeddings\":true,"
+                  "\"a\":{\"tie_word_embeddings\":true,\"b\\\"{\":[1,{}]},"
+                  "\"text_config\":%s}",
+                  rs_buf_str(&text));
+    T_OK(rs_os_write_file(path, nested.data, nested.len, &t_err));
+    char *got = merged_config(root, "m");
+    T_TRUE(strncmp(got,
+                   "{\"model_type\":\"gemma3\",\"tie_word_embeddings\":false,"
+                   "\"a\":{\"tie_word_embeddings\":true,",
+                   strlen("{\"model_type\":\"gemma3\",\"tie_word_embeddings\":false,"
+                          "\"a\":{\"tie_word_embeddings\":true,")) == 0);
+    T_TRUE(strstr(got, "\"tie_word_embeddings\": false") != NULL);
+    free(got);
+    rs_buf_free(&text);
+    rs_buf_free(&nested);
+    rs_quit(&rt);
+    T_OK(rs_os_remove_tree(root, &t_err));
+}
+
 /* A population without a value dampens nothing, by whatever normaliser. */
 static void an_empty_population(void)
 {
@@ -165,5 +253,5 @@ static void an_empty_population(void)
     rs_quit(&rt);
 }
 
-T_MAIN(T_TEST(an_empty_population), T_TEST(another_depth), T_TEST(a_head_too_many),
-       T_TEST(which_model_is_meant))
+T_MAIN(T_TEST(ties_are_true), T_TEST(nested_ties_are_true), T_TEST(an_empty_population),
+       T_TEST(another_depth), T_TEST(a_head_too_many), T_TEST(which_model_is_meant))
