@@ -309,17 +309,32 @@ static rs_status sync_all(rs_writer *w, rs_err *err)
     return rs_os_sync_folder(w->partial, err);
 }
 
+/* The work is done but cannot get its name: it stays, and without the mark no later run
+ * empties it. */
+static rs_status keep_partial(rs_writer *w, rs_err *err)
+{
+    w->kept = true;
+    rs_status ignored = rs_partial_unmark(w->partial, NULL);
+    if (w->replaces) ignored = rs_partial_unmark(w->final, NULL);
+    (void)ignored;
+    return rs_err_prefix(err,
+                         "all is written but could not get its name, and stays as %.200s",
+                         w->partial);
+}
+
 static rs_status publish(rs_writer *w, rs_err *err)
 {
     char parent[PATH_LIMIT];
     if (!rs_path_dirname(parent, sizeof parent, w->final))
         return rs_fail(err, RS_E_INVALID, "the path %.200s is too long", w->final);
-    if (w->replaces)
-        RS_TRY(rs_partial_mark(w->final, err)); /* soon it is the partial one */
-    RS_TRY(w->replaces ? rs_os_exchange(w->partial, w->final, err)
-                       : rs_os_rename(w->partial, w->final, err));
+    /* The old one is soon the partial one. */
+    rs_status s = w->replaces ? rs_partial_mark(w->final, err) : RS_OK;
+    if (s == RS_OK)
+        s = w->replaces ? rs_os_exchange(w->partial, w->final, err)
+                        : rs_os_rename(w->partial, w->final, err);
+    if (s != RS_OK) return keep_partial(w, err);
     w->published = true;
-    rs_status s = rs_partial_unmark(w->final, err);
+    s = rs_partial_unmark(w->final, err);
     if (s == RS_OK) s = rs_os_sync_folder(parent, err);
     if (s != RS_OK)
         return rs_err_prefix(err, "%s is written, but may not survive a power cut",
@@ -342,7 +357,7 @@ void rs_writer_free(rs_writer *w)
     if (!w) return;
     for (int i = 0; i < w->n_shards; i++)
         rs_os_close(w->shards[i].fd);
-    if (w->lock_fd >= 0 && !w->published) rs_partial_remove(w->partial);
+    if (w->lock_fd >= 0 && !w->published && !w->kept) rs_partial_remove(w->partial);
     rs_os_close(w->lock_fd);
     pthread_mutex_destroy(&w->mutex);
     rs_arena_free(&w->arena);

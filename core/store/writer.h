@@ -7,7 +7,8 @@
  *     FOLDER.partial/model-0000I-of-0000N.safetensors, model.safetensors.index.json
  * and further files. Finishing syncs the files and the folder, then renames the folder (or,
  * where an old one is replaced, swaps the two and removes the old one) and syncs its parent.
- * Freeing before that removes the partial folder.
+ * Freeing before that removes the partial folder. Where the last rename fails the finished
+ * folder stays under its partial name, which the error says, and is never emptied.
  *
  * The same plan gives the same bytes: headers are written in one fixed form, padded with
  * spaces to a multiple of 8, "format":"pt" first. Inside a shard wider dtypes come first, so

@@ -25,7 +25,7 @@ typedef struct rs_write_shard {
 struct rs_writer {
     rs_arena arena;
     const char *final, *partial, *stem;
-    bool replaces, published;
+    bool replaces, published, kept;
     int lock_fd;
     rs_write_slot *slots;
     int n_slots;
