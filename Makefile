@@ -15,14 +15,16 @@ DESTDIR ?=
 comma := ,
 FLAVOUR := $(BUILD)/$(notdir $(CC))$(if $(SAN),-$(subst $(comma),-,$(SAN)))
 
-PKGS := ncursesw openblas lapacke libcjson readline libutf8proc libpcre2-8 libxxhash libcrypto
+PKGS := ncursesw openblas lapacke libcjson readline libutf8proc libpcre2-8 libxxhash
+TEST_PKGS := libcrypto
 PACKAGES := build-essential pkg-config libncurses-dev libopenblas-dev liblapacke-dev \
-  libcjson-dev libreadline-dev libutf8proc-dev libpcre2-dev libxxhash-dev libssl-dev
-TEST_PACKAGES := tmux procps clang libclang-rt-14-dev
+  libcjson-dev libreadline-dev libutf8proc-dev libpcre2-dev libxxhash-dev
+TEST_PACKAGES := libssl-dev tmux procps clang libclang-rt-14-dev
 
 # ncursesw's flags define _XOPEN_SOURCE=600: drop every -D, take -I as system folders.
 PKG_CFLAGS = $(patsubst -I%,-isystem %,$(filter-out -D%,$(shell pkg-config --cflags $(PKGS))))
 PKG_LIBS = $(shell pkg-config --libs $(PKGS)) -lm -lpthread
+TEST_LIBS = $(shell pkg-config --libs $(TEST_PKGS))
 
 IS_CLANG := $(findstring clang,$(notdir $(CC)))
 CFLAGS ?= -O2 -g
@@ -95,7 +97,7 @@ endef
 $(foreach isa,$(ISAS),$(eval $(call isa_rule,$(isa))))
 
 $(TEST_BIN): $(FLAVOUR)/%: $(FLAVOUR)/%.o $(LIB)
-	$(Q)$(LINK) -o $@ $^ $(PKG_LIBS)
+	$(Q)$(LINK) -o $@ $^ $(PKG_LIBS) $(TEST_LIBS)
 $(UI_TEST_BIN) $(BENCH_BIN) $(SYNTHETIC): $(FLAVOUR)/%: $(FLAVOUR)/%.o $(UI_LIB) $(LIB)
 	$(Q)$(LINK) -o $@ $^ $(PKG_LIBS)
 

@@ -49,7 +49,7 @@ one_door 'n?curses' 'tui/term'
 one_door 'readline/' 'tui/term/prompt.c'
 one_door 'utf8proc' 'core/base/nfc.c' 'tui/draw/width.c'
 one_door 'pcre2' 'core/base/regex.c'
-one_door 'openssl/|xxhash' 'core/base/hash.c'
+one_door 'xxhash' 'core/base/hash.c'
 
 if [ -n "$lib" ]; then
     # snprintf into memory is fine; what reaches the world or ends the process is not

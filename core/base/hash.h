@@ -1,9 +1,7 @@
-/* hash.h - content hashes: XXH3-128 inside passes that read the bytes anyway, SHA-256 where
- * people compare. Hex strings are lower-case and end with a 0. */
+/* hash.h - content hashes: XXH3-128, inside passes that read the bytes anyway. Hex strings are
+ * lower-case and end with a 0. */
 #ifndef RS_HASH_H
 #define RS_HASH_H
-
-#include "base/status.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -21,11 +19,5 @@ rs_hash128 rs_hasher_end(const rs_hasher *h);
 void rs_hasher_free(rs_hasher *h);
 
 void rs_hash_hex(rs_hash128 h, char hex[33]);
-
-typedef struct rs_sha256 rs_sha256;
-rs_sha256 *rs_sha256_new(void);
-void rs_sha256_add(rs_sha256 *h, const void *data, size_t n);
-void rs_sha256_end(rs_sha256 *h, char hex[65]); /* frees h */
-rs_status rs_sha256_file(const char *path, char hex[65], rs_err *err) RS_MUST_USE;
 
 #endif

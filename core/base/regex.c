@@ -80,20 +80,6 @@ static rs_status what_of(int rc, const char *s, size_t n, rs_err *err)
                    (int)(n < 200 ? n : 200), s, (const char *)why);
 }
 
-static rs_status match(const rs_regex *r, const char *s, size_t n, size_t from,
-                       uint32_t options, bool *found, size_t *start, size_t *end,
-                       rs_err *err)
-{
-    *found = false;
-    pcre2_match_data *m = pcre2_match_data_create(1, NULL);
-    if (!m) return no_memory(err);
-    int rc = match_once(r, s, n, from, options, m, r->limits);
-    const PCRE2_SIZE *place = pcre2_get_ovector_pointer(m);
-    if (rc >= 0) *found = true, *start = place[0], *end = place[1];
-    pcre2_match_data_free(m);
-    return what_of(rc, s, n, err);
-}
-
 rs_status rs_regex_each(const rs_regex *r, const char *s, size_t n, rs_regex_fn fn,
                         void *ctx, rs_err *err)
 {
@@ -112,16 +98,14 @@ rs_status rs_regex_each(const rs_regex *r, const char *s, size_t n, rs_regex_fn 
     return made ? what_of(rc, s, n, err) : no_memory(err);
 }
 
-rs_status rs_regex_find(const rs_regex *r, const char *s, size_t n, size_t from,
-                        bool *found, size_t *start, size_t *end, rs_err *err)
-{
-    return match(r, s, n, from, 0, found, start, end, err);
-}
-
 rs_status rs_regex_whole(const rs_regex *r, const char *s, size_t n, bool *matches,
                          rs_err *err)
 {
-    size_t start, end;
-    return match(r, s, n, 0, PCRE2_ANCHORED | PCRE2_ENDANCHORED, matches, &start, &end,
-                 err);
+    *matches = false;
+    pcre2_match_data *m = pcre2_match_data_create(1, NULL);
+    if (!m) return no_memory(err);
+    int rc = match_once(r, s, n, 0, PCRE2_ANCHORED | PCRE2_ENDANCHORED, m, r->limits);
+    pcre2_match_data_free(m);
+    *matches = rc >= 0;
+    return what_of(rc, s, n, err);
 }

@@ -18,9 +18,6 @@ rs_status rs_regex_new(const char *pattern, size_t n, rs_regex **out,
                        rs_err *err) RS_MUST_USE;
 void rs_regex_free(rs_regex *r); /* NULL is fine */
 
-/* The first match at or after byte `from`: [*start, *end) and *found. */
-rs_status rs_regex_find(const rs_regex *r, const char *s, size_t n, size_t from,
-                        bool *found, size_t *start, size_t *end, rs_err *err) RS_MUST_USE;
 /* All matches from left to right; an empty one is passed over. s must be valid UTF-8, which
  * is not looked at again. fn returns false to stop, which is RS_OK too. */
 typedef bool (*rs_regex_fn)(void *ctx, size_t start, size_t end);

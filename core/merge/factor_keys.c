@@ -171,11 +171,6 @@ int rs_key_run(const bool *rows, int n_layers, int from, char *key, size_t size)
     return last + 1;
 }
 
-const char *rs_key_col_name(int col)
-{
-    return rs_kind_name((rs_kind)col); /* the last column is RS_KIND_NORM: "norm" */
-}
-
 int rs_col_groups(const rs_col_group **out)
 {
     static const rs_col_group table[] = {

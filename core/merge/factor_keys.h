@@ -32,7 +32,6 @@ rs_status rs_keys_spread(const rs_pairs *p, rs_keys_of of, int n_layers,
 /* Runs of true rows as "0-3", one call a run: returns the row after the run or -1 when there
  * is none from `from` on. */
 int rs_key_run(const bool *rows, int n_layers, int from, char *key, size_t size);
-const char *rs_key_col_name(int col);
 
 /* The groups that store and diff prefer over single kinds. */
 typedef struct rs_col_group {

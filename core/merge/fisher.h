@@ -66,7 +66,6 @@ typedef struct rs_ranks rs_ranks;
 rs_status rs_ranks_new(const rs_pass *pass, const rs_values *v, const bool *use,
                        int64_t n, rs_ranks **out, rs_err *err) RS_MUST_USE;
 void rs_ranks_free(rs_ranks *r);
-bool rs_ranks_are_exact(const rs_ranks *r);
 double rs_rank_value(const rs_ranks *r, float f); /* p of f, 0 to 1 */
 /* Memory of the ranks of n values; low_bits: they are no bfloat16. */
 uint64_t rs_ranks_bytes(int64_t n, bool low_bits);

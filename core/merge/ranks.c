@@ -164,11 +164,6 @@ void rs_ranks_free(rs_ranks *r)
     free(r);
 }
 
-bool rs_ranks_are_exact(const rs_ranks *r)
-{
-    return r->cells_suffice || r->sorted;
-}
-
 /* How many of the sorted values [from, to) are less than bits. */
 static uint64_t lower_bound(const uint32_t *sorted, uint64_t from, uint64_t to,
                             uint32_t bits)

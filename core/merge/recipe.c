@@ -210,14 +210,6 @@ bool rs_names_add(rs_recipe *r, rs_names *n, const char *name)
     return copy != NULL;
 }
 
-void rs_names_remove(rs_names *n, const char *name)
-{
-    int kept = 0;
-    for (int i = 0; i < n->n; i++)
-        if (strcmp(n->at[i], name) != 0) n->at[kept++] = n->at[i];
-    n->n = kept;
-}
-
 /* --- whole recipes --- */
 
 static bool ends_with(const char *s, const char *end)

@@ -199,7 +199,6 @@ bool rs_pairs_set(rs_recipe *r, rs_pairs *p, const char *key, double value,
                   double neutral);
 bool rs_names_add(rs_recipe *r, rs_names *n,
                   const char *name); /* once; false: no memory */
-void rs_names_remove(rs_names *n, const char *name);
 bool rs_names_has(const rs_names *n, const char *name);
 
 const char *rs_dampen_name(rs_dampen_kind k);

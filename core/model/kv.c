@@ -70,21 +70,6 @@ static int64_t row_floats(const rs_kv *kv, int i)
     return (int64_t)l->n_kv_heads * l->head_dim;
 }
 
-/* Floats that keep_inputs costs for each token. */
-static int64_t kept_floats(const rs_kv *kv)
-{
-    const rs_config *c = kv->config;
-    return (int64_t)c->n_layers * (c->hidden + c->ple_width);
-}
-
-uint64_t rs_kv_bytes(const rs_kv *kv)
-{
-    int64_t floats = kv->keep_inputs ? kv->tokens_cap * kept_floats(kv) : 0;
-    for (int i = 0; i < kv->config->n_layers; i++)
-        floats += 2 * kv->layers[i].cap * row_floats(kv, i);
-    return (uint64_t)floats * sizeof(float) + (uint64_t)kv->tokens_cap * sizeof *kv->ids;
-}
-
 /* --- room --- */
 
 /* Copies `count` rows of every head, from row `from` on, into room for cap rows a head. */

@@ -242,11 +242,6 @@ uint64_t rs_writer_bytes(const rs_writer *w)
 {
     return w->bytes;
 }
-int rs_writer_n_shards(const rs_writer *w)
-{
-    return w->n_shards;
-}
-
 /* ---- finishing ---- */
 
 static uint64_t leaves_end(const rs_writer *w, int i)

@@ -61,7 +61,6 @@ rs_status rs_writer_copy(rs_writer *w, const char *name, const char *from,
                          rs_err *err) RS_MUST_USE;
 
 uint64_t rs_writer_bytes(const rs_writer *w); /* of all tensors */
-int rs_writer_n_shards(const rs_writer *w);
 
 /* RS_E_BUG if bytes are missing. hash: the content hash (content_hash.h) of what was
  * written. If the sync after the last rename fails the folder is there and the error says

@@ -22,22 +22,6 @@ float rs_f16_to_f32(uint16_t v)
     return rs_f16_widen(v);
 }
 
-/* To float32 rounding to odd: cut toward zero, the last bit set if anything was cut. A
- * rounding of that to fewer bits is then the rounding of v itself. */
-static float odd_float(double v)
-{
-    float f = (float)v;
-    if (isnan(v) || (double)f == v) return f;
-    uint32_t bits = rs_bits_of(f);
-    if (fabs((double)f) > fabs(v)) bits--;
-    return rs_float_of(bits | 1u);
-}
-
-uint16_t rs_bf16_from_f64(double v)
-{
-    return rs_bf16_round(odd_float(v));
-}
-
 /* Types that need no speed: read one by one, since src may lie anywhere. */
 #define WIDEN(type, src, dst, n)                                                         \
     for (int64_t i = 0; i < (n); i++) {                                                  \

@@ -31,7 +31,6 @@ void rs_to_f32(const rs_kernels *k, rs_dtype d, const void *src, float *dst, int
 void rs_from_f32(const rs_kernels *k, rs_dtype d, const float *src, void *dst, int64_t n);
 
 uint16_t rs_bf16_from_f32(float v);
-uint16_t rs_bf16_from_f64(double v); /* one rounding */
 float rs_bf16_to_f32(uint16_t v);
 uint16_t rs_f16_from_f32(float v);
 float rs_f16_to_f32(uint16_t v);

@@ -103,8 +103,7 @@ static bool rounds_right(float f)
         return isnan(rs_bf16_to_f32(rs_bf16_from_f32(f))) &&
                isnan(rs_f16_to_f32(rs_f16_from_f32(f)));
     return same(rs_bf16_to_f32(rs_bf16_from_f32(f)), nearest_bf16(f)) &&
-           same(rs_f16_to_f32(rs_f16_from_f32(f)), nearest_f16(f)) &&
-           rs_bf16_from_f64(f) == rs_bf16_from_f32(f);
+           same(rs_f16_to_f32(rs_f16_from_f32(f)), nearest_f16(f));
 }
 
 static void floats_round_to_nearest(void)
@@ -150,28 +149,6 @@ static void limits_round(void)
     }
     T_EQ(rs_bf16_from_f32(float_of(0x7f800001)), 0x7fc0); /* a NaN, not infinity */
     T_EQ(rs_f16_from_f32(float_of(0xff800001)), 0xfe00);
-}
-
-/* Through float32, 1 + 2^-8 + a little would first become the tie 1 + 2^-8. */
-static void doubles_round_once(void)
-{
-    T_EQ(rs_bf16_from_f64(1 + 0x1p-8 + 0x1p-40), 0x3f81);
-    T_EQ(rs_bf16_from_f32((float)(1 + 0x1p-8 + 0x1p-40)), 0x3f80);
-    T_EQ(rs_bf16_from_f64(1 + 0x1.8p-7 - 0x1p-40), 0x3f81);
-    T_EQ(rs_bf16_from_f64(DBL_MAX), 0x7f80);
-    T_EQ(rs_bf16_from_f64(-DBL_MIN), 0x8000);
-    T_EQ(rs_bf16_from_f64(NAN) & 0x7fff, 0x7fc0);
-    T_EQ(rs_bf16_from_f64(-INFINITY), 0xff80);
-    T_EQ(rs_bf16_from_f64(0x1p-134 + 0x1p-180), 0x0001); /* above half the least */
-    for (uint64_t i = 0; i < 1000000; i++) {
-        double v = ldexp((double)rs_rng_at(3, 1, i) * 0x1p-64 + 1, (int)(i % 300) - 150);
-        uint64_t cut = rs_rng_at(3, 2, i) % 48; /* often close to a tie */
-        double v2 =
-            ldexp(floor(ldexp(v, 8 - (int)(i % 300) + 150)) + 0.5, (int)(i % 300) - 158);
-        v2 += ldexp(cut % 2 ? 1 : -1, (int)(i % 300) - 150 - (int)cut);
-        T_TRUE(same(rs_bf16_to_f32(rs_bf16_from_f64(v)), nearest_bf16(v)));
-        T_TRUE(same(rs_bf16_to_f32(rs_bf16_from_f64(v2)), nearest_bf16(v2)));
-    }
 }
 
 /* ---- blocks ---- */
@@ -380,7 +357,7 @@ static void dtypes_have_names(void)
 }
 
 T_MAIN(T_TEST(every_half_widens), T_TEST(every_bf16_widens),
-       T_TEST(floats_round_to_nearest), T_TEST(limits_round), T_TEST(doubles_round_once),
+       T_TEST(floats_round_to_nearest), T_TEST(limits_round),
        T_TEST(blocks_equal_their_twins), T_TEST(loops_equal_single_conversions),
        T_TEST(other_types_widen), T_TEST(instruction_sets_are_picked),
        T_TEST(runtime_starts), T_TEST(dtypes_have_names))

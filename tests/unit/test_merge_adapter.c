@@ -303,19 +303,27 @@ static void towers_are_refused(void)
             RS_E_UNSUPPORTED, "towers are copied");
 }
 
+static bool note_place(void *ctx, size_t start, size_t end)
+{
+    size_t *place = ctx;
+    place[0] = start;
+    place[1] = end;
+    return true;
+}
+
 static void regular_expressions(void)
 {
     rs_regex *r;
     bool yes;
-    size_t from, to;
+    size_t place[2] = {0, 0};
     T_OK(rs_regex_new("b+", 2, &r, &t_err));
-    T_OK(rs_regex_find(r, "aabbb", 5, 0, &yes, &from, &to, &t_err));
-    T_TRUE(yes && from == 2 && to == 5);
+    T_OK(rs_regex_each(r, "aabbb", 5, note_place, place, &t_err));
+    T_TRUE(place[0] == 2 && place[1] == 5);
     T_OK(rs_regex_whole(r, "abb", 3, &yes, &t_err));
     T_TRUE(!yes);
     T_OK(rs_regex_whole(r, "bb", 2, &yes, &t_err));
     T_TRUE(yes);
-    T_OK(rs_regex_find(r, "\xff\xfe", 2, 0, &yes, &from, &to, &t_err));
+    T_OK(rs_regex_whole(r, "\xff\xfe", 2, &yes, &t_err));
     T_TRUE(!yes);
     rs_regex_free(r);
     T_FAILS(rs_regex_new("a(", 2, &r, &t_err), RS_E_FORMAT,

@@ -96,7 +96,6 @@ int ui_put_end(ui_grid *g, int x, int y, int max, ui_role role, const char *text
 int ui_put_middle(ui_grid *g, int x, int y, int max, ui_role role, const char *text);
 
 int ui_text_width(const char *text, size_t n); /* columns */
-int ui_cp_width(uint32_t cp);                  /* 0, 1 or 2 */
 
 /* The text of the rows, trailing blanks cut; with roles, a second block of role letters. */
 void ui_grid_dump(const ui_grid *g, bool roles, rs_buf *out);

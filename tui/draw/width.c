@@ -60,12 +60,6 @@ static int measure(uint32_t cp)
     return width < 0 ? -1 : width > 2 ? 2 : width;
 }
 
-int ui_cp_width(uint32_t cp)
-{
-    int width = measure(cp);
-    return width == -1 ? 1 : width == -2 ? 0 : width;
-}
-
 ui_char ui_char_next(const char *s, size_t n)
 {
     unsigned char first = (unsigned char)s[0];
@@ -100,12 +94,6 @@ uint32_t ui_char_ascii(uint32_t cp)
     bool is_letter = n >= 1 && ((part[0] >= 'a' && part[0] <= 'z') ||
                                 (part[0] >= 'A' && part[0] <= 'Z'));
     return is_letter ? (uint32_t)part[0] : '?';
-}
-
-uint32_t ui_char_lower(uint32_t cp)
-{
-    if (cp < 0x80) return cp >= 'A' && cp <= 'Z' ? cp + 32 : cp;
-    return (uint32_t)utf8proc_tolower((utf8proc_int32_t)cp);
 }
 
 int ui_text_width(const char *text, size_t n)

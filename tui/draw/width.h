@@ -21,7 +21,4 @@ ui_char ui_char_next(const char *s, size_t n);
 /* An ASCII stand-in of the same width for the first cell: 'e' for é, '"' for a curly quote,
  * '?' where there is none. cp below 128 stays. */
 uint32_t ui_char_ascii(uint32_t cp);
-/* Lower case of one character, for searches without case. */
-uint32_t ui_char_lower(uint32_t cp);
-
 #endif
