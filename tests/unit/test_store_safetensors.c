@@ -86,93 +86,93 @@ static void ranges_are_checked(void)
 
 #define T1 "\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}"
 
+static const struct bad_header {
+    const char *header;
+    size_t n_data;
+    rs_status status;
+    const char *says;
+} bad_headers[] = {
+    {"", 0, RS_E_FORMAT, "x.safetensors"},
+    {"[]", 0, RS_E_FORMAT, "the header is not a JSON object"},
+    {"{" T1, 8, RS_E_FORMAT, "byte"},
+    {"{" T1 "} x", 8, RS_E_FORMAT, "x.safetensors"},
+    {"{" T1 "," T1 "}", 8, RS_E_FORMAT, "has the tensor a twice"},
+    {"{\"\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8, RS_E_FORMAT,
+     "name is empty"},
+    {"{\"a\\u0000b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8,
+     RS_E_FORMAT, "has a zero in it"},
+    {"{\"a\":7}", 8, RS_E_FORMAT, "tensor a: its entry is not an object"},
+    {"{\"a\":{\"shape\":[2],\"data_offsets\":[0,8]}}", 8, RS_E_FORMAT, "it has no dtype"},
+    {"{\"a\":{\"dtype\":\"F32\",\"data_offsets\":[0,8]}}", 8, RS_E_FORMAT,
+     "it has no shape"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2]}}", 8, RS_E_FORMAT,
+     "it has no data_offsets"},
+    {"{\"a\":{\"dtype\":3,\"shape\":[2],\"data_offsets\":[0,8]}}", 8, RS_E_FORMAT,
+     "dtype is not a string"},
+    {"{\"a\":{\"dtype\":\"F33\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8,
+     RS_E_UNSUPPORTED, "its dtype \"F33\" is not known"},
+    {"{\"a\":{\"dtype\":\"bf16\",\"shape\":[2],\"data_offsets\":[0,4]}}", 4,
+     RS_E_UNSUPPORTED, "its dtype \"bf16\""},
+    {"{\"a\":{\"dtype\":\"F32\",\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,"
+     "8]}}",
+     8, RS_E_FORMAT, "its dtype is given twice"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"shape\":[2],\"data_offsets\":[0,8]}}", 8,
+     RS_E_FORMAT, "its shape is given twice"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":2,\"data_offsets\":[0,8]}}", 8, RS_E_FORMAT,
+     "its shape is not an array"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[\"2\"],\"data_offsets\":[0,8]}}", 8,
+     RS_E_FORMAT, "something else than numbers"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[-2],\"data_offsets\":[0,8]}}", 8, RS_E_FORMAT,
+     "a dimension"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2.5],\"data_offsets\":[0,8]}}", 8, RS_E_FORMAT,
+     "a dimension"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1e30],\"data_offsets\":[0,8]}}", 8,
+     RS_E_FORMAT, "a dimension"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1,1,1,1,2],\"data_offsets\":[0,8]}"
+     "}",
+     8, RS_E_UNSUPPORTED, "more than 8 dimensions"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":["
+     "0,8]}}",
+     8, RS_E_FORMAT, "the product of its dimensions overflows"},
+    {"{\"a\":{\"dtype\":\"F64\",\"shape\":[4503599627370496,2048],\"data_offsets\":["
+     "0,8]}}",
+     8, RS_E_FORMAT, "overflows"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,8]}}", 8, RS_E_FORMAT,
+     "[3] f32 needs 12 bytes but its offsets span 8"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0]}}", 8, RS_E_FORMAT,
+     "not an array of two numbers"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8,9]}}", 8, RS_E_FORMAT,
+     "not an array of two numbers"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[-8,0]}}", 8, RS_E_FORMAT,
+     "a data offset"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,0]}}", 8, RS_E_FORMAT,
+     "ends at 0, before its start 8"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 7, RS_E_FORMAT,
+     "ends at 8 but the file has 7 bytes of data"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[9007199254740984,"
+     "9007199254740992]}}",
+     8, RS_E_FORMAT, "but the file has 8 bytes"},
+    {"{" T1 "}", 9, RS_E_FORMAT, "1 bytes after the last tensor belong to no tensor"},
+    {"{" T1 ",\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]}}", 12,
+     RS_E_FORMAT, "tensors a and b share 4 bytes"},
+    {"{" T1 ",\"b\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[10,12]}}", 12,
+     RS_E_FORMAT, "2 bytes before tensor b belong to no tensor"},
+    {"{\"__metadata__\":[]," T1 "}", 8, RS_E_FORMAT, "__metadata__ is not an object"},
+    {"{\"__metadata__\":{\"k\":1}," T1 "}", 8, RS_E_FORMAT,
+     "__metadata__ \"k\" is not a string"},
+    {"{\"__metadata__\":{},\"__metadata__\":{}," T1 "}", 8, RS_E_FORMAT, "twice"},
+    {"{\"a\xff\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8,
+     RS_E_FORMAT, "UTF-8"},
+};
+
 static void refuses_bad_headers(void)
 {
-    static const struct {
-        const char *header;
-        size_t n_data;
-        rs_status status;
-        const char *says;
-    } cases[] = {
-        {"", 0, RS_E_FORMAT, "x.safetensors"},
-        {"[]", 0, RS_E_FORMAT, "the header is not a JSON object"},
-        {"{" T1, 8, RS_E_FORMAT, "byte"},
-        {"{" T1 "} x", 8, RS_E_FORMAT, "x.safetensors"},
-        {"{" T1 "," T1 "}", 8, RS_E_FORMAT, "has the tensor a twice"},
-        {"{\"\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8,
-         RS_E_FORMAT, "name is empty"},
-        {"{\"a\\u0000b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8,
-         RS_E_FORMAT, "has a zero in it"},
-        {"{\"a\":7}", 8, RS_E_FORMAT, "tensor a: its entry is not an object"},
-        {"{\"a\":{\"shape\":[2],\"data_offsets\":[0,8]}}", 8, RS_E_FORMAT,
-         "it has no dtype"},
-        {"{\"a\":{\"dtype\":\"F32\",\"data_offsets\":[0,8]}}", 8, RS_E_FORMAT,
-         "it has no shape"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2]}}", 8, RS_E_FORMAT,
-         "it has no data_offsets"},
-        {"{\"a\":{\"dtype\":3,\"shape\":[2],\"data_offsets\":[0,8]}}", 8, RS_E_FORMAT,
-         "dtype is not a string"},
-        {"{\"a\":{\"dtype\":\"F33\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8,
-         RS_E_UNSUPPORTED, "its dtype \"F33\" is not known"},
-        {"{\"a\":{\"dtype\":\"bf16\",\"shape\":[2],\"data_offsets\":[0,4]}}", 4,
-         RS_E_UNSUPPORTED, "its dtype \"bf16\""},
-        {"{\"a\":{\"dtype\":\"F32\",\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,"
-         "8]}}",
-         8, RS_E_FORMAT, "its dtype is given twice"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"shape\":[2],\"data_offsets\":[0,8]}}",
-         8, RS_E_FORMAT, "its shape is given twice"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":2,\"data_offsets\":[0,8]}}", 8, RS_E_FORMAT,
-         "its shape is not an array"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[\"2\"],\"data_offsets\":[0,8]}}", 8,
-         RS_E_FORMAT, "something else than numbers"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[-2],\"data_offsets\":[0,8]}}", 8,
-         RS_E_FORMAT, "a dimension"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2.5],\"data_offsets\":[0,8]}}", 8,
-         RS_E_FORMAT, "a dimension"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1e30],\"data_offsets\":[0,8]}}", 8,
-         RS_E_FORMAT, "a dimension"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1,1,1,1,2],\"data_offsets\":[0,8]}"
-         "}",
-         8, RS_E_UNSUPPORTED, "more than 8 dimensions"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":["
-         "0,8]}}",
-         8, RS_E_FORMAT, "the product of its dimensions overflows"},
-        {"{\"a\":{\"dtype\":\"F64\",\"shape\":[4503599627370496,2048],\"data_offsets\":["
-         "0,8]}}",
-         8, RS_E_FORMAT, "overflows"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,8]}}", 8,
-         RS_E_FORMAT, "[3] f32 needs 12 bytes but its offsets span 8"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0]}}", 8, RS_E_FORMAT,
-         "not an array of two numbers"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8,9]}}", 8,
-         RS_E_FORMAT, "not an array of two numbers"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[-8,0]}}", 8,
-         RS_E_FORMAT, "a data offset"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,0]}}", 8,
-         RS_E_FORMAT, "ends at 0, before its start 8"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 7,
-         RS_E_FORMAT, "ends at 8 but the file has 7 bytes of data"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[9007199254740984,"
-         "9007199254740992]}}",
-         8, RS_E_FORMAT, "but the file has 8 bytes"},
-        {"{" T1 "}", 9, RS_E_FORMAT, "1 bytes after the last tensor belong to no tensor"},
-        {"{" T1 ",\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]}}", 12,
-         RS_E_FORMAT, "tensors a and b share 4 bytes"},
-        {"{" T1 ",\"b\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[10,12]}}", 12,
-         RS_E_FORMAT, "2 bytes before tensor b belong to no tensor"},
-        {"{\"__metadata__\":[]," T1 "}", 8, RS_E_FORMAT, "__metadata__ is not an object"},
-        {"{\"__metadata__\":{\"k\":1}," T1 "}", 8, RS_E_FORMAT,
-         "__metadata__ \"k\" is not a string"},
-        {"{\"__metadata__\":{},\"__metadata__\":{}," T1 "}", 8, RS_E_FORMAT, "twice"},
-        {"{\"a\xff\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8,
-         RS_E_FORMAT, "UTF-8"},
-    };
     dir = t_folder();
     int open_before = count_open_files();
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < sizeof bad_headers / sizeof *bad_headers; i++) {
         rs_checkpoint *c;
-        T_FAILS(open_with(cases[i].header, cases[i].n_data, &c), cases[i].status,
-                cases[i].says);
+        const struct bad_header *bad = &bad_headers[i];
+        T_FAILS(open_with(bad->header, bad->n_data, &c), bad->status, bad->says);
         T_TRUE(c == NULL && strstr(t_err.msg, "x.safetensors"));
     }
     T_EQ(count_open_files(), open_before);
