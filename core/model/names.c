@@ -170,3 +170,17 @@ bool rs_kind_from_name(const char *name, rs_kind *out)
         if (strcmp(name, kinds[k].name) == 0) return *out = (rs_kind)k, true;
     return false;
 }
+
+static bool slots_have(const rs_config *c, int layer, rs_kind kind)
+{
+    const rs_slot *s = layer < 0 ? c->family->model_slots : c->family->layer_slots;
+    for (; s->tail; s++)
+        if (kind_of(s->tail, layer >= 0) == kind && rs_slot_needed(c, layer, s))
+            return true;
+    return false;
+}
+
+bool rs_config_has(const rs_config *c, int layer, rs_kind kind)
+{
+    return layer < c->n_layers && slots_have(c, layer < 0 ? -1 : layer, kind);
+}

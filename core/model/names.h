@@ -49,4 +49,7 @@ char rs_kind_letter(rs_kind k);       /* q k v o g u d G P of layer kinds, else 
 const char *rs_kind_short(rs_kind k); /* q k v o gt up dn pg pp */
 bool rs_kind_from_name(const char *name, rs_kind *out);
 
+/* Does this config have such a tensor of its own (k of a sharer: no)? */
+bool rs_config_has(const rs_config *c, int layer, rs_kind kind);
+
 #endif

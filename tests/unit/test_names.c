@@ -120,6 +120,24 @@ static void names_of_kinds(void)
            rs_kind_letter(RS_KIND_PLE_PROJ) == 'P');
 }
 
+static void what_a_config_has(void)
+{
+    rs_config *g4 = config_of("recipes/sparring/it");
+    rs_config *g3 = config_of("tests/golden/models/gemma3");
+    T_TRUE(rs_config_has(g4, 5, RS_KIND_K) && !rs_config_has(g4, 6, RS_KIND_K));
+    T_TRUE(!rs_config_has(g4, 7, RS_KIND_V) && rs_config_has(g4, 7, RS_KIND_Q));
+    T_TRUE(rs_config_has(g4, 0, RS_KIND_PLE_GATE) &&
+           !rs_config_has(g3, 0, RS_KIND_PLE_GATE));
+    T_TRUE(rs_config_has(g4, -1, RS_KIND_PLE_EMBED) &&
+           !rs_config_has(g3, -1, RS_KIND_PLE_EMBED));
+    T_TRUE(rs_config_has(g4, 0, RS_KIND_LAYER_SCALAR));
+    T_TRUE(!rs_config_has(g3, 0, RS_KIND_LAYER_SCALAR));
+    T_TRUE(rs_config_has(g3, -1, RS_KIND_EMBED) && !rs_config_has(g3, -1, RS_KIND_HEAD));
+    T_TRUE(rs_config_has(g3, 0, RS_KIND_NORM) && !rs_config_has(g3, 4, RS_KIND_Q));
+    rs_config_free(g4);
+    rs_config_free(g3);
+}
+
 /* Every text tensor of the fixtures that is not inert has a slot, and nothing else has. */
 static void slots_of_files(void)
 {
@@ -145,4 +163,4 @@ static void slots_of_files(void)
 }
 
 T_MAIN(T_TEST(kinds_and_prefixes), T_TEST(towers), T_TEST(inert_and_checked),
-       T_TEST(names_of_kinds), T_TEST(slots_of_files))
+       T_TEST(names_of_kinds), T_TEST(what_a_config_has), T_TEST(slots_of_files))
