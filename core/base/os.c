@@ -193,6 +193,15 @@ rs_status rs_os_create(const char *path, int *fd, rs_err *err)
     return RS_OK;
 }
 
+rs_status rs_os_reopen(const char *path, int *fd, rs_err *err)
+{
+    int e = fault();
+    int f = e ? -1 : open(path, O_RDWR | O_CLOEXEC);
+    if (f < 0) return rs_fail_errno(err, e ? e : errno, "open %s for writing", path);
+    *fd = f;
+    return RS_OK;
+}
+
 rs_status rs_os_write(int fd, const char *path, uint64_t offset, const void *src,
                       size_t n, rs_err *err)
 {

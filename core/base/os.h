@@ -45,6 +45,8 @@ rs_status rs_os_list(const char *folder, rs_buf *out, int *count,
 /* Write side: these are the calls that faults count. */
 rs_status rs_os_create(const char *path, int *fd,
                        rs_err *err) RS_MUST_USE; /* truncates */
+/* For writing, what is in it kept. */
+rs_status rs_os_reopen(const char *path, int *fd, rs_err *err) RS_MUST_USE;
 rs_status rs_os_write(int fd, const char *path, uint64_t offset, const void *src,
                       size_t n, rs_err *err) RS_MUST_USE;
 rs_status rs_os_sync(int fd, const char *path, rs_err *err) RS_MUST_USE;

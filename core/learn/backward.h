@@ -25,6 +25,7 @@ typedef struct rs_work rs_work;
 rs_status rs_work_new(const rs_runtime *rt, const rs_model *m, int64_t n, rs_work **out,
                       rs_err *err) RS_MUST_USE;
 void rs_work_free(rs_work *w); /* NULL is fine */
+uint64_t rs_work_bytes(const rs_runtime *rt, const rs_model *m, int64_t n);
 
 /* x[0] and ple from the ids. */
 rs_status rs_forward_embed(rs_work *w, rs_sequence *s, rs_err *err) RS_MUST_USE;

@@ -1,6 +1,7 @@
 /* loss.c - negative log-likelihood in pieces of tokens, and the way back through head and last
  * norm. With l the capped logits, c the cap: dl = (softmax(l) - [label]) scale, times
  * 1 - (l / c)^2 for the logits before the cap. */
+#include "base/rng.h"
 #include "learn/work_internal.h"
 #include "tensor/linear.h"
 
@@ -20,6 +21,21 @@ typedef struct losing {
     int64_t n;
 } losing;
 
+/* The id at which the running sum of e passes a share of it that only seed, stream and
+ * position decide. */
+static int32_t draw(const rs_sequence *s, int32_t at, const float *e, double sum,
+                    int64_t V)
+{
+    double u =
+        (double)(rs_rng_at(s->seed, s->stream, (uint64_t)at) >> 11) * 0x1p-53 * sum;
+    double run = 0;
+    for (int64_t i = 0; i < V; i++) {
+        run += (double)e[i];
+        if (run > u) return (int32_t)i;
+    }
+    return (int32_t)(V - 1);
+}
+
 /* One row of logits: its loss, and in their place the gradient. */
 static bool loss_row(void *ctx, int64_t row, int worker)
 {
@@ -28,11 +44,14 @@ static bool loss_row(void *ctx, int64_t row, int worker)
     const rs_linear_kernels *k = w->rt->kernels->linear;
     int64_t V = w->c->vocab;
     float *z = w->logits + row * V, *e = w->exps + worker * V;
-    int32_t label = l->s->labels[l->rows[row] + 1];
+    int32_t at = l->rows[row];
     float top = k->max(z, V);
     memcpy(e, z, (size_t)V * sizeof *e);
     double sum = k->exp_sum(e, top, V);
-    w->row_loss[row] = (double)top + log(sum) - (double)z[label];
+    if (l->s->draws) l->s->labels[at + 1] = draw(l->s, at, e, sum, V);
+    int32_t label = l->s->labels[at + 1];
+    l->s->lse[at] = (double)top + log(sum);
+    w->row_loss[row] = l->s->lse[at] - (double)z[label];
     if (!l->sink) return true;
     float by = (float)((double)l->scale / sum), cap = (float)w->c->final_softcap;
     float inverse = cap > 0 ? 1 / cap : 0; /* without a cap the slope is 1 */

@@ -40,6 +40,7 @@ static void carve_all(rs_sequence *s, bool keep_all, carver *c)
     size_t n = (size_t)s->room, H = (size_t)config->hidden, P = (size_t)config->ple_width;
     s->ids = (int32_t *)(void *)carve(c, n);
     s->labels = (int32_t *)(void *)carve(c, n);
+    s->lse = (double *)(void *)carve(c, 2 * n);
     float *pair[2] = {carve(c, n * H), carve(c, n * H)};
     for (int i = 0; i <= config->n_layers; i++) {
         float *x = keep_all && i > 1 ? carve(c, n * H) : pair[i & 1];

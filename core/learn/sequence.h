@@ -17,6 +17,11 @@ typedef struct rs_sequence {
         *labels; /* [n] what the model should say at t, told by tokens before t; -1: not
                         counted. labels[0] never counts */
     int64_t n_counted; /* labels that count */
+    double
+        *lse; /* [n] log-sum-exp of the logits at t where labels[t + 1] counts: rs_loss */
+    bool
+        draws; /* rs_loss puts labels drawn from the model in place of those that count */
+    uint64_t seed, stream; /* of the draws */
     float **x; /* [n_layers + 1][n, hidden] input of each layer, output of the last; where
                     only one layer is kept, every other one is the same memory */
     float **ple;      /* [n_layers][n, P] per-layer inputs, or NULL */

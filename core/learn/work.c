@@ -102,7 +102,9 @@ static void set_sizes(rs_work *w)
     for (int i = 0; i < c->n_layers; i++)
         cols = larger(cols, c->layers[i].intermediate);
     w->wide_floats = larger(WIDE_FLOATS, cols);
-    w->loss_rows = larger(16, LOGIT_FLOATS / c->vocab);
+    int64_t floats = (int64_t)(w->rt->memory_bytes / (16 * sizeof(float)));
+    if (floats > LOGIT_FLOATS) floats = LOGIT_FLOATS;
+    w->loss_rows = larger(1, floats / c->vocab);
     if (w->loss_rows > w->room) w->loss_rows = w->room;
     w->scores_each = 3 * RS_QUERY_BLOCK * w->room;
 }
@@ -137,6 +139,15 @@ static void fill_angles(void *ctx, int64_t row)
         rs_rope_angles(&s->ropes[i], row, w->cos[i] + row * pairs,
                        w->sin[i] + row * pairs);
     }
+}
+
+uint64_t rs_work_bytes(const rs_runtime *rt, const rs_model *m, int64_t n)
+{
+    rs_work w = {.rt = rt, .m = m, .c = m->config, .room = n};
+    set_sizes(&w);
+    carver count = {NULL, 0};
+    carve_all(&w, &count);
+    return (uint64_t)count.floats * sizeof(float);
 }
 
 rs_status rs_work_new(const rs_runtime *rt, const rs_model *m, int64_t n, rs_work **out,

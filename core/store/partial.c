@@ -50,15 +50,19 @@ static rs_status check_ours(const char *folder, rs_err *err)
                    folder);
 }
 
-rs_status rs_partial_take(const char *folder, int *lock_fd, rs_err *err)
+rs_status rs_partial_keep(const char *folder, int *lock_fd, rs_err *err)
 {
     RS_TRY(rs_os_lock_folder(folder, lock_fd, err));
     rs_status s = check_ours(folder, err);
-    if (s != RS_OK) {
-        rs_os_close(*lock_fd);
-        *lock_fd = -1;
-        return s;
-    }
+    if (s == RS_OK) return rs_partial_mark(folder, err);
+    rs_os_close(*lock_fd);
+    *lock_fd = -1;
+    return s;
+}
+
+rs_status rs_partial_take(const char *folder, int *lock_fd, rs_err *err)
+{
+    RS_TRY(rs_partial_keep(folder, lock_fd, err));
     RS_TRY(rs_os_clear_folder(folder, err));
     return rs_partial_mark(folder, err);
 }

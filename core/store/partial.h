@@ -11,6 +11,8 @@
 /* Makes, locks, empties and marks the folder. *lock_fd, -1 before, stays so where the folder
  * is somebody else's; else it holds the lock, after a failure too: close it. */
 rs_status rs_partial_take(const char *folder, int *lock_fd, rs_err *err) RS_MUST_USE;
+/* The same, but what an interrupted run left stays. */
+rs_status rs_partial_keep(const char *folder, int *lock_fd, rs_err *err) RS_MUST_USE;
 rs_status rs_partial_mark(const char *folder, rs_err *err) RS_MUST_USE;
 rs_status rs_partial_unmark(const char *folder, rs_err *err) RS_MUST_USE;
 /* Removes it. What stays if this fails does no harm: the next taker of the name clears it. */

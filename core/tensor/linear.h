@@ -52,6 +52,7 @@ typedef struct rs_linear_kernels {
     double (*exp_sum)(float *x, float top, int64_t n);
     void (*scale)(float *x, float by, int64_t n);
     void (*add)(float *x, const float *y, int64_t n); /* x += y */
+    void (*add_squares)(float *x, const float *y, int64_t n); /* x += y^2 */
 } rs_linear_kernels;
 
 /* May this dtype be multiplied? (f32, f16, bf16, all GGUF blocks) */

@@ -161,6 +161,12 @@ static void add(float *x, const float *y, int64_t n)
         x[i] += y[i];
 }
 
+static void add_squares(float *x, const float *y, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        x[i] += y[i] * y[i];
+}
+
 const rs_linear_kernels RS_ISA_TABLE(rs_linear_kernels) = {
     .matvec = matvec,
     .matmul = matmul,
@@ -175,4 +181,5 @@ const rs_linear_kernels RS_ISA_TABLE(rs_linear_kernels) = {
     .exp_sum = exp_sum,
     .scale = scale,
     .add = add,
+    .add_squares = add_squares,
 };
