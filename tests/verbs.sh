@@ -137,6 +137,20 @@ else
     echo "skipped: a full disk (no right to mount)"
     skipped=$((skipped + 1))
 fi
+# gradients and Fisher; an interrupted Fisher goes on to the same bytes
+r 'gradients' 0 '"loss":.*"tokens":' grad --model $it --jsonl "$work/p.jsonl" --out "$work/g" --json
+r 'gradients again' 3 '--force' grad --model $it --ids 2,9,4 --out "$work/g"
+r 'no data for gradients' 2 'usage' grad --model $it --out "$work/g2"
+fisher="fisher --model $it --data README.md --length 96 --sequences 6 -q --out"
+r 'a Fisher' 0 '' $fisher "$work/one.f"
+r 'it is one' 0 'what +fisher' inspect "$work/one.f"
+r 'Fisher again' 3 '--force' $fisher "$work/one.f"
+r 'Fisher by any threads' 0 '' $fisher "$work/two.f" --threads 5 --memory 300M
+r 'Fisher, cheap' 0 '' $fisher "$work/three.f" --kind position --labels model --seed 7 --dtype bfloat16
+r 'Fisher of random tokens' 0 '"tokens":62' fisher --model $it --random 2 --length 32 --out "$work/r.f" --tensors 'layers.3 & mlp' --json
+r 'no data' 2 'one of --data F, --jsonl F and --random N' fisher --model $it --out "$work/x.f"
+r 'nothing selected' 3 'none of the model' fisher --model $it --random 2 --out "$work/x.f" --tensors '"nobody"'
+r 'too little memory' 4 '--memory' fisher --model $it --random 2 --out "$work/x.f" --memory 1M
 r 'a verb misspelt' 2 'did you mean merge' merg
 r 'no text to score' 2 'either --file F or --jsonl F' perplexity --model $it
 r 'a window of one' 2 'at least 2 tokens' perplexity --model $it --file README.md --window 1

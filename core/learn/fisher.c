@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SLACK = 24 << 20, CONVERT = 1 << 16 };
+enum { SLACK = 80 << 20, CONVERT = 1 << 16 }; /* SLACK: the program, BLAS' own buffers */
 
 /* --- what is written --- */
 

@@ -13,7 +13,7 @@ enum {
     FEW_ROWS = 8,
     LINE_FLOATS = 16,
     WIDE_FLOATS = 4 << 20,   /* of a matrix widened at a time */
-    LOGIT_FLOATS = 32 << 20, /* of logits at a time */
+    LOGIT_FLOATS = 64 << 20, /* of logits at a time */
     PIECE = 1 << 14          /* elements that a thread widens at a time */
 };
 

@@ -214,6 +214,12 @@ rs_status rs_tensor_file_finish(rs_tensor_file *f, rs_err *err)
     return RS_OK;
 }
 
+void rs_tensor_file_discard(rs_tensor_file *f)
+{
+    if (f->lock_fd >= 0) rs_partial_remove(f->folder);
+    rs_tensor_file_free(f);
+}
+
 void rs_tensor_file_free(rs_tensor_file *f)
 {
     if (!f) return;

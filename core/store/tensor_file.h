@@ -23,6 +23,8 @@ rs_status rs_tensor_file_sync(rs_tensor_file *f, rs_err *err) RS_MUST_USE;
 const char *rs_tensor_file_folder(const rs_tensor_file *f); /* PATH.partial */
 bool rs_tensor_file_resumes(const rs_tensor_file *f); /* there was something to keep */
 rs_status rs_tensor_file_finish(rs_tensor_file *f, rs_err *err) RS_MUST_USE;
+/* There is nothing in it that is worth going on from: the folder goes, too. */
+void rs_tensor_file_discard(rs_tensor_file *f);
 void rs_tensor_file_free(rs_tensor_file *f); /* NULL is fine */
 
 #endif

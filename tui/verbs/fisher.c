@@ -1,0 +1,219 @@
+/* ringside fisher: which weights a model's behaviour on data depends on. */
+#include "base/os.h"
+#include "merge/selector.h"
+#include "store/content_hash.h"
+#include "tui/verbs/learn_data.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct fisher_opts {
+    const char *model, *data, *jsonl, *out, *kind, *labels, *tensors, *dtype, *chat_template;
+    int64_t length, sequences, random;
+    bool per_token, raw, force, resume;
+} fisher_opts;
+
+static void defaults(void *options)
+{
+    fisher_opts *o = options;
+    o->length = 512;
+    o->kind = "sequence";
+    o->labels = "data";
+    o->dtype = "float32";
+}
+
+// clang-format off
+static const ui_opt opts[] = {
+    {"--model", UI_OPT_STRING, "M", "the model: a folder, a .gguf or org/name", offsetof(fisher_opts, model)},
+    {"--data", UI_OPT_STRING, "F", "a plain text, or JSON lines in a file .jsonl", offsetof(fisher_opts, data)},
+    {"--jsonl", UI_OPT_STRING, "F", "JSON lines: text, prompt, messages or ids", offsetof(fisher_opts, jsonl)},
+    {"--random", UI_OPT_INT, "N", "no data: N sequences of random tokens", offsetof(fisher_opts, random)},
+    {"--out", UI_OPT_STRING, "F", "the safetensors file", offsetof(fisher_opts, out)},
+    {"--kind", UI_OPT_STRING, "KIND", "sequence (exact, default) or position (cheap)", offsetof(fisher_opts, kind)},
+    {"--labels", UI_OPT_STRING, "FROM", "data (default), or model: drawn from it, by --seed", offsetof(fisher_opts, labels)},
+    {"--length", UI_OPT_INT, "T", "tokens of a window or line, at most (512)", offsetof(fisher_opts, length)},
+    {"--sequences", UI_OPT_INT, "N", "take the first N", offsetof(fisher_opts, sequences)},
+    {"--per-token", UI_OPT_FLAG, NULL, "divide by counted tokens, not by sequences", offsetof(fisher_opts, per_token)},
+    {"--tensors", UI_OPT_STRING, "SEL", "only tensors that a selector takes", offsetof(fisher_opts, tensors)},
+    {"--dtype", UI_OPT_STRING, "TYPE", "float32 (default) or bfloat16", offsetof(fisher_opts, dtype)},
+    {"--raw", UI_OPT_FLAG, NULL, "prompts as plain text, no chat format", offsetof(fisher_opts, raw)},
+    {"--chat-template", UI_OPT_STRING, "NAME", "chat format instead of the model's own", offsetof(fisher_opts, chat_template)},
+    {"--resume", UI_OPT_FLAG, NULL, "go on with an interrupted run of the same work", offsetof(fisher_opts, resume)},
+    {"--force", UI_OPT_FLAG, NULL, "replace an existing file", offsetof(fisher_opts, force)},
+    {NULL, UI_OPT_FLAG, NULL, NULL, 0},
+};
+// clang-format on
+
+typedef struct subject {
+    ui_model m; /* tokenizer and chat format */
+    rs_checkpoint *file;
+    rs_config *config;
+    ui_examples data;
+    rs_arena arena;
+    const rs_selector *selector;
+} subject;
+
+static bool is_one_of(const char *word, const char *a, const char *b)
+{
+    return strcmp(word, a) == 0 || strcmp(word, b) == 0;
+}
+
+static int check_words(const fisher_opts *o)
+{
+    int sources = (o->data != NULL) + (o->jsonl != NULL) + (o->random > 0);
+    if (!o->model || !o->out)
+        return ui_usage("fisher", "--model M and --out F are needed");
+    if (sources != 1)
+        return ui_usage("fisher", "give one of --data F, --jsonl F and --random N");
+    if (!is_one_of(o->kind, "sequence", "position"))
+        return ui_usage("fisher", "--kind is sequence or position, not %s", o->kind);
+    if (!is_one_of(o->labels, "data", "model"))
+        return ui_usage("fisher", "--labels is data or model, not %s", o->labels);
+    if (!is_one_of(o->dtype, "float32", "bfloat16"))
+        return ui_usage("fisher", "--dtype is float32 or bfloat16, not %s", o->dtype);
+    if (o->length < 2 || o->sequences < 0 || o->random < 0)
+        return ui_usage("fisher", "--length is at least 2, counts are not below 0");
+    return UI_EXIT_OK;
+}
+
+static bool wants(void *ctx, const char *name, int layer)
+{
+    const subject *s = ctx;
+    (void)layer;
+    rs_role role = rs_role_of(s->config, name);
+    return rs_selector_matches(s->selector, s->config, &role, name);
+}
+
+static rs_status read_data(ui_common *c, const fisher_opts *o, subject *s, rs_err *err)
+{
+    if (o->random > 0)
+        return ui_examples_random(s->config, o->random, o->length, (uint64_t)c->seed,
+                                  &s->data, err);
+    const char *path = o->data ? o->data : o->jsonl;
+    return ui_examples_read(s->config, s->m.tokenizer, s->m.chat, path, o->jsonl != NULL,
+                            o->raw, o->length, o->sequences, &s->data, err);
+}
+
+static rs_status open_subject(ui_common *c, const fisher_opts *o, subject *s, rs_err *err)
+{
+    int parts = o->random > 0 ? 0 : UI_MODEL_TOKENIZER;
+    RS_TRY(ui_model_open(c, o->model, parts, o->chat_template, &s->m, err));
+    RS_TRY(rs_checkpoint_open(s->m.path, &s->file, err));
+    RS_TRY(rs_config_load(s->file, &s->config, err));
+    if (o->length > s->config->max_positions)
+        return rs_fail(err, RS_E_INVALID, "--length %" PRId64 ": the model takes %d tokens",
+                       o->length, s->config->max_positions);
+    if (o->tensors)
+        RS_TRY(rs_selector_parse(&s->arena, o->tensors, &s->selector, err));
+    return read_data(c, o, s, err);
+}
+
+static void close_subject(subject *s)
+{
+    ui_examples_free(&s->data);
+    rs_arena_free(&s->arena);
+    rs_config_free(s->config);
+    rs_checkpoint_close(s->file);
+    ui_model_close(&s->m);
+}
+
+static rs_status work(ui_common *c, const fisher_opts *o, subject *s, ui_progress *show,
+                      rs_fisher_result *r, rs_err *err)
+{
+    char hash[33], seed[24];
+    RS_TRY(rs_checkpoint_content_hash(&c->rt, s->file, NULL, NULL, hash, err));
+    snprintf(seed, sizeof seed, "%" PRId64, c->seed);
+    rs_string_pair pairs[] = {{"model_hash", hash},
+                              {"data_hash", s->data.hash},
+                              {"model_type", s->config->model_type},
+                              {"seed", seed}};
+    rs_fisher_options f = {
+        .kind = strcmp(o->kind, "position") == 0 ? RS_FISHER_POSITION : RS_FISHER_SEQUENCE,
+        .draws = strcmp(o->labels, "model") == 0,
+        .seed = (uint64_t)c->seed,
+        .per_token = o->per_token,
+        .bf16 = strcmp(o->dtype, "bfloat16") == 0,
+        .wants = s->selector ? wants : NULL,
+        .wants_ctx = s,
+        .metadata = pairs,
+        .n_metadata = sizeof pairs / sizeof *pairs,
+        .out = o->out,
+        .force = o->force,
+        .resume = o->resume,
+        .checkpoint_seconds = 30,
+        .now = ui_now,
+        .progress = ui_progress_step,
+        .progress_ctx = show};
+    return rs_fisher_run(&c->rt, s->file, s->config, s->data.at, s->data.n, &f, r, err);
+}
+
+static void result_json(const fisher_opts *o, const subject *s, const rs_fisher_result *r,
+                        double seconds, rs_buf *b)
+{
+    rs_buf_puts(b, "{\"out\":");
+    rs_buf_json(b, o->out, strlen(o->out));
+    rs_buf_printf(b, ",\"sequences\":%d,\"tokens\":%" PRId64 ",\"loss\":", s->data.n,
+                  r->tokens);
+    rs_buf_json_double(b, r->loss);
+    rs_buf_printf(b, ",\"tensors\":%" PRId64 ",\"spilled\":%" PRIu64 ",\"seconds\":%.3f}",
+                  r->n_tensors, r->spilled, seconds);
+}
+
+static void say(const ui_common *c, const fisher_opts *o, const subject *s,
+                const rs_fisher_result *r, double seconds, const rs_buf *json)
+{
+    rs_buf b = {0};
+    if (c->json) {
+        rs_buf_printf(&b, "%s\n", rs_buf_str(json));
+    } else if (!c->quiet) {
+        ui_put_clean(&b, o->out);
+        rs_buf_printf(&b,
+                      ": %" PRId64 " tensors from %d sequences, %" PRId64
+                      " tokens at %.4f nat, in %.1f s\n",
+                      r->n_tensors, s->data.n, r->tokens, r->loss, seconds);
+    }
+    ui_print(&b);
+    rs_buf_free(&b);
+}
+
+static int run(ui_common *c, void *options, int n_args, char **args)
+{
+    (void)n_args, (void)args;
+    const fisher_opts *o = options;
+    int wrong = check_words(o);
+    if (wrong) return wrong;
+    subject s = {0};
+    rs_err err;
+    ui_progress show;
+    rs_fisher_result r = {0};
+    rs_buf json = {0};
+    ui_progress_begin(&show, c, "fisher");
+    rs_status st = open_subject(c, o, &s, &err);
+    if (st == RS_OK) st = work(c, o, &s, &show, &r, &err);
+    double seconds = ui_now() - show.started;
+    if (st == RS_OK) result_json(o, &s, &r, seconds, &json);
+    ui_progress_end(&show, st, &err, rs_buf_str(&json));
+    if (st == RS_OK) say(c, o, &s, &r, seconds, &json);
+    rs_buf_free(&json);
+    close_subject(&s);
+    return st == RS_OK ? UI_EXIT_OK : ui_fail("fisher", &err);
+}
+
+const ui_verb ui_verb_fisher = {
+    .name = "fisher",
+    .usage = "--model M (--data F | --jsonl F | --random N) --out F [--kind KIND]",
+    .summary = "diagonal Fisher information: which weights behaviour on data depends on",
+    .details =
+        "Writes a safetensors file with the model's tensor names: the mean over sequences "
+        "of the squared gradient of a sequence's loss (kind sequence), or of the squares "
+        "taken position by position (kind position, cheaper, positions as independent). "
+        "Of conversations only what the model says counts. Layers are read one at a time, "
+        "and what does not fit into --memory goes to the disk beside the result. An "
+        "interrupted run leaves F.partial; --resume goes on from there and gives the same "
+        "bytes. A recipe's measures take the file: {\"fisher\": F}.",
+    .opts = opts,
+    .opts_size = sizeof(fisher_opts),
+    .defaults = defaults,
+    .run = run,
+};
