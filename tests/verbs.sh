@@ -138,7 +138,8 @@ else
     skipped=$((skipped + 1))
 fi
 # gradients and Fisher; an interrupted Fisher goes on to the same bytes
-r 'gradients' 0 '"loss":.*"tokens":' grad --model $it --jsonl "$work/p.jsonl" --out "$work/g" --json
+echo '{"text":"The lighthouse keeper opened the log."}' >"$work/t.jsonl"
+r 'gradients' 0 '"loss":.*"tokens":10' grad --model $it --jsonl "$work/t.jsonl" --out "$work/g" --json
 r 'gradients again' 3 '--force' grad --model $it --ids 2,9,4 --out "$work/g"
 r 'no data for gradients' 2 'usage' grad --model $it --out "$work/g2"
 fisher="fisher --model $it --data README.md --length 96 --sequences 6 -q --out"
@@ -151,6 +152,7 @@ r 'Fisher of random tokens' 0 '"tokens":62' fisher --model $it --random 2 --leng
 r 'no data' 2 'one of --data F, --jsonl F and --random N' fisher --model $it --out "$work/x.f"
 r 'nothing selected' 3 'none of the model' fisher --model $it --random 2 --out "$work/x.f" --tensors '"nobody"'
 r 'too little memory' 4 '--memory' fisher --model $it --random 2 --out "$work/x.f" --memory 1M
+check 'nothing of refused Fishers' 1 '' test -e "$work/x.f" -o -e "$work/x.f.partial"
 r 'a verb misspelt' 2 'did you mean merge' merg
 r 'no text to score' 2 'either --file F or --jsonl F' perplexity --model $it
 r 'a window of one' 2 'at least 2 tokens' perplexity --model $it --file README.md --window 1

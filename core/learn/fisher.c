@@ -206,7 +206,9 @@ rs_status rs_run_step(rs_run *r, rs_err *err)
     rs_progress p = {r->steps < r->all_steps ? r->steps : r->all_steps, r->all_steps,
                      "steps", r->what};
     if (r->o->progress(r->o->progress_ctx, &p)) return RS_OK;
-    return rs_fail(err, RS_E_CANCELLED, "cancelled; --resume goes on from here");
+    return rs_fail(
+        err, RS_E_CANCELLED, "cancelled%s",
+        r->can_resume ? "; --resume goes on from the last layers that were kept" : "");
 }
 
 /* --- forward --- */
@@ -333,6 +335,7 @@ static rs_status maybe_save(rs_run *r, int next, rs_err *err)
 {
     if (!r->o->now || r->o->now() - r->saved < r->o->checkpoint_seconds) return RS_OK;
     RS_TRY(rs_run_save(r, next, err));
+    r->can_resume = true;
     r->saved = r->o->now();
     return RS_OK;
 }
@@ -374,6 +377,7 @@ static rs_status the_way(rs_run *r, rs_sums *outer, int *top, rs_err *err)
     RS_TRY(lose_all(r, outer, err));
     *top = r->c->n_layers;
     if (r->o->resume) RS_TRY(rs_run_load(r, top, err));
+    r->can_resume = *top < r->c->n_layers;
     r->steps += (uint64_t)(3 * (r->c->n_layers - *top) * r->n);
     if (r->o->now) r->saved = r->o->now();
     RS_TRY(backward_all(r, *top, err));
@@ -454,9 +458,9 @@ static rs_status plan_memory(rs_run *r, rs_fisher_result *result, rs_err *err)
     uint64_t fixed = fixed_memory(r), budget = r->rt->memory_bytes;
     if (fixed > budget)
         return rs_fail(err, RS_E_NOMEM,
-                       "sequences of %" PRId64 " tokens need %.2f GiB for weights and "
-                       "one layer's insides, %.2f GiB may be used (--memory)",
-                       r->s->room, (double)fixed / 0x1p30, (double)budget / 0x1p30);
+                       "sequences of %" PRId64 " tokens need %.0f MB for weights and one "
+                       "layer's insides, %.0f MB may be used (--memory)",
+                       r->s->room, (double)fixed / 1e6, (double)budget / 1e6);
     uint64_t near = budget - fixed < all ? budget - fixed : all;
     result->spilled = all - near;
     return rs_spill_new(rs_tensor_file_folder(r->out), all, near, &r->spill, err);
@@ -470,6 +474,7 @@ static rs_status run(rs_run *r, rs_fisher_result *result, rs_err *err)
     RS_TRY(take_examples(r, err));
     RS_TRY(list_outputs(r, err));
     RS_TRY(open_output(r, err));
+    r->can_resume = rs_tensor_file_resumes(r->out);
     RS_TRY(plan_memory(r, result, err));
     RS_TRY(rs_work_new(r->rt, r->m, r->s->room, &r->work, err));
     RS_TRY(rs_sums_open(&outer, r, -1, err));
@@ -499,7 +504,8 @@ static void clean_up(rs_run *r)
     rs_sequence_free(r->s);
     rs_spill_free(r->spill);
     rs_model_free(r->m);
-    rs_tensor_file_free(r->out);
+    if (r->out && !r->can_resume) rs_tensor_file_discard(r->out);
+    if (r->out && r->can_resume) rs_tensor_file_free(r->out);
 }
 
 rs_status rs_fisher_run(const rs_runtime *rt, const rs_checkpoint *file,

@@ -58,6 +58,7 @@ typedef struct rs_fisher_run_state {
     const char **name; /* [n_out] */
     int (*slot)[2];    /* [n_out] layer, slot */
     int n_out;
+    bool can_resume; /* there is a state, of this run or of one before */
     double saved; /* when the last state was written */
     uint64_t steps, all_steps;
     char what[32];
