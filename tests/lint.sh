@@ -44,7 +44,9 @@ one_door() { # header pattern, the files or folders that may (one in each layer)
     done
 }
 one_door 'cjson/' 'core/base/json.c'
-one_door 'cblas|lapacke|openblas' 'core/tensor/blas.c'
+one_door 'openblas' 'core/tensor/blas.c'
+one_door 'cblas' 'core/tensor/blas.c' 'core/tensor/lapack.c'
+one_door 'lapacke' 'core/tensor/lapack.c'
 one_door 'n?curses' 'tui/term'
 one_door 'readline/' 'tui/term/prompt.c'
 one_door 'utf8proc' 'core/base/nfc.c' 'tui/draw/width.c'

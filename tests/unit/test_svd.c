@@ -1,0 +1,160 @@
+/* Singular value decompositions against LAPACK's in float64 (tests/golden/subspace, W_it - W_pt
+ * of the sparring models; limits as that fixture's README states them), and what must hold of
+ * any. */
+#include "base/rng.h"
+#include "store/checkpoint.h"
+#include "tensor/svd.h"
+#include "tests/t.h"
+
+static rs_runtime rt;
+
+static float *read_f32(const rs_checkpoint *c, const char *name, int64_t dim[2])
+{
+    const rs_tensor *t = rs_checkpoint_find(c, name);
+    if (!t) return NULL;
+    float *v = calloc((size_t)t->n_elements + 1, sizeof *v);
+    if (rs_checkpoint_read_f32(c, t, 0, t->n_elements, v, &t_err) != RS_OK) exit(1);
+    dim[0] = t->dim[0];
+    dim[1] = t->n_dims > 1 ? t->dim[1] : 1;
+    return v;
+}
+
+/* max |A A^T - B B^T| for A, B [n, k] */
+static double projectors(const float *a, const float *b, int64_t n, int64_t k)
+{
+    double worst = 0;
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j <= i; j++) {
+            double x = 0;
+            for (int64_t c = 0; c < k; c++)
+                x += (double)a[i * k + c] * (double)a[j * k + c] -
+                     (double)b[i * k + c] * (double)b[j * k + c];
+            worst = fmax(worst, fabs(x));
+        }
+    return worst;
+}
+
+/* max |A^T A - 1| */
+static double lost_orthogonality(const float *a, int64_t n, int64_t k)
+{
+    double worst = 0;
+    for (int64_t i = 0; i < k; i++)
+        for (int64_t j = 0; j <= i; j++) {
+            double x = i == j ? -1 : 0;
+            for (int64_t r = 0; r < n; r++)
+                x += (double)a[r * k + i] * (double)a[r * k + j];
+            worst = fmax(worst, fabs(x));
+        }
+    return worst;
+}
+
+static const char *const tensors[] = {
+    "model.layers.0.self_attn.q_proj", "model.layers.1.mlp.gate_proj",
+    "model.layers.2.self_attn.v_proj", "model.layers.3.self_attn.q_proj",
+    "model.layers.4.self_attn.o_proj", "model.layers.5.self_attn.k_proj",
+    "model.layers.6.mlp.down_proj",    "model.layers.7.mlp.up_proj"};
+
+static void differences_of_the_sparring_models(void)
+{
+    enum { RANK = 16 };
+    rs_checkpoint *it, *pt, *want;
+    T_OK(rs_checkpoint_open("recipes/sparring/it", &it, &t_err));
+    T_OK(rs_checkpoint_open("recipes/sparring/pt", &pt, &t_err));
+    T_OK(rs_checkpoint_open("tests/golden/subspace/sparring.safetensors", &want, &t_err));
+    for (size_t i = 0; i < sizeof tensors / sizeof *tensors; i++) {
+        char name[96];
+        int64_t dim[2], k[2];
+        snprintf(name, sizeof name, "%s.weight", tensors[i]);
+        float *d = read_f32(it, name, dim), *p = read_f32(pt, name, dim);
+        for (int64_t e = 0; e < dim[0] * dim[1]; e++)
+            d[e] -= p[e];
+        snprintf(name, sizeof name, "%s.S", tensors[i]);
+        float *s = read_f32(want, name, k);
+        snprintf(name, sizeof name, "%s.U", tensors[i]);
+        float *u = read_f32(want, name, k);
+        snprintf(name, sizeof name, "%s.V", tensors[i]);
+        float *v = read_f32(want, name, k);
+        T_EQ(k[1], RANK);
+        rs_svd exact, fast;
+        T_OK(rs_svd_exact(&rt, d, dim[0], dim[1], RANK, &exact, &t_err));
+        for (int j = 0; j < RANK; j++)
+            T_NEAR(exact.s[j], s[j], 4e-6 * (double)s[0], 0);
+        double off = fmax(projectors(exact.u, u, dim[0], RANK),
+                          projectors(exact.v, v, dim[1], RANK));
+        printf("  %s: projectors off by %.1e\n", tensors[i], off);
+        T_TRUE(off <= 2e-5);
+        T_OK(rs_svd_random(&rt, d, dim[0], dim[1], RANK, 7, &fast, &t_err));
+        double best = sqrt(exact.squares - exact.kept),
+               ours = sqrt(fast.squares - fast.kept);
+        printf("    random leaves %.4f of the best\n", ours / best);
+        T_TRUE(ours <= 1.01 * best && ours >= best * (1 - 1e-6));
+        T_TRUE(lost_orthogonality(fast.u, dim[0], RANK) < 1e-5);
+        T_TRUE(lost_orthogonality(fast.v, dim[1], RANK) < 1e-4);
+        rs_svd_free(&exact);
+        rs_svd_free(&fast);
+        free(d), free(p), free(s), free(u), free(v);
+    }
+    rs_checkpoint_close(it);
+    rs_checkpoint_close(pt);
+    rs_checkpoint_close(want);
+}
+
+static float *noise(int64_t n, uint64_t seed)
+{
+    float *a = calloc((size_t)n, sizeof *a);
+    for (int64_t i = 0; i < n; i++) { /* nearly normal: a sum of twelve */
+        for (int j = 0; j < 12; j++)
+            a[i] += (float)((double)rs_rng_at(seed, (uint64_t)j, (uint64_t)i) * 0x1p-64 -
+                            0.5);
+    }
+    return a;
+}
+
+static void shapes_and_spectra(void)
+{
+    static const int64_t shapes[][2] = {
+        {300, 200}, {200, 300}, {64, 64}, {513, 40}, {1, 7}};
+    for (int i = 0; i < 5; i++) {
+        int64_t m = shapes[i][0], n = shapes[i][1], small = m < n ? m : n;
+        float *d = noise(m * n, 5);
+        double *all = calloc((size_t)small, sizeof *all), sum = 0;
+        T_OK(rs_svd_values(&rt, d, m, n, all, &t_err));
+        for (int64_t j = 0; j < small; j++)
+            sum += all[j] * all[j];
+        int rank = small > 20 ? 20 : (int)small;
+        rs_svd a, b;
+        T_OK(rs_svd_exact(&rt, d, m, n, rank, &a, &t_err));
+        T_OK(rs_svd_random(&rt, d, m, n, rank, 1, &b, &t_err));
+        T_NEAR(sum, a.squares, 0, 1e-9);
+        for (int j = 0; j < rank; j++)
+            T_NEAR(a.s[j], all[j], 0, 1e-6);
+        T_TRUE(b.squares - b.kept <= 1.02 * (a.squares - a.kept) + 1e-6 * a.squares);
+        T_TRUE(lost_orthogonality(a.u, m, rank) < 1e-4);
+        T_EQ(rs_svd_rank_of(all, small, 1e-12), 1);
+        rs_svd_free(&a);
+        rs_svd_free(&b);
+        free(all);
+        free(d);
+    }
+    static const double s[] = {3, 2, 1, 0};
+    T_EQ(rs_svd_rank_of(s, 4, 9.0 / 14), 1);
+    T_EQ(rs_svd_rank_of(s, 4, 0.8), 2);
+    T_EQ(rs_svd_rank_of(s, 4, 1), 3);
+    rs_svd a;
+    float d[6] = {0};
+    T_FAILS(rs_svd_exact(&rt, d, 2, 3, 3, &a, &t_err), RS_E_INVALID,
+            "rank 3 of a matrix");
+    T_OK(rs_svd_exact(&rt, d, 2, 3, 2, &a,
+                      &t_err)); /* nothing to find, nothing invented */
+    T_TRUE(a.s[0] == 0 && a.kept == 0);
+    rs_svd_free(&a);
+}
+
+static void start_runtime(void)
+{
+    rs_options o = {.threads = 2};
+    T_OK(rs_init(&o, &rt, &t_err));
+}
+
+T_MAIN(T_TEST(start_runtime), T_TEST(differences_of_the_sparring_models),
+       T_TEST(shapes_and_spectra))
