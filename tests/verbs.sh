@@ -153,6 +153,11 @@ r 'no data' 2 'one of --data F, --jsonl F and --random N' fisher --model $it --o
 r 'nothing selected' 3 'none of the model' fisher --model $it --random 2 --out "$work/x.f" --tensors '"nobody"'
 r 'too little memory' 4 '--memory' fisher --model $it --random 2 --out "$work/x.f" --memory 1M
 check 'nothing of refused Fishers' 1 '' test -e "$work/x.f" -o -e "$work/x.f.partial"
+r 'a subspace' 0 '68 matrices, rank 16' subspace --from recipes/sparring/pt --to $it --rank 16 --out "$work/sub"
+r 'a subspace by energy' 0 '"rank":' subspace --from recipes/sparring/pt --to $it --energy 0.5 --tensors q_proj --out "$work/sub2" --json
+r 'it says what it is' 0 'what +subspace' inspect "$work/sub"
+r 'neither rank nor energy' 2 'either --rank R or --energy E' subspace --from $it --to $it --out "$work/x"
+r 'other shapes' 3 'has no tensor' subspace --from tests/golden/models/llama --to $it --rank 4 --out "$work/x"
 r 'a verb misspelt' 2 'did you mean merge' merg
 r 'no text to score' 2 'either --file F or --jsonl F' perplexity --model $it
 r 'a window of one' 2 'at least 2 tokens' perplexity --model $it --file README.md --window 1

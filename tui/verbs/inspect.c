@@ -18,7 +18,13 @@ static const ui_opt opts[] = {
     {NULL, UI_OPT_FLAG, NULL, NULL, 0},
 };
 
-typedef enum subject_kind { IS_MODEL, IS_ADAPTER, IS_MEASURE, IS_TENSORS } subject_kind;
+typedef enum subject_kind {
+    IS_MODEL,
+    IS_ADAPTER,
+    IS_MEASURE,
+    IS_TENSORS,
+    IS_SUBSPACE
+} subject_kind;
 
 typedef struct subject {
     rs_checkpoint *file;
@@ -47,6 +53,12 @@ static bool is_measure(const rs_checkpoint *c)
     return rs_checkpoint_metadata(c, "kind") || rs_checkpoint_metadata(c, "scale");
 }
 
+static bool is_subspace(const rs_checkpoint *c)
+{
+    const char *kind = rs_checkpoint_metadata(c, "kind");
+    return kind && strcmp(kind, "subspace") == 0;
+}
+
 static void count_tensors(subject *s)
 {
     for (int i = 0; i < rs_checkpoint_count(s->file); i++) {
@@ -65,7 +77,9 @@ static rs_status look(const char *path, subject *s, rs_err *err)
         s->kind = IS_ADAPTER;
         RS_TRY(rs_adapter_open(path, &s->adapter, err));
     } else if (rs_checkpoint_layout(s->file) == RS_LAYOUT_FILE) {
-        s->kind = is_measure(s->file) ? IS_MEASURE : IS_TENSORS;
+        s->kind = is_subspace(s->file)  ? IS_SUBSPACE
+                  : is_measure(s->file) ? IS_MEASURE
+                                        : IS_TENSORS;
     } else {
         s->kind = IS_MODEL;
         if (rs_config_load(s->file, &s->config, &s->config_err) != RS_OK)
@@ -84,7 +98,8 @@ static void release(subject *s)
 
 static const char *kind_name(const subject *s)
 {
-    static const char *const names[] = {"model", "adapter", "fisher", "tensors"};
+    static const char *const names[] = {"model", "adapter", "fisher", "tensors",
+                                        "subspace"};
     bool gguf = rs_checkpoint_layout(s->file) == RS_LAYOUT_GGUF;
     return gguf ? "gguf" : names[s->kind];
 }

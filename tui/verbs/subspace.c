@@ -1,0 +1,178 @@
+/* ringside subspace: the directions that instruction tuning, or any other, moved a model in. */
+#include "learn/subspace.h"
+#include "merge/selector.h"
+#include "store/content_hash.h"
+#include "tui/verbs/verbs.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct subspace_opts {
+    const char *from, *to, *out, *tensors;
+    int64_t rank;
+    double energy;
+    bool exact, force;
+} subspace_opts;
+
+static const ui_opt opts[] = {
+    {"--from", UI_OPT_STRING, "M", "the model before", offsetof(subspace_opts, from)},
+    {"--to", UI_OPT_STRING, "M", "the model after", offsetof(subspace_opts, to)},
+    {"--rank", UI_OPT_INT, "R", "directions of each matrix",
+     offsetof(subspace_opts, rank)},
+    {"--energy", UI_OPT_NUMBER, "E", "instead: as many as keep this share of the squares",
+     offsetof(subspace_opts, energy)},
+    {"--exact", UI_OPT_FLAG, NULL, "by eigenvalues in float64, not by random projections",
+     offsetof(subspace_opts, exact)},
+    {"--tensors", UI_OPT_STRING, "SEL", "only matrices that a selector takes",
+     offsetof(subspace_opts, tensors)},
+    {"--out", UI_OPT_STRING, "F", "the safetensors file", offsetof(subspace_opts, out)},
+    {"--force", UI_OPT_FLAG, NULL, "replace an existing file",
+     offsetof(subspace_opts, force)},
+    {NULL, UI_OPT_FLAG, NULL, NULL, 0},
+};
+
+typedef struct subject {
+    char from_path[4096], to_path[4096];
+    rs_checkpoint *from, *to;
+    rs_config *config;
+    rs_arena arena;
+    const rs_selector *selector;
+    rs_buf json, table;
+    int n;
+} subject;
+
+static int check_words(const subspace_opts *o)
+{
+    if (!o->from || !o->to || !o->out)
+        return ui_usage("subspace", "--from M, --to M and --out F are needed");
+    if ((o->rank != 0) == (o->energy != 0))
+        return ui_usage("subspace", "give either --rank R or --energy E");
+    if (o->rank < 0 || o->rank > 100000)
+        return ui_usage("subspace", "--rank %" PRId64 " is no rank", o->rank);
+    if (o->energy < 0 || o->energy > 1)
+        return ui_usage("subspace", "--energy %g is not from 0 to 1", o->energy);
+    return UI_EXIT_OK;
+}
+
+static bool wants(void *ctx, const char *name, int layer)
+{
+    const subject *s = ctx;
+    (void)layer;
+    rs_role role = rs_role_of(s->config, name);
+    return rs_selector_matches(s->selector, s->config, &role, name);
+}
+
+static void tell(void *ctx, const char *name, int rank, double kept, double largest)
+{
+    subject *s = ctx;
+    rs_buf_puts(&s->json, s->n++ ? ",{\"name\":" : "{\"name\":");
+    rs_buf_json(&s->json, name, strlen(name));
+    rs_buf_printf(&s->json, ",\"rank\":%d,\"kept\":", rank);
+    rs_buf_json_double(&s->json, kept);
+    rs_buf_puts(&s->json, ",\"largest\":");
+    rs_buf_json_double(&s->json, largest);
+    rs_buf_putc(&s->json, '}');
+    rs_buf_printf(&s->table, "%6d  %5.1f %%  %9.4f  ", rank, kept * 100, largest);
+    ui_put_clean(&s->table, name);
+    rs_buf_putc(&s->table, '\n');
+}
+
+static rs_status open_subject(const subspace_opts *o, subject *s, rs_err *err)
+{
+    RS_TRY(ui_resolve(NULL, o->from, s->from_path, err));
+    RS_TRY(ui_resolve(NULL, o->to, s->to_path, err));
+    RS_TRY(rs_checkpoint_open(s->from_path, &s->from, err));
+    RS_TRY(rs_checkpoint_open(s->to_path, &s->to, err));
+    RS_TRY(rs_config_load(s->to, &s->config, err));
+    return o->tensors ? rs_selector_parse(&s->arena, o->tensors, &s->selector, err)
+                      : RS_OK;
+}
+
+static void close_subject(subject *s)
+{
+    rs_buf_free(&s->json);
+    rs_buf_free(&s->table);
+    rs_arena_free(&s->arena);
+    rs_config_free(s->config);
+    rs_checkpoint_close(s->from);
+    rs_checkpoint_close(s->to);
+}
+
+static rs_status work(ui_common *c, const subspace_opts *o, subject *s, ui_progress *show,
+                      rs_subspace_result *r, rs_err *err)
+{
+    char from[33], to[33];
+    RS_TRY(open_subject(o, s, err));
+    RS_TRY(rs_checkpoint_content_hash(&c->rt, s->from, NULL, NULL, from, err));
+    RS_TRY(rs_checkpoint_content_hash(&c->rt, s->to, NULL, NULL, to, err));
+    rs_string_pair pairs[] = {{"kind", "subspace"},
+                              {"from_hash", from},
+                              {"to_hash", to},
+                              {"method", o->exact || o->rank == 0 ? "exact" : "random"}};
+    rs_subspace_options p = {.rank = (int)o->rank,
+                             .energy = o->energy,
+                             .exact = o->exact,
+                             .seed = (uint64_t)c->seed,
+                             .wants = s->selector ? wants : NULL,
+                             .wants_ctx = s,
+                             .metadata = pairs,
+                             .n_metadata = sizeof pairs / sizeof *pairs,
+                             .out = o->out,
+                             .force = o->force,
+                             .progress = ui_progress_step,
+                             .progress_ctx = show,
+                             .done = tell,
+                             .done_ctx = s};
+    return rs_subspace_run(&c->rt, s->from, s->to, s->config, &p, r, err);
+}
+
+static void say(const ui_common *c, const subspace_opts *o, const subject *s,
+                const rs_subspace_result *r)
+{
+    rs_buf b = {0};
+    if (c->json) {
+        rs_buf_puts(&b, "{\"out\":");
+        rs_buf_json(&b, o->out, strlen(o->out));
+        rs_buf_puts(&b, ",\"kept\":");
+        rs_buf_json_double(&b, r->kept);
+        rs_buf_printf(&b, ",\"tensors\":[%s]}\n", rs_buf_str(&s->json));
+    } else if (!c->quiet) {
+        rs_buf_printf(&b, "  rank     kept    largest\n%s", rs_buf_str(&s->table));
+        rs_buf_printf(&b, "%d matrices, rank %d to %d, %.1f %% of the squares kept\n",
+                      r->n_tensors, r->least_rank, r->most_rank, r->kept * 100);
+    }
+    ui_print(&b);
+    rs_buf_free(&b);
+}
+
+static int run(ui_common *c, void *options, int n_args, char **args)
+{
+    (void)n_args, (void)args;
+    const subspace_opts *o = options;
+    int wrong = check_words(o);
+    if (wrong) return wrong;
+    subject s = {0};
+    rs_err err;
+    ui_progress show;
+    rs_subspace_result r = {0};
+    ui_progress_begin(&show, c, "subspace");
+    rs_status st = work(c, o, &s, &show, &r, &err);
+    ui_progress_end(&show, st, &err, NULL);
+    if (st == RS_OK) say(c, o, &s, &r);
+    close_subject(&s);
+    return st == RS_OK ? UI_EXIT_OK : ui_fail("subspace", &err);
+}
+
+const ui_verb ui_verb_subspace = {
+    .name = "subspace",
+    .usage = "--from M --to M (--rank R | --energy E) --out F [--exact]",
+    .summary = "leading singular vectors of what one model differs from another by",
+    .details =
+        "For every matrix inside the layers U, S and V of W_to - W_from, float32, under "
+        "the tensor's name with .U, .S and .V in place of .weight. Prints rank, share "
+        "of the squares kept and the largest singular value of each.",
+    .opts = opts,
+    .opts_size = sizeof(subspace_opts),
+    .run = run,
+};
