@@ -157,7 +157,7 @@ r 'a subspace' 0 '68 matrices, rank 16' subspace --from recipes/sparring/pt --to
 r 'a subspace by energy' 0 '"rank":' subspace --from recipes/sparring/pt --to $it --energy 0.5 --tensors q_proj --out "$work/sub2" --json
 r 'it says what it is' 0 'what +subspace' inspect "$work/sub"
 r 'neither rank nor energy' 2 'either --rank R or --energy E' subspace --from $it --to $it --out "$work/x"
-r 'other shapes' 3 'has no tensor' subspace --from tests/golden/models/llama --to $it --rank 4 --out "$work/x"
+r 'other shapes' 3 'in recipes.sparring.it and' subspace --from tests/golden/models/llama --to $it --rank 4 --out "$work/x"
 r 'a verb misspelt' 2 'did you mean merge' merg
 r 'no text to score' 2 'either --file F or --jsonl F' perplexity --model $it
 r 'a window of one' 2 'at least 2 tokens' perplexity --model $it --file README.md --window 1
