@@ -77,6 +77,7 @@ extern const ui_command ui_commands_values[];  /* gains, t, lambda ... */
 extern const ui_command ui_commands_edit[];    /* undo, write, load, copy ... */
 extern const ui_command ui_commands_text[];    /* preview and Duel */
 extern const ui_command ui_commands_work[];    /* merge and jobs */
+extern const ui_command ui_commands_learn[];   /* Fisher */
 extern const ui_command ui_commands_program[]; /* set, theme, log ... */
 
 #endif

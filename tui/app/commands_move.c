@@ -156,7 +156,9 @@ static bool open_result(ui_app *a, ui_effects *fx)
         ui_say(a, "job %d has no result yet", r->job.id);
         return true;
     }
-    snprintf(line, sizeof line, "load \"%s\"", r->job.out);
+    bool measures = strcmp(r->job.kind, "fisher") == 0; /* for the open recipe */
+    snprintf(line, sizeof line, "%s \"%s\"", measures ? "add" : "load", r->job.out);
+    if (measures) ui_go(a, UI_RING);
     return ui_run(a, line, fx);
 }
 
