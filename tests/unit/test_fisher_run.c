@@ -7,6 +7,10 @@
 #include "base/os.h"
 #include "model/family.h"
 
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 enum { MAX_IDS = 512, MAX_SEQ = 4 };
 
 typedef struct subject {
@@ -227,6 +231,44 @@ static void memory_threads_and_resume(void)
     }
 }
 
+/* Killed before every so many-th write, sync and rename: the next run goes on from what the
+ * killed one left, to the same bytes. */
+static void killed_at_its_writes(void)
+{
+    const char *folder = t_folder();
+    char one[512], two[512];
+    rs_fisher_result r;
+    subject s;
+    T_TRUE(open_subject(&s, "tests/golden/models/gemma4_e4b",
+                        "tests/golden/grad/gemma4_e4b.safetensors", 1, 1 << 30));
+    rs_fisher_options o = {.out = in(folder, "one.safetensors", one), .now = tick};
+    long before = rs_os_write_calls();
+    T_OK(run(&s, &o, &r));
+    long calls = rs_os_write_calls() - before;
+    o.out = in(folder, "two.safetensors", two);
+    int kills = 0;
+    for (long at = 1; at <= calls; at += 1 + calls / 40) {
+        fflush(stdout);
+        pid_t pid = fork();
+        if (pid == 0) {
+            rs_os_faults(at, 0, true);
+            _exit(run(&s, &o, &r) == RS_OK ? 0 : 1);
+        }
+        int status = 0;
+        T_TRUE(waitpid(pid, &status, 0) == pid);
+        kills += WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+        bool whole = rs_os_kind(two) == RS_PATH_FILE; /* only after its rename */
+        o.resume = true;
+        if (!whole) T_OK(run(&s, &o, &r));
+        o.resume = false;
+        T_TRUE(same_files(one, two));
+        T_OK(rs_os_unlink(two, &t_err));
+    }
+    printf("  killed %d times in %ld calls\n", kills, calls);
+    T_TRUE(kills >= 30);
+    close_subject(&s);
+}
+
 /* --- kind position, from its definition, in double --- */
 
 typedef struct brute {
@@ -374,4 +416,4 @@ static void refusals(void)
 }
 
 T_MAIN(T_TEST(the_families), T_TEST(kind_position), T_TEST(memory_threads_and_resume),
-       T_TEST(refusals))
+       T_TEST(killed_at_its_writes), T_TEST(refusals))
