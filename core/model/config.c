@@ -305,6 +305,7 @@ static rs_status load_gguf(const rs_checkpoint *file, rs_config *c, rs_err *err)
 {
     rs_buf text = {0};
     rs_status s = rs_gguf_config_json(rs_checkpoint_gguf(file), &text, err);
+    if (s != RS_OK) s = rs_err_prefix(err, "%s", rs_checkpoint_path(file));
     if (s == RS_OK) s = read_text(rs_checkpoint_path(file), &text, c, err);
     rs_buf_free(&text);
     return s;

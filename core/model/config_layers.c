@@ -307,6 +307,25 @@ static rs_status read_rope(const config_reader *r, const rs_json *o, rope *p)
     return rs_json_opt_double(o, "partial_rotary_factor", r->where, &p->partial, r->err);
 }
 
+/* Beside rope_parameters it may stand only if it says the same: which of them counts depends
+ * on who reads. */
+static rs_status check_scaling(const config_reader *r, const char *key, const rope *p)
+{
+    const rs_json *scaling = rs_json_get(r->text, "rope_scaling");
+    const rs_json *mine = rs_json_get(scaling, key);
+    rope q = *p;
+    if (rs_json_is_null(scaling)) return RS_OK;
+    RS_TRY(read_rope(r, rs_json_is_object(mine) ? mine : scaling, &q));
+    if (q.type == p->type && q.theta == p->theta && q.partial == p->partial &&
+        q.factor == p->factor && q.low == p->low && q.high == p->high &&
+        q.original == p->original)
+        return RS_OK;
+    return rs_fail(r->err, RS_E_UNSUPPORTED,
+                   "%s: \"rope_scaling\" and \"rope_parameters\" say different things of "
+                   "the %s: leave one of them out",
+                   r->where, key);
+}
+
 static rs_status rope_of(const config_reader *r, bool full, rope *p)
 {
     const rs_family *f = r->c->family;
@@ -332,17 +351,19 @@ static rs_status rope_of(const config_reader *r, bool full, rope *p)
                            r->where, key);
         RS_TRY(read_rope(r, mine, p));
     }
+    if (!rs_json_is_null(all) && (full || f->one_rope)) RS_TRY(check_scaling(r, key, p));
     return check_rope(r, full ? "full" : "sliding", p);
 }
 
 static rs_status ropes(const config_reader *r)
 {
     rope of[2];
-    RS_TRY(rope_of(r, false, &of[0]));
-    RS_TRY(rope_of(r, true, &of[1]));
+    bool known[2] = {false, false};
     for (int i = 0; i < r->c->n_layers; i++) {
         rs_layer_config *l = &r->c->layers[i];
-        const rope *p = &of[l->is_full];
+        rope *p = &of[l->is_full];
+        if (!known[l->is_full]) RS_TRY(rope_of(r, l->is_full, p));
+        known[l->is_full] = true;
         l->rope_theta = p->theta;
         bool llama3 = p->type == RS_ROPE_LLAMA3;
         l->rope_factor = p->type == RS_ROPE_LINEAR || llama3 ? p->factor : 1;

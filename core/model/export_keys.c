@@ -106,13 +106,23 @@ static void put_sizes(rs_export_job *j)
     put_int(j, "attention.value_length", first_layer(c, true)->head_dim);
 }
 
+/* The four numbers of Llama 3, which the table does not always give back. */
+static void put_llama3(rs_export_job *j, const rs_layer_config *l)
+{
+    const double v[4] = {l->rope_factor, l->rope_low, l->rope_high, l->rope_original};
+    rs_gguf_put_array(&j->keys, RS_GGUF_LLAMA3_KEY, RS_GGUF_F32, 4);
+    for (int i = 0; i < 4; i++)
+        rs_gguf_add_f32(&j->keys, (float)v[i]);
+}
+
 /* The factor of the full layers; what turns like Llama 3 is said by the table. */
 static void put_rope(rs_export_job *j)
 {
     char key[KEY];
     const rs_layer_config *l = first_layer(j->source->config, true);
     put_float(j, "rope.freq_base", l->rope_theta);
-    if (l->rope_factor == 1 || l->rope_original > 0) return;
+    if (l->rope_original > 0) put_llama3(j, l);
+    if (l->rope_original > 0 || l->rope_factor == 1) return;
     rs_gguf_put_string(&j->keys, key_of(j, "rope.scaling.type", key), "linear", 6);
     put_float(j, "rope.scaling.factor", l->rope_factor);
 }
@@ -120,28 +130,36 @@ static void put_rope(rs_export_job *j)
 /* --- what families have besides --- */
 
 /* true: the layer slides. Left out where it is what the runtime takes for granted. */
-static void put_pattern(rs_export_job *j, int usual)
+static bool put_pattern(rs_export_job *j, int usual)
 {
     char key[KEY];
     const rs_config *c = j->source->config;
     bool is_usual = usual > 0;
     for (int i = 0; i < c->n_layers; i++)
         is_usual &= c->layers[i].is_full == (usual > 0 && (i + 1) % usual == 0);
-    if (is_usual) return;
+    if (is_usual) return false;
     rs_gguf_put_array(&j->keys, key_of(j, "attention.sliding_window_pattern", key),
                       RS_GGUF_BOOL, (uint64_t)c->n_layers);
     for (int i = 0; i < c->n_layers; i++)
         rs_gguf_add_bool(&j->keys, !c->layers[i].is_full);
+    return true;
 }
 
-/* Readers take head_dim^-1/2; llama.cpp in the largest models (heads / hidden)^1/2. */
+static void tell_of_pattern(const rs_export_job *j, int usual)
+{
+    rs_export_note(j,
+                   "the layers that slide are not all but each %d., but those are what "
+                   "most llama.cpp take in %s",
+                   usual, j->arch);
+}
+
+/* llama.cpp takes head_dim^-1/2, in the largest models (heads / hidden)^1/2. */
 static void put_scale(rs_export_job *j, int layers_of_27b)
 {
     const rs_config *c = j->source->config;
     int head = c->layers[0].head_dim;
     int n = c->n_layers == layers_of_27b ? c->hidden / c->n_heads : head;
-    if (fabs(c->attn_scale * sqrt(head) - 1) >= 1e-6)
-        put_float(j, "attention.scale", c->attn_scale);
+    put_float(j, "attention.scale", c->attn_scale);
     if (fabs(c->attn_scale * sqrt(n) - 1) < 1e-6) return;
     rs_export_note(j,
                    "query_pre_attn_scalar is %.6g, but llama.cpp computes with %d "
@@ -154,20 +172,39 @@ static void put_gemma2(rs_export_job *j)
     const rs_config *c = j->source->config;
     put_float(j, "attn_logit_softcapping", c->attn_softcap);
     put_float(j, "final_logit_softcapping", c->final_softcap);
+    if (c->attn_softcap == 0 || c->final_softcap == 0)
+        rs_export_note(j, "a softcapping is null, but llama.cpp always divides by those "
+                          "of gemma2: it cannot run this model");
     put_int(j, "attention.sliding_window", c->sliding_window);
-    put_pattern(j, 2);
+    if (put_pattern(j, 2)) tell_of_pattern(j, 2);
     put_scale(j, 46);
+}
+
+/* Readers do not believe the usual key of gemma3 (gguf.h). */
+static void put_caps_of_gemma3(rs_export_job *j)
+{
+    const rs_config *c = j->source->config;
+    if (c->attn_softcap == 0 && c->final_softcap == 0) return;
+    if (c->final_softcap > 0) put_float(j, "final_logit_softcapping", c->final_softcap);
+    rs_gguf_put_array(&j->keys, RS_GGUF_CAPS_KEY, RS_GGUF_F32, 2);
+    rs_gguf_add_f32(&j->keys, (float)c->attn_softcap);
+    rs_gguf_add_f32(&j->keys, (float)c->final_softcap);
+    rs_export_note(j,
+                   "attn_logit_softcapping is %g and final_logit_softcapping %g, but not "
+                   "all llama.cpp compute caps of gemma3",
+                   c->attn_softcap, c->final_softcap);
 }
 
 static void put_gemma3(rs_export_job *j)
 {
     const rs_config *c = j->source->config;
     const rs_layer_config *sliding = first_layer(c, false);
-    if (c->final_softcap > 0) put_float(j, "final_logit_softcapping", c->final_softcap);
+    put_caps_of_gemma3(j);
     put_scale(j, 62);
-    if (!has_layer(c, false)) return;
+    bool odd = put_pattern(j, 6);
+    if (!has_layer(c, false)) return; /* no window: llama.cpp sees that none slides */
+    if (odd) tell_of_pattern(j, 6);
     put_int(j, "attention.sliding_window", c->sliding_window);
-    put_pattern(j, 6);
     if (sliding->rope_theta != 1e4)
         put_float(j, "rope.freq_base_swa", sliding->rope_theta);
 }
@@ -205,15 +242,17 @@ static void put_gemma4(rs_export_job *j)
     put_int(j, "rope.dimension_count", full->head_dim);
     put_int(j, "rope.dimension_count_swa", sliding->head_dim);
     put_float(j, "rope.freq_base_swa", sliding->rope_theta);
-    if (c->final_softcap > 0) put_float(j, "final_logit_softcapping", c->final_softcap);
+    put_float(j, "final_logit_softcapping", c->final_softcap); /* 0: none */
 }
 
+/* A window without a pattern is one of all layers for llama (Mistral), of none for Qwen. */
 static void put_plain(rs_export_job *j)
 {
     const rs_config *c = j->source->config;
     put_int(j, "rope.dimension_count", c->layers[0].head_dim);
     if (!has_layer(c, false)) return;
     put_int(j, "attention.sliding_window", c->sliding_window);
+    if (strcmp(j->arch, "llama") != 0 || has_layer(c, true)) put_pattern(j, 0);
     rs_export_note(j,
                    "the model looks back %d tokens in its sliding layers, but llama.cpp "
                    "lets those of %s see all: texts longer than that come out otherwise",
@@ -243,25 +282,40 @@ rs_status rs_export_keys(rs_export_job *j, rs_err *err)
 
 /* --- RoPE as a table --- */
 
-/* What the frequency of pair p is divided by (method.md: the blend of Llama 3). A pair that
- * does not turn has a divisor that leaves no angle. */
+/* What the frequency of pair p is divided by. A pair that does not turn has a divisor that
+ * leaves no angle. */
 static float factor_of(const rs_layer_config *l, int p)
 {
     if (p >= l->rope_pairs) return 1e30f;
     if (l->rope_original <= 0) return 1;
     double pi = 3.14159265358979323846;
-    double freq = pow(l->rope_theta, -2.0 * p / l->head_dim), wave = 2 * pi / freq;
-    if (wave < l->rope_original / l->rope_high) return 1;
-    if (wave > l->rope_original / l->rope_low) return (float)l->rope_factor;
-    double smooth =
-        (l->rope_original / wave - l->rope_low) / (l->rope_high - l->rope_low);
-    return (float)(1 / ((1 - smooth) / l->rope_factor + smooth));
+    double wave = 2 * pi * pow(l->rope_theta, 2.0 * p / l->head_dim);
+    return (float)rs_gguf_llama3_divisor(wave, l->rope_factor, l->rope_low, l->rope_high,
+                                         l->rope_original);
+}
+
+/* Of sliding layers a GGUF says no more than the base, and that only for Gemma 3 and 4. */
+static rs_status check_sliding(const rs_export_job *j, rs_err *err)
+{
+    const rs_config *c = j->source->config;
+    const rs_layer_config *s = first_layer(c, false), *f = first_layer(c, true);
+    bool plain = s->rope_pairs == s->head_dim / 2, same = s->rope_theta == f->rope_theta;
+    bool ok = c->family->one_rope ? same && s->rope_factor == f->rope_factor &&
+                                        s->rope_original == f->rope_original
+                                  : plain && s->rope_factor == 1;
+    if (s->is_full || ok) return RS_OK;
+    return rs_fail(err, RS_E_UNSUPPORTED,
+                   "the sliding layers have another RoPE than a GGUF of %s can say "
+                   "(theta %g, factor %g, %d of %d pairs)",
+                   j->arch, s->rope_theta, s->rope_factor, s->rope_pairs,
+                   s->head_dim / 2);
 }
 
 rs_status rs_export_rope(rs_export_job *j, rs_err *err)
 {
     const rs_config *c = j->source->config;
     const rs_layer_config *l = first_layer(c, true);
+    RS_TRY(check_sliding(j, err));
     bool gemma4 = strcmp(j->arch, "gemma4") == 0 && l->is_full;
     if (!gemma4 && l->rope_original <= 0) return RS_OK;
     j->n_rope_factors = l->head_dim / 2;

@@ -90,10 +90,15 @@ static const rs_slot gemma4_model[] = {
     SLOTS_END
 };
 
-static const char *const no_mlp_bias[] = {"mlp_bias", NULL};
-static const char *const no_bias[] = {"attention_bias", "mlp_bias", NULL};
+static const char *const qwen2_off[] = {"mlp_bias", "attn_logit_softcapping",
+                                        "final_logit_softcapping", NULL};
+static const char *const plain_off[] = {"attention_bias", "mlp_bias",
+                                        "attn_logit_softcapping",
+                                        "final_logit_softcapping", NULL};
+static const char *const no_bias[] = {"attention_bias", "mlp_bias", NULL}; /* gemma2, 3 */
 static const char *const gemma4_off[] = {"attention_bias", "attention_k_eq_v",
-                                         "enable_moe_block", NULL};
+                                         "enable_moe_block", "attn_logit_softcapping",
+                                         NULL};
 
 static const char *const gelu_tanh[] = {"gelu_pytorch_tanh", NULL};
 static const char *const silu[] = {"silu", "swish", NULL};
@@ -141,7 +146,7 @@ static const rs_family families[] = {
         .slides = RS_SLIDES_NEVER,
         .one_rope = true, .full_rope = {RS_ROPE_DEFAULT, 1e4, 1, "rope_theta"},
         .rope_types = 1u << RS_ROPE_DEFAULT | 1u << RS_ROPE_LINEAR | 1u << RS_ROPE_LLAMA3,
-        .must_be_off = no_bias,
+        .must_be_off = plain_off,
         .layer_slots = llama_layer, .model_slots = plain_model,
     },
     {
@@ -151,7 +156,7 @@ static const rs_family families[] = {
         .slides = RS_SLIDES_IF_WINDOW,
         .one_rope = true, .full_rope = {RS_ROPE_DEFAULT, 1e4, 1, "rope_theta"},
         .rope_types = 1u << RS_ROPE_DEFAULT | 1u << RS_ROPE_LINEAR,
-        .must_be_off = no_bias,
+        .must_be_off = plain_off,
         .layer_slots = llama_layer, .model_slots = plain_model,
     },
     {
@@ -161,7 +166,7 @@ static const rs_family families[] = {
         .slides = RS_SLIDES_IF_ASKED,
         .one_rope = true, .full_rope = {RS_ROPE_DEFAULT, 1e6, 1, "rope_theta"},
         .rope_types = 1u << RS_ROPE_DEFAULT | 1u << RS_ROPE_LINEAR,
-        .must_be_off = no_mlp_bias,
+        .must_be_off = qwen2_off,
         .layer_slots = qwen2_layer, .model_slots = plain_model,
     },
     {
@@ -171,7 +176,7 @@ static const rs_family families[] = {
         .slides = RS_SLIDES_IF_ASKED, .head_dim = 128,
         .one_rope = true, .full_rope = {RS_ROPE_DEFAULT, 1e6, 1, "rope_theta"},
         .rope_types = 1u << RS_ROPE_DEFAULT | 1u << RS_ROPE_LINEAR,
-        .must_be_off = no_bias,
+        .must_be_off = plain_off,
         .layer_slots = qwen3_layer, .model_slots = plain_model,
     },
 };

@@ -1,7 +1,8 @@
 #include "model/import.h"
 
-#include "store/write_chunks.h"
+#include "model/config.h"
 #include "store/gguf.h"
+#include "store/write_chunks.h"
 #include "tensor/convert.h"
 
 #include <inttypes.h>
@@ -125,9 +126,19 @@ static rs_status run_chunks(work *w, rs_err *err)
 
 /* ---- the whole ---- */
 
+/* The folder would be of no use if its config were refused. */
+static rs_status check_config(const work *w, rs_err *err)
+{
+    rs_config *config;
+    rs_status s = rs_config_load(w->c, &config, err);
+    if (s == RS_OK) rs_config_free(config);
+    return s;
+}
+
 /* The small files first: if they cannot be made, nothing long was done. */
 static rs_status write_all(work *w, rs_err *err)
 {
+    RS_TRY(check_config(w, err));
     pick_chunk(w);
     RS_TRY(list_tensors(w, err));
     RS_TRY(make_buffers(w, err));

@@ -93,6 +93,16 @@ const float *rs_gguf_rope_factors(const rs_gguf *g, int *n);
 rs_status rs_gguf_paired_heads(const rs_gguf *g, const rs_tensor *t, int64_t *heads,
                                rs_err *err) RS_MUST_USE;
 
+/* What Llama 3's scaling divides the frequency of a wave of this length by: waves longer than
+ * original/low are stretched by the factor, those shorter than original/high stay, a blend
+ * between. Where RS_GGUF_LLAMA3_KEY is there, it holds factor, low, high and original. */
+#define RS_GGUF_LLAMA3_KEY "ringside.rope.llama3"
+double rs_gguf_llama3_divisor(double wave, double factor, double low, double high,
+                              double original);
+/* Caps of gemma3 as a list, attention and logits, 0: none. The keys that other architectures
+ * have for them are there in published files whose models have no caps. */
+#define RS_GGUF_CAPS_KEY "ringside.softcapping"
+
 /* gguf_names.c: the Hugging Face name of a tensor of this architecture into dst, and what is
  * to be added to its values (-1 for gemma3's norms, which carry a 1). false: not known, use
  * the stored name. */

@@ -10,9 +10,8 @@
 
 /* ---- Llama 3's table ---- */
 
-/* low_freq_factor is 1: scaling low, high and original together changes nothing. */
 typedef struct scaling {
-    double factor, high, original;
+    double factor, low, high, original;
 } scaling;
 
 typedef struct table {
@@ -21,19 +20,18 @@ typedef struct table {
     double theta;
 } table;
 
+double rs_gguf_llama3_divisor(double wave, double factor, double low, double high,
+                              double original)
+{
+    if (wave > original / low) return factor;
+    if (wave < original / high) return 1;
+    double smooth = (original / wave - low) / (high - low);
+    return 1 / ((1 - smooth) / factor + smooth);
+}
+
 static double wave_of(const table *t, int pair)
 {
     return 2 * 3.14159265358979323846 * pow(t->theta, (double)pair / t->n);
-}
-
-/* Waves longer than original are stretched by the factor, those shorter than original/high
- * stay, a blend between (the formula of model/rope.c, as a divisor). */
-static double divisor_of(const scaling *s, double wave)
-{
-    if (wave > s->original) return s->factor;
-    if (wave < s->original / s->high) return 1;
-    double smooth = (s->original / wave - 1) / (s->high - 1);
-    return 1 / ((1 - smooth) / s->factor + smooth);
 }
 
 /* The table is float32, made from float32 powers. */
@@ -41,9 +39,23 @@ static bool gives_table(const scaling *s, const table *t)
 {
     for (int i = 0; i < t->n; i++) {
         double have = (double)t->divisor[i];
-        if (!(fabs(divisor_of(s, wave_of(t, i)) - have) <= 3e-5 * have)) return false;
+        double want = rs_gguf_llama3_divisor(wave_of(t, i), s->factor, s->low, s->high,
+                                             s->original);
+        if (!(fabs(want - have) <= 3e-5 * have)) return false;
     }
     return true;
+}
+
+/* What our own exports have beside the table: it alone may not say all four. */
+static bool as_written(scaling *s, const rs_gc *b, const table *t)
+{
+    double v[4];
+    const rs_gguf_value *list = rs_gguf_get(b->g, RS_GGUF_LLAMA3_KEY);
+    if (!list || !list->is_array || list->count != 4) return false;
+    for (int i = 0; i < 4; i++)
+        if (!rs_gguf_number_at(list, i, &v[i]) || !(v[i] > 0)) return false;
+    *s = (scaling){v[0], v[1], v[2], v[3]};
+    return s->high > s->low && gives_table(s, t);
 }
 
 /* All published models have 1, 4 and a power of two. */
@@ -55,7 +67,8 @@ static bool usual(scaling *s, const table *t)
     return false;
 }
 
-/* Two pairs of the blend lie on a line: smooth = (original / wave - 1) / (high - 1). */
+/* Two pairs of the blend lie on a line: smooth = (original / wave - 1) / (high - 1), with
+ * low 1: scaling low, high and original together changes nothing. */
 static bool from_blend(scaling *s, const table *t)
 {
     double x[2] = {0, 0}, y[2] = {0, 0};
@@ -71,13 +84,17 @@ static bool from_blend(scaling *s, const table *t)
     double slope = (y[1] - y[0]) / (x[1] - x[0]), below = slope * x[0] - y[0];
     s->high = 1 + 1 / below;
     s->original = round(slope / below);
-    return below > 0 && gives_table(s, t);
+    if (!(below > 0)) return false;
+    if (gives_table(s, t)) return true;
+    s->original = slope / below;
+    return gives_table(s, t);
 }
 
 static rs_status read_table(const rs_gc *b, int64_t head_dim, table *t)
 {
     t->divisor = rs_gguf_rope_factors(b->g, &t->n);
-    t->theta = rs_gc_number_or(b, "rope.freq_base", 1e4);
+    t->theta = 1e4;
+    RS_TRY(rs_gc_opt_number(b, "rope.freq_base", &t->theta));
     if (!t->divisor || t->n != head_dim / 2)
         return rs_fail(b->err, RS_E_UNSUPPORTED,
                        "the GGUF's rope_freqs.weight is not a list of %" PRId64
@@ -95,16 +112,21 @@ static rs_status read_table(const rs_gc *b, int64_t head_dim, table *t)
 
 static void put_llama3(const rs_gc *b, const scaling *s)
 {
-    char factor[RS_GC_NUMBER], high[RS_GC_NUMBER];
+    char factor[RS_GC_NUMBER], low[RS_GC_NUMBER], high[RS_GC_NUMBER];
+    char original[RS_GC_NUMBER];
     rs_buf text = {0};
     rs_gc_number_text((double)(float)s->factor, factor);
+    rs_gc_number_text((double)(float)s->low, low);
     rs_gc_number_text((double)(float)s->high, high);
+    rs_gc_number_text((double)(float)s->original, original);
+    if (s->original == floor(s->original)) /* where it is whole, without a point */
+        snprintf(original, sizeof original, "%.0f", s->original);
     rs_buf_printf(&text,
                   "{\n    \"factor\": %s,\n    \"high_freq_factor\": %s,\n"
-                  "    \"low_freq_factor\": 1.0,\n"
-                  "    \"original_max_position_embeddings\": %.0f,\n"
+                  "    \"low_freq_factor\": %s,\n"
+                  "    \"original_max_position_embeddings\": %s,\n"
                   "    \"rope_type\": \"llama3\"\n  }",
-                  factor, high, s->original);
+                  factor, high, low, original);
     rs_gc_put(b, "rope_scaling", rs_buf_str(&text));
     b->out->failed |= text.failed;
     rs_buf_free(&text);
@@ -114,7 +136,7 @@ static rs_status put_table(const rs_gc *b, int64_t head_dim)
 {
     table t;
     RS_TRY(read_table(b, head_dim, &t));
-    scaling s = {.factor = 0};
+    scaling s = {.low = 1};
     double least = INFINITY;
     for (int i = 0; i < t.n; i++) {
         s.factor = fmax(s.factor, (double)t.divisor[i]);
@@ -124,7 +146,10 @@ static rs_status put_table(const rs_gc *b, int64_t head_dim)
         rs_gc_put_linear(b, s.factor);
         return RS_OK;
     }
-    if (!usual(&s, &t) && !from_blend(&s, &t))
+    scaling mine;
+    if (as_written(&mine, b, &t))
+        s = mine;
+    else if (!usual(&s, &t) && !from_blend(&s, &t))
         return rs_fail(
             b->err, RS_E_UNSUPPORTED,
             "the GGUF's rope_freqs.weight is not Llama 3's scaling of RoPE, the "
@@ -137,7 +162,7 @@ static rs_status put_rope(const rs_gc *b, int64_t head_dim)
 {
     double factor;
     RS_TRY(rs_gc_linear_factor(b, &factor));
-    rs_gc_put_number(b, "rope_theta", rs_gc_number_or(b, "rope.freq_base", 1e4));
+    RS_TRY(rs_gc_copy_number(b, "rope_theta", "rope.freq_base", 1e4));
     if (!rs_gguf_find(b->g, "rope_freqs.weight")) {
         rs_gc_put_linear(b, factor);
         return RS_OK;
@@ -150,29 +175,7 @@ static rs_status put_rope(const rs_gc *b, int64_t head_dim)
     return put_table(b, head_dim);
 }
 
-/* ---- what would be another computation ---- */
-
-static rs_status must_be(const rs_gc *b, const char *name, int64_t want)
-{
-    int64_t have = want;
-    if (rs_gc_find(b, name)) RS_TRY(rs_gc_need_int(b, name, &have));
-    if (have == want) return RS_OK;
-    return rs_fail(b->err, RS_E_UNSUPPORTED,
-                   "the GGUF's key llama.%s is %" PRId64 ", only %" PRId64
-                   " is supported here",
-                   name, have, want);
-}
-
-static rs_status refuse_experts(const rs_gc *b)
-{
-    int64_t n = 0;
-    if (rs_gc_find(b, "expert_count")) RS_TRY(rs_gc_need_int(b, "expert_count", &n));
-    if (n == 0) return RS_OK;
-    return rs_fail(b->err, RS_E_UNSUPPORTED,
-                   "the GGUF has %" PRId64 " experts in a layer (Mixtral): mixtures of "
-                   "experts are not supported, Llama and Mistral are",
-                   n);
-}
+/* ---- the whole ---- */
 
 static rs_status head_size(const rs_gc *b, int64_t *head_dim)
 {
@@ -187,18 +190,16 @@ static rs_status head_size(const rs_gc *b, int64_t *head_dim)
                        "the GGUF has heads of %" PRId64
                        ", which cannot be turned in pairs",
                        *head_dim);
-    RS_TRY(must_be(b, "attention.value_length", *head_dim));
-    return must_be(b, "rope.dimension_count", *head_dim);
+    return RS_OK;
 }
-
-/* ---- the whole ---- */
 
 /* Both families compute the same, but for Mistral's window. */
 rs_status rs_gc_llama(const rs_gc *b, rs_dtype d)
 {
     int64_t head_dim, window = 0;
-    RS_TRY(refuse_experts(b));
+    bool slides;
     RS_TRY(head_size(b, &head_dim));
+    RS_TRY(rs_gc_one_head(b, head_dim));
     if (rs_gc_find(b, "attention.sliding_window"))
         RS_TRY(rs_gc_need_int(b, "attention.sliding_window", &window));
     rs_gc_put_start(b, window > 0 ? "MistralForCausalLM" : "LlamaForCausalLM",
@@ -206,5 +207,7 @@ rs_status rs_gc_llama(const rs_gc *b, rs_dtype d)
     RS_TRY(rs_gc_put_sizes(b));
     RS_TRY(rs_gc_copy_same_int(b, "intermediate_size", "feed_forward_length"));
     rs_gc_put_int(b, "head_dim", head_dim);
+    if (window > 0 && rs_gc_find(b, "attention.sliding_window_pattern"))
+        RS_TRY(rs_gc_put_layer_types(b, 1, &slides));
     return put_rope(b, head_dim);
 }

@@ -58,11 +58,87 @@ rs_status rs_gc_need_same_int(const rs_gc *b, const char *name, int64_t *out)
     return RS_OK;
 }
 
-double rs_gc_number_or(const rs_gc *b, const char *name, double otherwise)
+rs_status rs_gc_opt_number(const rs_gc *b, const char *name, double *out)
 {
     const rs_gguf_value *v = rs_gc_find(b, name);
     double d;
-    return v && !v->is_array && rs_gguf_number_at(v, 0, &d) ? d : otherwise;
+    if (!v) return RS_OK;
+    if (v->is_array || !rs_gguf_number_at(v, 0, &d) || !isfinite(d))
+        return rs_fail(b->err, RS_E_FORMAT, "the GGUF's key %s.%s is not a finite number",
+                       b->arch, name);
+    *out = d;
+    return RS_OK;
+}
+
+rs_status rs_gc_copy_number(const rs_gc *b, const char *key, const char *name,
+                            double otherwise)
+{
+    RS_TRY(rs_gc_opt_number(b, name, &otherwise));
+    rs_gc_put_number(b, key, otherwise);
+    return RS_OK;
+}
+
+/* ---- what would be another computation ---- */
+
+rs_status rs_gc_must_be(const rs_gc *b, const char *name, int64_t want)
+{
+    int64_t have = want;
+    if (rs_gc_find(b, name)) RS_TRY(rs_gc_need_int(b, name, &have));
+    if (have == want) return RS_OK;
+    return rs_fail(b->err, RS_E_UNSUPPORTED,
+                   "the GGUF's key %s.%s is %" PRId64 ", only %" PRId64
+                   " is supported here",
+                   b->arch, name, have, want);
+}
+
+rs_status rs_gc_one_head(const rs_gc *b, int64_t head_dim)
+{
+    RS_TRY(rs_gc_must_be(b, "attention.value_length", head_dim));
+    return rs_gc_must_be(b, "rope.dimension_count", head_dim);
+}
+
+static rs_status refuse_experts(const rs_gc *b)
+{
+    int64_t n = 0;
+    if (rs_gc_find(b, "expert_count")) RS_TRY(rs_gc_need_int(b, "expert_count", &n));
+    if (n == 0) return RS_OK;
+    return rs_fail(b->err, RS_E_UNSUPPORTED,
+                   "the GGUF has %" PRId64
+                   " experts in a layer: mixtures of experts (Mixtral ...) are not "
+                   "supported",
+                   n);
+}
+
+/* Keys that runtimes compute with in some architectures. Where `read` names the
+ * architecture its config says what they are, elsewhere they have to say nothing: 0, or the
+ * neutral value. */
+rs_status rs_gc_refuse_others(const rs_gc *b)
+{
+    static const struct {
+        const char *name, *read;
+        double neutral;
+    } keys[] = {
+        {"attention.scale", "gemma2 gemma3", 0},
+        {"attention.clamp_kqv", "", 0},
+        {"attention.max_alibi_bias", "", 0},
+        {"attn_logit_softcapping", "gemma2", 0},
+        {"final_logit_softcapping", "gemma2 gemma3 gemma4", 0},
+        {"logit_scale", "", 1},
+        {"embedding_scale", "", 1},
+        {"residual_scale", "", 1},
+        {"rope.scaling.attn_factor", "", 1},
+    };
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        double have = 0;
+        if (strstr(keys[i].read, b->arch)) continue;
+        RS_TRY(rs_gc_opt_number(b, keys[i].name, &have));
+        if (have != 0 && have != keys[i].neutral)
+            return rs_fail(b->err, RS_E_UNSUPPORTED,
+                           "the GGUF's key %s.%s is %g: models of %s that compute with "
+                           "it are not supported",
+                           b->arch, keys[i].name, have, b->arch);
+    }
+    return refuse_experts(b);
 }
 
 rs_status rs_gc_rows_of(const rs_gc *b, const char *tensor, int64_t *rows)
@@ -217,9 +293,7 @@ rs_status rs_gc_put_sizes(const rs_gc *b)
     if (rs_gc_find(b, "attention.sliding_window"))
         RS_TRY(rs_gc_need_int(b, "attention.sliding_window", &window));
     if (window > 0) rs_gc_put_int(b, "sliding_window", window);
-    rs_gc_put_number(b, "rms_norm_eps",
-                     rs_gc_number_or(b, "attention.layer_norm_rms_epsilon", 1e-6));
-    return RS_OK;
+    return rs_gc_copy_number(b, "rms_norm_eps", "attention.layer_norm_rms_epsilon", 1e-6);
 }
 
 /* ---- RoPE ---- */
@@ -240,8 +314,9 @@ rs_status rs_gc_linear_factor(const rs_gc *b, double *factor)
                        "the GGUF scales RoPE by \"%.*s\", which is not supported for %s: "
                        "none and linear are",
                        n < 40 ? (int)n : 40, type, b->arch);
-    double f = rs_gc_number_or(b, "rope.scaling.factor",
-                               rs_gc_number_or(b, "rope.scale_linear", 1));
+    double f = 1;
+    RS_TRY(rs_gc_opt_number(b, "rope.scale_linear", &f));
+    RS_TRY(rs_gc_opt_number(b, "rope.scaling.factor", &f));
     if (f != 0) *factor = f;
     return RS_OK;
 }
@@ -260,4 +335,51 @@ void rs_gc_put_linear(const rs_gc *b, double factor)
     rs_gc_put(b, "rope_scaling", rs_buf_str(&scaling));
     b->out->failed |= scaling.failed;
     rs_buf_free(&scaling);
+}
+
+/* ---- sliding and full layers ---- */
+
+static void put_types(const rs_gc *b, const bool *full)
+{
+    rs_buf list = {0};
+    rs_buf_putc(&list, '[');
+    for (int64_t i = 0; i < b->n_layers; i++)
+        rs_buf_printf(&list, "%s\n    \"%s\"", i ? "," : "",
+                      full[i] ? "full_attention" : "sliding_attention");
+    rs_buf_puts(&list, "\n  ]");
+    rs_gc_put(b, "layer_types", rs_buf_str(&list));
+    b->out->failed |= list.failed;
+    rs_buf_free(&list);
+}
+
+static rs_status bad_pattern(const rs_gc *b, const char *what)
+{
+    return rs_fail(b->err, RS_E_FORMAT,
+                   "the GGUF's key %s.attention.sliding_window_pattern %s", b->arch,
+                   what);
+}
+
+/* true in the file means sliding. A number, or no key: each so many-th layer is full. */
+rs_status rs_gc_put_layer_types(const rs_gc *b, int64_t every, bool *slides)
+{
+    bool full[RS_GC_MAX_LAYERS];
+    const rs_gguf_value *v = rs_gc_find(b, "attention.sliding_window_pattern");
+    bool list = v && v->is_array;
+    if (v && !list && (!rs_gguf_int_at(v, 0, &every) || every < 1))
+        return bad_pattern(b, "makes no sense");
+    if (list && v->count != b->n_layers)
+        return rs_fail(b->err, RS_E_FORMAT,
+                       "the GGUF's key %s.attention.sliding_window_pattern has %" PRId64
+                       " entries for %" PRId64 " layers",
+                       b->arch, v->count, b->n_layers);
+    *slides = false;
+    for (int64_t i = 0; i < b->n_layers; i++) {
+        int64_t one = (i + 1) % every != 0;
+        if (list && !rs_gguf_int_at(v, i, &one))
+            return bad_pattern(b, "is not a list of true and false");
+        full[i] = one == 0;
+        *slides |= !full[i];
+    }
+    put_types(b, full);
+    return RS_OK;
 }

@@ -13,7 +13,10 @@ typedef struct rs_gc {
     int64_t n_layers;
 } rs_gc;
 
-enum { RS_GC_NUMBER = 48 }; /* bytes of a number's text */
+enum {
+    RS_GC_NUMBER = 48, /* bytes of a number's text */
+    RS_GC_MAX_LAYERS = 2048
+};
 
 /* The key ARCH.name, or NULL. */
 const rs_gguf_value *rs_gc_find(const rs_gc *b, const char *name);
@@ -23,7 +26,8 @@ rs_status rs_gc_need_layer_int(const rs_gc *b, const char *name, int64_t layer,
                                int64_t *out) RS_MUST_USE;
 /* The same value for all layers, or an error. */
 rs_status rs_gc_need_same_int(const rs_gc *b, const char *name, int64_t *out) RS_MUST_USE;
-double rs_gc_number_or(const rs_gc *b, const char *name, double otherwise);
+/* *out stays where there is no such key; what is there must be a finite number. */
+rs_status rs_gc_opt_number(const rs_gc *b, const char *name, double *out) RS_MUST_USE;
 rs_status rs_gc_rows_of(const rs_gc *b, const char *tensor, int64_t *rows) RS_MUST_USE;
 
 /* "key": text */
@@ -36,11 +40,23 @@ void rs_gc_number_text(double v, char text[RS_GC_NUMBER]);
 rs_status rs_gc_copy_int(const rs_gc *b, const char *key, const char *name) RS_MUST_USE;
 rs_status rs_gc_copy_same_int(const rs_gc *b, const char *key,
                               const char *name) RS_MUST_USE;
+rs_status rs_gc_copy_number(const rs_gc *b, const char *key, const char *name,
+                            double otherwise) RS_MUST_USE;
+
+/* RS_E_UNSUPPORTED: the key is there and has another value. */
+rs_status rs_gc_must_be(const rs_gc *b, const char *name, int64_t want) RS_MUST_USE;
+/* Experts, scales and caps that the models of this architecture do not have. */
+rs_status rs_gc_refuse_others(const rs_gc *b) RS_MUST_USE;
 
 /* Class, tokens, activation; then the sizes, which stand in keys of one name. */
 void rs_gc_put_start(const rs_gc *b, const char *class, const char *model_type,
                      const char *activation, rs_dtype d);
 rs_status rs_gc_put_sizes(const rs_gc *b) RS_MUST_USE;
+/* Values are as long as keys, and every pair of a head turns, or RS_E_UNSUPPORTED. */
+rs_status rs_gc_one_head(const rs_gc *b, int64_t head_dim) RS_MUST_USE;
+/* "layer_types": by attention.sliding_window_pattern, a list or a number, else each
+ * every-th layer is full. *slides: some layer slides. */
+rs_status rs_gc_put_layer_types(const rs_gc *b, int64_t every, bool *slides) RS_MUST_USE;
 
 /* By how much the keys divide positions, 1: not at all. Any other scaling of RoPE (yarn,
  * longrope ...) is RS_E_UNSUPPORTED. */

@@ -197,6 +197,10 @@ static void layer_config_is_the_only_source(void)
     "\"model_type\":\"llama\",\"hidden_size\":64,\"intermediate_size\":64,"              \
     "\"num_hidden_layers\":2,\"num_attention_heads\":4,\"vocab_size\":100"
 
+#define QWEN3                                                                            \
+    "\"model_type\":\"qwen3\",\"hidden_size\":64,\"intermediate_size\":64,"              \
+    "\"num_hidden_layers\":2,\"num_attention_heads\":4,\"vocab_size\":100"
+
 static void refuses_by_name(void)
 {
     static const struct {
@@ -255,6 +259,28 @@ static void refuses_by_name(void)
         {RS_E_FORMAT,
          "{" GEMMA3_1B ",\"query_pre_attn_scalar_\":0,\"final_logit_softcapping\":-1}",
          "negative"},
+        {RS_E_UNSUPPORTED,
+         "{" LLAMA ",\"rope_parameters\":{\"rope_type\":\"default\",\"rope_theta\":1e4},"
+         "\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":4}}",
+         "\"yarn\" is not supported"},
+        {RS_E_UNSUPPORTED,
+         "{" LLAMA ",\"rope_parameters\":{\"rope_type\":\"default\",\"rope_theta\":1e4},"
+         "\"rope_scaling\":{\"type\":\"linear\",\"factor\":4}}",
+         "say different things"},
+        {RS_E_UNSUPPORTED,
+         "{" GEMMA3_1B ",\"rope_parameters\":{\"full_attention\":{\"rope_type\":"
+         "\"linear\",\"factor\":8},\"sliding_attention\":{}},\"rope_scaling\":"
+         "{\"full_attention\":{\"factor\":4}}}",
+         "say different things"},
+        {RS_E_UNSUPPORTED, "{" LLAMA ",\"final_logit_softcapping\":30}",
+         "\"final_logit_softcapping\" is not supported for llama"},
+        {RS_E_UNSUPPORTED, "{" E2B_TEXT ",\"attn_logit_softcapping\":50}",
+         "attn_logit_softcapping"},
+        {RS_E_UNSUPPORTED,
+         "{" QWEN3 ",\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8,"
+         "\"low_freq_factor\":1,\"high_freq_factor\":4,"
+         "\"original_max_position_embeddings\":8192}}",
+         "\"llama3\" of the full layers"},
         {RS_E_FORMAT, "[1", "config.json"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -272,6 +298,12 @@ static void accepts_what_says_nothing(void)
                    "\"attention_bias\":false,\"per_layer_config\":"
                    "{\"03\":{\"sliding_window\":512,\"skip\":[],\"head_dim\":256}}}",
                    &c));
+    rs_config_free(c);
+    T_OK(load_text("{" LLAMA ",\"rope_parameters\":{\"rope_type\":\"linear\","
+                   "\"factor\":4,\"rope_theta\":1e5},\"rope_scaling\":{\"type\":"
+                   "\"linear\",\"factor\":4},\"final_logit_softcapping\":null}",
+                   &c));
+    T_TRUE(c->layers[0].rope_factor == 4 && c->layers[0].rope_theta == 1e5);
     rs_config_free(c);
 }
 

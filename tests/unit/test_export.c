@@ -3,88 +3,19 @@
 #include "tests/t.h"
 #include "merge/execute.h"
 #include "merge/export_merge.h"
-#include "model/forward.h"
 #include "model/import.h"
 #include "store/gguf_write.h"
 #include "tensor/convert.h"
 #include "tensor/quantise.h"
-#include "tests/files.h"
+#include "tests/exported.h"
 #include "tests/synthetic.h"
 
 #include <errno.h>
-
-enum { MAX_NOTES = 2048 };
-
-typedef struct exported {
-    rs_runtime rt;
-    rs_checkpoint *from, *file;
-    rs_config *config;
-    rs_export_result result;
-    char notes[MAX_NOTES];
-} exported;
-
-static void keep_note(void *ctx, const char *text)
-{
-    char *notes = ctx;
-    size_t n = strlen(notes);
-    snprintf(notes + n, MAX_NOTES - n, "%s\n", text);
-}
-
-static rs_status export_how(exported *e, const char *model, rs_export_options o,
-                            int threads, uint64_t memory)
-{
-    *e = (exported){.from = NULL};
-    o.note = keep_note;
-    o.note_ctx = e->notes;
-    rs_options ro = {.threads = threads, .memory_bytes = memory};
-    RS_TRY(rs_init(&ro, &e->rt, &t_err));
-    RS_TRY(rs_checkpoint_open(model, &e->from, &t_err));
-    RS_TRY(rs_config_load(e->from, &e->config, &t_err));
-    RS_TRY(rs_export(&e->rt, e->from, e->config, &o, &e->result, &t_err));
-    return rs_checkpoint_open(o.out, &e->file, &t_err);
-}
-
-static rs_status export_as(exported *e, const char *model, const char *out, rs_dtype d)
-{
-    rs_export_options o = {.out = out, .dtype = d, .name = "a model"};
-    return export_how(e, model, o, 2, 1 << 28);
-}
-
-static void done(exported *e)
-{
-    rs_checkpoint_close(e->from);
-    rs_checkpoint_close(e->file);
-    rs_config_free(e->config);
-    rs_quit(&e->rt);
-}
-
-static const char *golden_model(const char *name)
-{
-    char below[64];
-    snprintf(below, sizeof below, "models/%s", name);
-    return t_golden(below);
-}
 
 /* --- round trips --- */
 
 enum { N_IDS = 8 }; /* no more than the shortest window among the models */
 static const int32_t ids[N_IDS] = {2, 9, 4, 30, 11, 12, 50, 7};
-
-static float *logits_of(const rs_runtime *rt, const rs_checkpoint *c,
-                        const rs_config *config)
-{
-    rs_model *m;
-    rs_kv *kv;
-    rs_forward_options o = {.want = RS_WANT_ALL};
-    float *logits = malloc(sizeof *logits * N_IDS * (size_t)config->vocab);
-    bool ok = rs_model_load(rt, c, config, NULL, NULL, &m, &t_err) == RS_OK &&
-              rs_kv_new(config, NULL, &kv, &t_err) == RS_OK &&
-              rs_forward(rt, m, kv, ids, N_IDS, &o, logits, &t_err) == RS_OK;
-    if (!ok) return free(logits), NULL;
-    rs_kv_free(kv);
-    rs_model_free(m);
-    return logits;
-}
 
 static void same_logits(const char *name, rs_dtype d)
 {
@@ -96,8 +27,8 @@ static void same_logits(const char *name, rs_dtype d)
     T_EQ(read->vocab, e.config->vocab);
     T_EQ(read->tied_head, e.config->tied_head);
     T_TRUE(read->attn_scale == e.config->attn_scale);
-    float *want = logits_of(&e.rt, e.from, e.config);
-    float *got = logits_of(&e.rt, e.file, read);
+    float *want = logits_of(&e.rt, e.from, e.config, ids, N_IDS);
+    float *got = logits_of(&e.rt, e.file, read, ids, N_IDS);
     if (!want || !got) T_FAIL("%s: %s", name, t_err.msg);
     T_EQ(memcmp(want, got, sizeof *got * N_IDS * (size_t)read->vocab), 0);
     free(want);
@@ -461,28 +392,6 @@ static void full_disk_at_every_write(void)
     T_TRUE(n > 50);
 }
 
-/* A model folder of one's own: the fixture's config and the tensors of `header`. */
-static const char *odd_folder(const char *model, const char *config_from, const char *to)
-{
-    const char *folder = t_folder();
-    char path[1024];
-    rs_err e;
-    if (rs_os_copy(in_folder(golden_model(model), "model.safetensors"),
-                   in_folder(folder, "model.safetensors"), &e) != RS_OK)
-        return NULL;
-    snprintf(path, sizeof path, "%s/config.json", golden_model(model));
-    rs_buf text = get_file(path);
-    char *at = strstr(text.data, config_from);
-    if (!at) return NULL;
-    rs_buf out = {0};
-    rs_buf_add(&out, text.data, (size_t)(at - text.data));
-    rs_buf_puts(&out, to);
-    rs_buf_puts(&out, at + strlen(config_from));
-    put_text(in_folder(folder, "config.json"), rs_buf_str(&out));
-    rs_buf_free(&out);
-    return in_folder(folder, ".");
-}
-
 /* Overwrites one number of a bf16 tensor of a folder. */
 static void poke(const char *folder, const char *name, uint16_t bits)
 {
@@ -574,7 +483,8 @@ static void gemma_270m_comes_round(void)
                                        "tokenizer.ggml.add_eos_token",
                                        "tokenizer.ggml.add_space_prefix"};
     const char *published = getenv("RS_GEMMA270");
-    if (!published) T_SKIP("RS_GEMMA270 does not name the GGUF of Gemma 3 270M");
+    if (!published || !*published)
+        T_SKIP("RS_GEMMA270 does not name the GGUF of Gemma 3 270M");
     const char *folder = t_folder(), *model = in_folder(folder, "model");
     rs_runtime rt;
     rs_checkpoint *c;

@@ -569,6 +569,16 @@ static gguf_build gemma4_keys(const rs_config *m)
     return b;
 }
 
+/* A quarter of the pairs of a full layer's head turn. */
+static void add_frequencies(gguf_build *b, int head)
+{
+    float divisor[256];
+    for (int i = 0; i < head / 2; i++)
+        divisor[i] = i < head / 8 ? 1 : 1e30f;
+    gb_tensor(b, "rope_freqs.weight", RS_DTYPE_F32, 0, (uint64_t)head / 2, divisor,
+              (size_t)head / 2 * 4);
+}
+
 static bool same_config(const rs_config *a, const rs_config *b)
 {
     bool same = a->family == b->family && a->n_layers == b->n_layers &&
@@ -606,6 +616,7 @@ static void gemma4_configs(void)
                   (uint64_t)from_json->ple_vocab, ple, zeros,
                   (size_t)from_json->ple_vocab * ple * 4);
         free(zeros);
+        add_frequencies(&b, from_json->layers[from_json->n_layers - 1].head_dim);
         T_OK(config_of(&b, &from_gguf));
         T_TRUE(same_config(from_json, from_gguf));
         rs_config_free(from_json);

@@ -134,7 +134,6 @@ static void put_tensors(gguf_build *g)
     put_q8(g, "blk.0.attn_q.weight", HEADS * HEAD, HIDDEN);
     put_f32(g, "blk.0.attn_norm.weight", 0, HIDDEN);
     put_f32(g, "blk.0.ffn_down.weight", HIDDEN, INNER);
-    put_f32(g, "rope_freqs.weight", 0, 8);
 }
 
 static const char *gguf_of(const char *folder, const char *model, const char *further)
@@ -216,7 +215,7 @@ static void a_small_file_comes_round(void)
     const char *folder = t_folder(), *gguf = small_gguf(folder, NULL);
     subject s;
     T_OK(import(&s, gguf, in_folder(folder, "f32"), RS_DTYPE_F32, 2));
-    T_EQ(s.result.n_left_out, 1); /* rope_freqs */
+    T_EQ(s.result.n_left_out, 0);
     T_EQ(s.result.n_tensors, 5);
     T_TRUE(rs_checkpoint_find(s.folder, "model.layers.0.mlp.down_proj.weight"));
     same_tensors(&s);
@@ -302,6 +301,37 @@ static bool never(void *ctx, const rs_progress *p)
     return false;
 }
 
+/* What makes the config of the folder one that is refused stops before anything is written. */
+static void no_folder_that_is_refused(void)
+{
+    static const struct {
+        const char *key, *words;
+        float value;
+    } cases[] = {
+        {"gemma3.rope.freq_base", "theta -1", -1},
+        {"gemma3.rope.scaling.factor", "factor -2", -2},
+        {"gemma3.attention.scale", "attention.scale is not a finite", NAN},
+        {"gemma3.attention.value_length", "value_length is 5, only", 5},
+        {"gemma3.expert_count", "4 experts", 4},
+    };
+    const char *folder = t_folder(), *out = in_folder(folder, "out");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        gguf_build g = GGUF_BUILD;
+        subject s;
+        put_config(&g);
+        gb_int(&g, "gemma3.attention.sliding_window_pattern", 1); /* all are full */
+        gb_float(&g, cases[i].key, cases[i].value);
+        put_tensors(&g);
+        gb_save(&g, in_folder(folder, "odd.gguf"));
+        rs_status status =
+            import(&s, in_folder(folder, "odd.gguf"), out, RS_DTYPE_F32, 1);
+        T_TRUE(status == RS_E_FORMAT || status == RS_E_UNSUPPORTED);
+        T_TRUE(strstr(t_err.msg, cases[i].words) && strstr(t_err.msg, "odd.gguf: "));
+        T_TRUE(rs_os_kind(out) == RS_PATH_NONE);
+        done(&s);
+    }
+}
+
 static void refusals_leave_nothing_behind(void)
 {
     const char *folder = t_folder(), *gguf = small_gguf(folder, "blk.0.strange.weight");
@@ -367,5 +397,5 @@ static void gemma_270m_comes_round(void)
 
 T_MAIN(T_TEST(a_small_file_comes_round), T_TEST(bf16_is_rounded_once_by_any_threads),
        T_TEST(scores_become_merges), T_TEST(merges_stay_in_their_order),
-       T_TEST(the_small_files_say_what_the_keys_say),
+       T_TEST(the_small_files_say_what_the_keys_say), T_TEST(no_folder_that_is_refused),
        T_TEST(refusals_leave_nothing_behind), T_TEST(gemma_270m_comes_round))
