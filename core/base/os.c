@@ -311,21 +311,35 @@ rs_status rs_os_remove_tree(const char *path, rs_err *err)
     return RS_OK;
 }
 
-static int exchange_names(const char *a, const char *b)
+enum { NO_REPLACE = 1, EXCHANGE = 2 }; /* Linux's RENAME_NOREPLACE, RENAME_EXCHANGE */
+
+static int rename_how(const char *a, const char *b, unsigned how)
 {
 #ifdef SYS_renameat2
-    const unsigned exchange = 2; /* RENAME_EXCHANGE */
-    return (int)syscall(SYS_renameat2, AT_FDCWD, a, AT_FDCWD, b, exchange);
+    return (int)syscall(SYS_renameat2, AT_FDCWD, a, AT_FDCWD, b, how);
 #else
+    (void)a, (void)b, (void)how;
     errno = ENOSYS;
     return -1;
 #endif
 }
 
+rs_status rs_os_rename_new(const char *from, const char *to, rs_err *err)
+{
+    int e = fault();
+    if (!e && rename_how(from, to, NO_REPLACE) == 0) return RS_OK;
+    if (!e) e = errno;
+    bool unknown = e == ENOSYS || e == EINVAL;
+    if (e == EEXIST || (unknown && rs_os_kind(to) != RS_PATH_NONE))
+        return rs_fail(err, RS_E_EXISTS, "%s exists: it appeared in the meantime", to);
+    if (unknown) return rs_os_rename(from, to, err);
+    return rs_fail_errno(err, e, "rename %s to %s", from, to);
+}
+
 rs_status rs_os_exchange(const char *a, const char *b, rs_err *err)
 {
     int e = fault();
-    if (!e && exchange_names(a, b) == 0) return RS_OK;
+    if (!e && rename_how(a, b, EXCHANGE) == 0) return RS_OK;
     if (e || (errno != ENOSYS && errno != EINVAL))
         return rs_fail_errno(err, e ? e : errno, "exchange %s and %s", a, b);
     char aside[PATH_LIMIT];

@@ -52,6 +52,9 @@ rs_status rs_os_write(int fd, const char *path, uint64_t offset, const void *src
 rs_status rs_os_sync(int fd, const char *path, rs_err *err) RS_MUST_USE;
 rs_status rs_os_sync_folder(const char *folder, rs_err *err) RS_MUST_USE;
 rs_status rs_os_rename(const char *from, const char *to, rs_err *err) RS_MUST_USE;
+/* RS_E_EXISTS where `to` is there (looked at just before where the file system knows no such
+ * rename). */
+rs_status rs_os_rename_new(const char *from, const char *to, rs_err *err) RS_MUST_USE;
 rs_status rs_os_mkdir(const char *path, rs_err *err) RS_MUST_USE; /* with its parents */
 rs_status rs_os_unlink(const char *path, rs_err *err) RS_MUST_USE;
 rs_status rs_os_remove_tree(const char *path,

@@ -1,4 +1,5 @@
-/* gguf_internal.h - what gguf.c parses and gguf_values.c gives out. */
+/* gguf_internal.h - what gguf.c parses and gguf_values.c gives out, and the
+ * numbers of what is written. */
 #ifndef RS_GGUF_INTERNAL_H
 #define RS_GGUF_INTERNAL_H
 
@@ -25,5 +26,9 @@ struct rs_gguf {
 
 /* Bytes of one element; 0: a string or an array, whose size varies. */
 int rs_gguf_type_bytes(rs_gguf_type t);
+
+/* gguf_keys.c: appends a number, little-endian. */
+void rs_gguf_bytes_u64(rs_buf *b, uint64_t v);
+void rs_gguf_bytes_u32(rs_buf *b, uint32_t v);
 
 #endif

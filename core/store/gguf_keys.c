@@ -5,14 +5,14 @@
 
 #include <string.h>
 
-static void add_u64(rs_buf *b, uint64_t v)
+void rs_gguf_bytes_u64(rs_buf *b, uint64_t v)
 {
     unsigned char bytes[8];
     rs_put_le64(bytes, v);
     rs_buf_add(b, bytes, sizeof bytes);
 }
 
-static void add_u32(rs_buf *b, uint32_t v)
+void rs_gguf_bytes_u32(rs_buf *b, uint32_t v)
 {
     unsigned char bytes[8];
     rs_put_le64(bytes, v);
@@ -22,7 +22,7 @@ static void add_u32(rs_buf *b, uint32_t v)
 static void start(rs_gguf_keys *k, const char *key, rs_gguf_type type)
 {
     rs_gguf_add_string(k, key, strlen(key));
-    add_u32(&k->bytes, (uint32_t)type);
+    rs_gguf_bytes_u32(&k->bytes, (uint32_t)type);
     k->n++;
 }
 
@@ -34,14 +34,14 @@ void rs_gguf_keys_free(rs_gguf_keys *k)
 
 void rs_gguf_add_u32(rs_gguf_keys *k, uint32_t v)
 {
-    add_u32(&k->bytes, v);
+    rs_gguf_bytes_u32(&k->bytes, v);
 }
 
 void rs_gguf_add_f32(rs_gguf_keys *k, float v)
 {
     uint32_t bits;
     memcpy(&bits, &v, sizeof bits);
-    add_u32(&k->bytes, bits);
+    rs_gguf_bytes_u32(&k->bytes, bits);
 }
 
 void rs_gguf_add_bool(rs_gguf_keys *k, bool v)
@@ -51,7 +51,7 @@ void rs_gguf_add_bool(rs_gguf_keys *k, bool v)
 
 void rs_gguf_add_string(rs_gguf_keys *k, const char *s, size_t n)
 {
-    add_u64(&k->bytes, n);
+    rs_gguf_bytes_u64(&k->bytes, n);
     rs_buf_add(&k->bytes, s, n);
 }
 
@@ -82,8 +82,8 @@ void rs_gguf_put_string(rs_gguf_keys *k, const char *key, const char *s, size_t 
 void rs_gguf_put_array(rs_gguf_keys *k, const char *key, rs_gguf_type type, uint64_t n)
 {
     start(k, key, RS_GGUF_ARRAY);
-    add_u32(&k->bytes, (uint32_t)type);
-    add_u64(&k->bytes, n);
+    rs_gguf_bytes_u32(&k->bytes, (uint32_t)type);
+    rs_gguf_bytes_u64(&k->bytes, n);
 }
 
 static size_t bytes_of(const rs_gguf_value *v)

@@ -1,10 +1,10 @@
 #include "store/gguf_write.h"
 
 #include "base/arena.h"
-#include "base/bytes.h"
 #include "base/map.h"
 #include "base/os.h"
 #include "base/size.h"
+#include "store/gguf_internal.h"
 #include "store/partial.h"
 
 #include <inttypes.h>
@@ -25,6 +25,7 @@ struct rs_gguf_writer {
     rs_arena arena;
     const char *final, *folder, *file; /* the file inside FILE.partial/ */
     int lock_fd, fd;
+    bool force, kept; /* kept: the folder stays */
     slot *slots;
     int n_slots;
     uint64_t data_bytes, header_bytes; /* with what fills them up */
@@ -73,7 +74,7 @@ static rs_status may_replace(const char *path, bool *may, rs_err *err)
 }
 
 /* What stands in the way under the final name. */
-static rs_status look_at_final(const rs_gguf_writer *w, bool force, rs_err *err)
+static rs_status look_at_final(const rs_gguf_writer *w, rs_err *err)
 {
     bool may = false;
     if (rs_os_is_link(w->final))
@@ -84,7 +85,7 @@ static rs_status look_at_final(const rs_gguf_writer *w, bool force, rs_err *err)
     if (kind == RS_PATH_FOLDER)
         return rs_fail(err, RS_E_EXISTS, "%s exists and is a folder: choose another name",
                        w->final);
-    if (!force)
+    if (!w->force)
         return rs_fail(err, RS_E_EXISTS, "%s exists: choose another name or use --force",
                        w->final);
     RS_TRY(may_replace(w->final, &may, err));
@@ -141,31 +142,24 @@ static rs_status lay_out(rs_gguf_writer *w, const rs_write_tensor *tensors, int 
 
 /* ---- the header ---- */
 
-static void put_u64(rs_buf *b, uint64_t v, size_t bytes)
-{
-    unsigned char all[8];
-    rs_put_le64(all, v);
-    rs_buf_add(b, all, bytes);
-}
-
 static void put_tensor(rs_buf *b, const slot *s)
 {
     size_t n = strlen(s->t.name);
-    put_u64(b, n, 8);
+    rs_gguf_bytes_u64(b, n);
     rs_buf_add(b, s->t.name, n);
-    put_u64(b, (uint64_t)s->t.n_dims, 4);
+    rs_gguf_bytes_u32(b, (uint32_t)s->t.n_dims);
     for (int i = s->t.n_dims - 1; i >= 0; i--) /* fastest first */
-        put_u64(b, (uint64_t)s->t.dim[i], 8);
-    put_u64(b, (uint64_t)rs_dtype_of(s->t.dtype)->gguf, 4);
-    put_u64(b, s->offset, 8);
+        rs_gguf_bytes_u64(b, (uint64_t)s->t.dim[i]);
+    rs_gguf_bytes_u32(b, (uint32_t)rs_dtype_of(s->t.dtype)->gguf);
+    rs_gguf_bytes_u64(b, s->offset);
 }
 
 static void put_header(const rs_gguf_writer *w, const rs_gguf_keys *keys, rs_buf *b)
 {
     rs_buf_puts(b, "GGUF");
-    put_u64(b, VERSION, 4);
-    put_u64(b, (uint64_t)w->n_slots, 8);
-    put_u64(b, keys->n, 8);
+    rs_gguf_bytes_u32(b, VERSION);
+    rs_gguf_bytes_u64(b, (uint64_t)w->n_slots);
+    rs_gguf_bytes_u64(b, keys->n);
     rs_buf_add(b, rs_buf_str(&keys->bytes), keys->bytes.len);
     for (int i = 0; i < w->n_slots; i++)
         put_tensor(b, &w->slots[i]);
@@ -220,8 +214,9 @@ rs_status rs_gguf_writer_new(const char *path, const rs_gguf_keys *keys,
     rs_gguf_writer *w = calloc(1, sizeof *w);
     if (!w) return rs_fail(err, RS_E_NOMEM, "no memory to write %.200s", path);
     w->lock_fd = w->fd = -1;
+    w->force = force;
     rs_status s = set_names(w, path, err);
-    if (s == RS_OK) s = look_at_final(w, force, err);
+    if (s == RS_OK) s = look_at_final(w, err);
     if (s == RS_OK) s = lay_out(w, tensors, n_tensors, err);
     if (s == RS_OK) s = start(w, keys, err);
     if (s == RS_OK)
@@ -268,6 +263,25 @@ static rs_status check_complete(rs_gguf_writer *w, rs_err *err)
     return RS_OK;
 }
 
+/* What is under the name now was perhaps not there at the start. */
+static rs_status take_name(rs_gguf_writer *w, rs_err *err)
+{
+    if (!w->force) return rs_os_rename_new(w->file, w->final, err);
+    RS_TRY(look_at_final(w, err));
+    return rs_os_rename(w->file, w->final, err);
+}
+
+/* The work is done but cannot get its name: it stays, and without the mark no later run
+ * empties the folder. */
+static rs_status keep_partial(rs_gguf_writer *w, rs_err *err)
+{
+    w->kept = true;
+    rs_status ignored = rs_partial_unmark(w->folder, NULL);
+    (void)ignored;
+    return rs_err_prefix(
+        err, "all is written but could not get its name, and stays as %.200s", w->file);
+}
+
 rs_status rs_gguf_writer_finish(rs_gguf_writer *w, rs_err *err)
 {
     char parent[PATH_LIMIT];
@@ -275,7 +289,7 @@ rs_status rs_gguf_writer_finish(rs_gguf_writer *w, rs_err *err)
     if (!rs_path_dirname(parent, sizeof parent, w->final))
         return rs_fail(err, RS_E_INVALID, "the path %.200s is too long", w->final);
     RS_TRY(rs_os_sync(w->fd, w->file, err));
-    RS_TRY(rs_os_rename(w->file, w->final, err));
+    if (take_name(w, err) != RS_OK) return keep_partial(w, err);
     rs_status s = rs_os_sync_folder(parent, err);
     if (s == RS_OK) return RS_OK;
     return rs_err_prefix(err, "%s is written, but may not survive a power cut", w->final);
@@ -285,7 +299,7 @@ void rs_gguf_writer_free(rs_gguf_writer *w)
 {
     if (!w) return;
     rs_os_close(w->fd);
-    if (w->lock_fd >= 0) rs_partial_remove(w->folder);
+    if (w->lock_fd >= 0 && !w->kept) rs_partial_remove(w->folder);
     rs_os_close(w->lock_fd);
     rs_arena_free(&w->arena);
     free(w);

@@ -2,12 +2,13 @@
  *
  * Keys are collected first, in the order in which they will stand; with the list of tensors
  * they make the header (version 3, alignment 32). Then the tensors' bytes are written by
- * ranges, in any order, from any threads, each byte once, into `FILE.partial/`. Finishing syncs the file, renames it
- * (over an old one where that is replaced) and removes the folder; freeing before that
- * removes both. The same keys and tensors give the same bytes.
+ * ranges, in any order, from any threads, each byte once, into `FILE.partial/`. Finishing
+ * syncs the file, renames it (over an old one where that is replaced) and removes the
+ * folder; freeing before that removes both. The same keys and tensors give the same bytes.
  *
  * An existing file is RS_E_EXISTS unless `force`; then it must be a GGUF (or empty), since it
- * is replaced. Links and folders are never replaced. */
+ * is replaced. Links and folders are never replaced. That holds for what appears while the
+ * file is made, too: then it stays in the folder, and the error says so. */
 #ifndef RS_GGUF_WRITE_H
 #define RS_GGUF_WRITE_H
 

@@ -132,6 +132,18 @@ static void exchange_swaps(void)
     T_FAILS(rs_os_exchange(a, in_folder(dir, "c"), &t_err), RS_E_NOT_FOUND, "exchange");
 }
 
+static void a_new_name_replaces_nothing(void)
+{
+    const char *dir = t_folder(), *a = in_folder(dir, "a"), *b = in_folder(dir, "b");
+    put_text(a, "a");
+    put_text(b, "b");
+    T_FAILS(rs_os_rename_new(a, b, &t_err), RS_E_EXISTS, "appeared in the meantime");
+    T_STR(get_file(b).data, "b");
+    T_OK(rs_os_rename_new(a, in_folder(dir, "c"), &t_err));
+    T_EQ(rs_os_kind(a), RS_PATH_NONE);
+    T_FAILS(rs_os_rename_new(a, in_folder(dir, "d"), &t_err), RS_E_NOT_FOUND, "rename");
+}
+
 static void a_locked_folder_stays_locked(void)
 {
     const char *dir = t_folder(), *path = in_folder(dir, "out.partial");
@@ -243,6 +255,6 @@ static void confinement(void)
 T_MAIN(T_TEST(reads_are_whole), T_TEST(opens_only_files),
        T_TEST(memory_is_what_the_group_may_use), T_TEST(lists_in_order),
        T_TEST(identity_changes_with_the_file), T_TEST(folders_come_and_go),
-       T_TEST(exchange_swaps), T_TEST(a_locked_folder_stays_locked),
-       T_TEST(files_appear_whole), T_TEST(faults_can_kill), T_TEST(copies), T_TEST(paths),
-       T_TEST(confinement))
+       T_TEST(exchange_swaps), T_TEST(a_new_name_replaces_nothing),
+       T_TEST(a_locked_folder_stays_locked), T_TEST(files_appear_whole),
+       T_TEST(faults_can_kill), T_TEST(copies), T_TEST(paths), T_TEST(confinement))

@@ -368,6 +368,86 @@ static void only_whole_files_get_the_name(void)
     done(&e);
 }
 
+typedef struct intruder {
+    const char *path, *text;
+} intruder;
+
+/* Somebody else takes the name while the export runs. */
+static bool intrude(void *ctx, const rs_progress *p)
+{
+    const intruder *i = ctx;
+    (void)p;
+    put_text(i->path, i->text);
+    return true;
+}
+
+static void a_name_that_is_taken_meanwhile(void)
+{
+    exported e;
+    const char *out = in_folder(t_folder(), "x.gguf");
+    char partial[1024];
+    snprintf(partial, sizeof partial, "%s.partial", out);
+    intruder who = {out, "Dear diary"};
+    rs_export_options o = {
+        .out = out, .dtype = RS_DTYPE_BF16, .progress = intrude, .progress_ctx = &who};
+    for (int forced = 0; forced < 2; forced++) {
+        unlink(out);
+        o.force = forced;
+        T_FAILS(export_how(&e, golden_model("qwen3"), o, 1, 1 << 28), RS_E_EXISTS,
+                forced ? "is no GGUF" : "appeared in the meantime");
+        T_TRUE(strstr(t_err.msg, "stays as ") && strstr(t_err.msg, "x.gguf.partial/"));
+        done(&e);
+        T_STR(get_file(out).data, "Dear diary");
+        rs_checkpoint *c; /* what was made is whole */
+        T_OK(rs_checkpoint_open(in_folder(partial, "model.gguf"), &c, &t_err));
+        rs_checkpoint_close(c);
+        T_OK(rs_os_remove_tree(partial, &t_err));
+    }
+    unlink(out);
+    who.text = "GGUF of another kind";
+    T_OK(export_how(&e, golden_model("qwen3"), o, 1, 1 << 28));
+    done(&e);
+}
+
+/* The writer alone: nothing gets the name before every byte is there; the file is as long as
+ * its header says, though its last tensor ends in the middle of a line. */
+static void every_byte_once(void)
+{
+    static const rs_write_tensor list[2] = {{"a", RS_DTYPE_F32, 1, {3}},
+                                            {"b", RS_DTYPE_F32, 1, {2}}};
+    static const float v[3] = {1, 2, 3};
+    const char *out = in_folder(t_folder(), "x.gguf");
+    rs_gguf_keys keys = {0};
+    rs_gguf_writer *w;
+    rs_checkpoint *c;
+    rs_gguf_put_string(&keys, "general.architecture", "none", 4);
+    T_OK(rs_gguf_writer_new(out, &keys, list, 2, false, &w, &t_err));
+    T_OK(rs_gguf_writer_write(w, 0, 0, v, 12, &t_err));
+    T_OK(rs_gguf_writer_write(w, 1, 0, v, 4, &t_err));
+    T_FAILS(rs_gguf_writer_finish(w, &t_err), RS_E_BUG,
+            "4 of the 8 bytes of tensor b were written");
+    T_TRUE(rs_os_kind(out) == RS_PATH_NONE);
+    T_OK(rs_gguf_writer_write(w, 1, 4, v, 4, &t_err));
+    T_FAILS(rs_gguf_writer_write(w, 1, 0, v, 4, &t_err), RS_E_BUG, "written twice");
+    uint64_t bytes = rs_gguf_writer_bytes(w);
+    rs_gguf_writer_free(w);
+    T_TRUE(nothing_at(out));
+    T_OK(rs_gguf_writer_new(out, &keys, list, 2, false, &w, &t_err));
+    T_OK(rs_gguf_writer_write(w, 0, 0, v, 12, &t_err));
+    T_OK(rs_gguf_writer_write(w, 1, 0, v, 8, &t_err));
+    rs_os_faults(1, EIO, false);
+    T_FAILS(rs_gguf_writer_finish(w, &t_err), RS_E_IO, "sync");
+    rs_os_faults(0, 0, false);
+    T_TRUE(rs_os_kind(out) == RS_PATH_NONE);
+    T_OK(rs_gguf_writer_finish(w, &t_err));
+    rs_gguf_writer_free(w);
+    rs_gguf_keys_free(&keys);
+    T_EQ(get_file(out).len, bytes);
+    T_EQ(bytes % 32, 0);
+    T_OK(rs_checkpoint_open(out, &c, &t_err));
+    rs_checkpoint_close(c);
+}
+
 /* Each call that writes fails once: an error, no file; the old file stays until the last. */
 static void full_disk_at_every_write(void)
 {
@@ -376,7 +456,9 @@ static void full_disk_at_every_write(void)
     const char *model = golden_model("gemma3");
     rs_export_options o = {.out = out, .dtype = RS_DTYPE_Q8_0};
     rs_status s = RS_E_IO;
-    int n = 0;
+    int n = 0, n_kept = 0;
+    char partial[1024];
+    snprintf(partial, sizeof partial, "%s.partial", out);
     for (; s != RS_OK; n++) {
         rs_os_faults(n + 1, ENOSPC, false);
         s = export_how(&e, model, o, 1, 1 << 28);
@@ -388,7 +470,11 @@ static void full_disk_at_every_write(void)
         T_TRUE(may_be_there || rs_os_kind(out) == RS_PATH_NONE);
         unlink(out);
         T_TRUE(n < 2000);
+        if (!strstr(t_err.msg, "stays as")) continue;
+        n_kept++;
+        T_OK(rs_os_remove_tree(partial, &t_err));
     }
+    T_EQ(n_kept, 1);
     T_TRUE(n > 50);
 }
 
@@ -529,5 +615,6 @@ T_MAIN(T_TEST(gemma2_comes_round), T_TEST(gemma3_comes_round),
        T_TEST(frequencies_are_a_table), T_TEST(norms_of_gemma3_carry_a_one),
        T_TEST(blocks_where_rows_allow), T_TEST(same_bytes_by_any_threads),
        T_TEST(a_merge_needs_no_folder), T_TEST(only_whole_files_get_the_name),
+       T_TEST(a_name_that_is_taken_meanwhile), T_TEST(every_byte_once),
        T_TEST(full_disk_at_every_write), T_TEST(what_cannot_be_said_is_refused),
        T_TEST(gemma_270m_comes_round))
