@@ -69,6 +69,9 @@ r 'kl of another vocabulary' 3 'of 4096 pieces differ .*no common distribution' 
 r compare 0 'tokens|words' compare --a $it --b recipes/naive-0.3.json --prompt 'Name a dog.' --max-tokens 20
 
 r plan 0 '52 change' plan $demo
+sed 's#it-instruct.safetensors#gone.safetensors#; s/"kind": "ewc"/"kind": "none"/' $demo >recipes/gone.test.json
+r 'damage without the Fisher' 0 'unknown: Fisher .*gone.safetensors' damage recipes/gone.test.json
+rm -f recipes/gone.test.json
 r 'plan json' 0 '"changed":' plan $demo --json
 r damage 0 'style kept' damage $demo
 r merge 0 'hash [0-9a-f]{32}' merge $demo --out "$work/merged"

@@ -389,6 +389,14 @@ const char *rs_plan_warning(const rs_plan *p, int i)
 {
     return p->warnings.at[i];
 }
+
+const char *rs_plan_fisher_missing(const rs_plan *p)
+{
+    for (int i = 0; i < p->sources->n_measures && p->damage_fisher < 0; i++)
+        if (p->sources->fishers[i].missing) return p->sources->fishers[i].missing;
+    return NULL;
+}
+
 rs_plan_needs rs_plan_need(const rs_plan *p)
 {
     return p->needs;

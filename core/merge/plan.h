@@ -72,6 +72,9 @@ int rs_plan_n_sources(const rs_plan *p);
 const rs_plan_source *rs_plan_source_at(const rs_plan *p, int i);
 int rs_plan_n_warnings(const rs_plan *p);
 const char *rs_plan_warning(const rs_plan *p, int i);
+/* Why no damage can be told although the recipe names a Fisher; NULL: it names none, or one
+ * is there. A warning says it too. */
+const char *rs_plan_fisher_missing(const rs_plan *p);
 
 typedef struct rs_plan_needs {
     uint64_t out_bytes, read_bytes, disk_bytes;

@@ -35,6 +35,7 @@ typedef struct rs_src_adapter {
 typedef struct rs_src_fisher {
     const char *name, *path;
     rs_checkpoint *file;
+    const char *missing; /* why it could not be opened, where damage alone needs it */
     uint64_t id;
     const rs_tensor **tensor;
     double scale; /* of 1/2 F x^2, to nat per token */

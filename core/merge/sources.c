@@ -223,11 +223,15 @@ static rs_status try_fisher(rs_sources *s, const rs_recipe *r, const rs_plan_opt
 {
     rs_err why;
     int i = rs_measure_index(r, name);
+    rs_src_fisher *f = &s->fishers[i];
+    if (f->missing) return RS_OK;
     rs_status status = open_fisher(s, r, o, i, &why);
     if (status == RS_OK) return RS_OK;
-    rs_checkpoint_close(s->fishers[i].file);
-    s->fishers[i].file = NULL;
-    if (status != RS_E_NOMEM && rs_sources_warn(s, "damage is not known: %s", why.msg))
+    rs_checkpoint_close(f->file);
+    f->file = NULL;
+    f->missing = rs_arena_strdup(&s->arena, why.msg);
+    if (status != RS_E_NOMEM && f->missing &&
+        rs_sources_warn(s, "damage is not known: %s", why.msg))
         return RS_OK;
     return no_memory(err);
 }
@@ -258,13 +262,16 @@ static rs_status open_fishers(rs_sources *s, const rs_recipe *r, const rs_plan_o
     return RS_OK;
 }
 
-/* Letters and digits of a path or name, lower case: "sparring/it" and "sparring-it" agree. */
-static void squeeze(const char *text, char *dst, size_t size)
+/* Letters and digits of the first n bytes of a path or name, lower case: "sparring/it" and
+ * "sparring-it" agree. What is not ASCII stays as it is. */
+static void squeeze(const char *text, size_t n, char *dst, size_t size)
 {
-    size_t n = 0;
-    for (; *text && n + 1 < size; text++)
-        if (isalnum((unsigned char)*text)) dst[n++] = (char)tolower((unsigned char)*text);
-    dst[n] = 0;
+    size_t at = 0;
+    for (size_t i = 0; i < n && at + 1 < size; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if (c >= 0x80 || isalnum(c)) dst[at++] = c >= 0x80 ? text[i] : (char)tolower(c);
+    }
+    dst[at] = 0;
 }
 
 static bool ends_with(const char *s, const char *end)
@@ -275,15 +282,19 @@ static bool ends_with(const char *s, const char *end)
 
 bool rs_names_model(const char *claimed, const char *path, const char *own)
 {
-    char want[4096], have[4096], stated[4096];
-    const char *slash = strrchr(claimed, '/');
-    squeeze(claimed, want, sizeof want);
-    squeeze(path, have, sizeof have);
-    if (strstr(have, want)) return true;
-    squeeze(slash ? slash + 1 : claimed, want, sizeof want);
-    if (ends_with(have, want)) return true;
-    squeeze(own ? own : "", stated, sizeof stated);
-    return stated[0] && (strstr(stated, want) || strstr(want, stated));
+    char want[4096], last[4096], have[4096], stated[4096];
+    size_t n = strlen(claimed), from;
+    while (n > 0 && claimed[n - 1] == '/')
+        n--;
+    for (from = n; from > 0 && claimed[from - 1] != '/';)
+        from--;
+    squeeze(claimed, n, want, sizeof want);
+    squeeze(claimed + from, n - from, last, sizeof last);
+    squeeze(path, strlen(path), have, sizeof have);
+    if (!last[0]) return false; /* it would stand in every name */
+    if (strstr(have, want) || ends_with(have, last)) return true;
+    squeeze(own ? own : "", own ? strlen(own) : 0, stated, sizeof stated);
+    return stated[0] && (strstr(stated, last) || strstr(last, stated));
 }
 
 /* A GGUF that does not say its own name may be any model. */

@@ -113,4 +113,36 @@ static void order_statistics(void)
     }
 }
 
-T_MAIN(T_TEST(bad_fishers_are_refused), T_TEST(flat_fishers), T_TEST(order_statistics))
+/* A file that changes under the passes: first small values, then all of them the largest. */
+enum { CHANGING = 1 << 16 };
+static int n_readings;
+
+static rs_status read_changing(void *ctx, int tensor, int64_t first, int64_t n,
+                               float *dst, rs_err *err)
+{
+    (void)ctx, (void)tensor, (void)first, (void)err;
+    bool changed = n_readings++ > 0;
+    for (int64_t i = 0; i < n; i++)
+        dst[i] = changed || i == 0 ? 100.001f : 0.001f * (float)(i % 1000);
+    return RS_OK;
+}
+
+static void a_fisher_that_changes(void)
+{
+    static const int64_t size[] = {CHANGING};
+    rs_values v = {NULL, read_changing, name_of, 1, size};
+    bool use[1] = {true};
+    rs_ranks *ranks;
+    T_TRUE(load(NULL));
+    rs_pass pass = pass_of();
+    T_OK(rs_ranks_new(&pass, &v, use, CHANGING, &ranks, &t_err));
+    T_EQ(n_readings, 2);
+    for (int i = 0; i < 300; i++) {
+        double p = rs_rank_value(ranks, 0.37f * (float)i);
+        T_TRUE(p >= 0 && p <= 1);
+    }
+    rs_ranks_free(ranks);
+}
+
+T_MAIN(T_TEST(bad_fishers_are_refused), T_TEST(flat_fishers), T_TEST(order_statistics),
+       T_TEST(a_fisher_that_changes))

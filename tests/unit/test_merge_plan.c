@@ -298,9 +298,60 @@ static void a_missing_fisher(void)
                    "", &next));
         T_OK(build(next, &q));
         T_TRUE(has_warning(q, "damage is not known: Fisher \"f\""));
+        T_TRUE(strstr(rs_plan_fisher_missing(q), files[k]) != NULL);
         rs_plan_free(p);
         rs_plan_free(q);
     }
+}
+
+#define MUTE ",\"dampen\":{\"by\":\"f\",\"kind\":\"none\"}"
+#define AGAIN                                                                            \
+    ",{\"name\":\"more\",\"method\":\"task_arithmetic\",\"base\":\"fuel\","              \
+    "\"inputs\":[{\"from\":\"folk\"}]" MUTE "}"
+
+/* An edit that begins to dampen by it finds it missing, though the sources are the same. */
+static void a_missing_fisher_is_wanted(void)
+{
+    static const char gone[] = "\"f\":{\"fisher\":\"@/nowhere.safetensors\"}";
+    static const char half[] = FISHER ",\"g\":{\"fisher\":\"@/nowhere.safetensors\"}";
+    static const struct {
+        const char *measures, *quiet, *loud;
+    } cases[] = {
+        {gone, TASK(MUTE), TASK(",\"dampen\":{\"by\":\"f\"}")},
+        {half, TASK(",\"dampen\":{\"by\":\"f\",\"task\":\"g\",\"kind\":\"none\"}"),
+         TASK(",\"dampen\":{\"by\":\"f\",\"task\":\"g\",\"kind\":\"task\"}")},
+    };
+    rs_recipe *r, *next;
+    rs_plan *p, *q;
+    start(NULL);
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        T_OK(parse(ALL, cases[k].measures, cases[k].quiet, "", &r));
+        T_OK(build(r, &p));
+        T_OK(parse(ALL, cases[k].measures, cases[k].loud, "", &next));
+        T_FAILS(rs_plan_rebuild(&rt, p, next, NULL, &q, &t_err), RS_E_NOT_FOUND,
+                "nowhere");
+        rs_plan_free(p);
+    }
+}
+
+/* Two stages that name it: one warning. A recipe without one: no reason. */
+static void a_missing_fisher_is_told_once(void)
+{
+    rs_recipe *r;
+    rs_plan *p;
+    int told = 0;
+    start(NULL);
+    T_OK(parse(ALL, "\"f\":{\"fisher\":\"@/nowhere.safetensors\"}", TASK(MUTE) AGAIN,
+               "\"stage\":\"more\"", &r));
+    T_OK(build(r, &p));
+    for (int i = 0; i < rs_plan_n_warnings(p); i++)
+        told += strstr(rs_plan_warning(p, i), "damage is not known") != NULL;
+    T_EQ(told, 1);
+    rs_plan_free(p);
+    T_OK(parse(ALL, "", TASK(""), "", &r));
+    T_OK(build(r, &p));
+    T_TRUE(rs_plan_fisher_missing(p) == NULL);
+    rs_plan_free(p);
 }
 
 /* A rebuild makes what a new build makes, and fingerprints tell exactly what moved. */
@@ -577,6 +628,7 @@ static void idle_kinds(void)
 }
 
 T_MAIN(T_TEST(what_changes), T_TEST(nothing_is_nothing), T_TEST(same_said_twice),
-       T_TEST(ranges), T_TEST(a_missing_fisher), T_TEST(rebuilding), T_TEST(refusals),
+       T_TEST(ranges), T_TEST(a_missing_fisher), T_TEST(a_missing_fisher_is_wanted),
+       T_TEST(a_missing_fisher_is_told_once), T_TEST(rebuilding), T_TEST(refusals),
        T_TEST(exploding_graphs), T_TEST(warnings), T_TEST(nan_is_named),
        T_TEST(overflow_is_named), T_TEST(opposite_sides), T_TEST(idle_kinds))

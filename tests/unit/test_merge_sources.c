@@ -123,6 +123,12 @@ static void which_model_is_meant(void)
         {"google/gemma-3-270m", "model.gguf", "Llama 3.1 8B", false},
         {"google/gemma-3-270m", "gemma-3-270m.gguf", "Llama 3.1 8B", false},
         {"google/gemma-3-270m", "model.gguf", "--", false},
+        {"org/-", "forge/model", "Llama 3.1 8B", false},
+        {"--", "models/it", "Llama 3.1 8B", false},
+        {"cache/Some-Model-7B//", "models/some_model_7b", NULL, true},
+        {"org/Some-Model-7B/", "models/other-7b", NULL, false},
+        {"org/模型", "models/模型", NULL, true},
+        {"org/模型", "models/other-7b", "Llama 3.1 8B", false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         if (rs_names_model(cases[i].claimed, cases[i].path, cases[i].own) !=

@@ -96,6 +96,25 @@ static void a_failed_save_touches_nothing(void)
     close_app();
 }
 
+/* A file under the name that is no recipe (any more) may be somebody's work: it stays. */
+static void a_broken_file_stays(void)
+{
+    static const char broken[] = "{\"ringside\": 1, \"name\": half a recipe";
+    char path[512];
+    T_TRUE(open_demo(80, 24, UI_GLYPHS_BRAILLE));
+    snprintf(path, sizeof path, "%s/luchador-miniature.json", folder);
+    T_OK(rs_os_write_file(path, broken, strlen(broken), &t_err));
+    line("scale 0.25");
+    line("write");
+    T_SHOWS("luchador-miniature.json");
+    T_TRUE(!ui_doc_is_saved(&app->doc));
+    T_TRUE(holds_text("luchador-miniature.json", "half a recipe"));
+    line("write-as other");
+    T_SHOWS("saved as other v1");
+    T_TRUE(holds_text("luchador-miniature.json", "half a recipe"));
+    close_app();
+}
+
 /* Two recipes for a duel, with edits that are not saved: asked first, and the second one is
  * not forgotten. */
 static void a_duel_of_two_others(void)
@@ -133,5 +152,5 @@ static void asks_before_it_leaves(void)
 }
 
 T_MAIN(T_TEST(session_comes_back), T_TEST(nothing_saved_is_lost),
-       T_TEST(a_failed_save_touches_nothing), T_TEST(a_duel_of_two_others),
-       T_TEST(asks_before_it_leaves))
+       T_TEST(a_failed_save_touches_nothing), T_TEST(a_broken_file_stays),
+       T_TEST(a_duel_of_two_others), T_TEST(asks_before_it_leaves))

@@ -99,12 +99,13 @@ static void table_row(rs_buf *b, const char *name, const rs_measure_row *r)
     rs_buf_putc(b, '\n');
 }
 
-static void damage_lines(const rs_measure *m, rs_buf *out)
+static void damage_lines(const rs_plan *p, const rs_measure *m, rs_buf *out)
 {
     const char *unit = m->units_unknown ? "F units" : "nat per token";
     if (isnan(m->all.damage) && isnan(m->all.out)) {
-        rs_buf_puts(out,
-                    "\ndamage                  unknown: the recipe names no Fisher\n");
+        const char *why = rs_plan_fisher_missing(p);
+        rs_buf_printf(out, "\ndamage                  unknown: %s\n",
+                      why ? why : "the recipe names no Fisher");
         return;
     }
     rs_buf_puts(out, "\n(damage of a row in thousandths)\n");
@@ -121,7 +122,6 @@ static void damage_lines(const rs_measure *m, rs_buf *out)
 
 void ui_measure_table(const rs_plan *p, const rs_measure *m, rs_buf *out)
 {
-    (void)p;
     rs_buf_puts(out, "layer      gain     d   damage  kept%   |x|/W%   theta      t      "
                      "c_a      c_b  surv%\n");
     for (int i = 0; i <= m->n_layers; i++) {
@@ -130,7 +130,7 @@ void ui_measure_table(const rs_plan *p, const rs_measure *m, rs_buf *out)
         table_row(out, name, &m->layer[i]);
     }
     table_row(out, "all", &m->all);
-    damage_lines(m, out);
+    damage_lines(p, m, out);
     if (!isnan(m->all.kept))
         rs_buf_printf(out, "style kept              %.1f %%\n", 100 * m->all.kept);
     if (isfinite(m->all.changed))
