@@ -16,6 +16,7 @@ static void new_mask(ui_mask *m, int n_layers)
     memset(m, 0, sizeof *m);
     m->n_layers = n_layers;
     m->bit = ui_alloc((size_t)(n_layers + 1) * K, sizeof *m->bit);
+    m->row = ui_alloc((size_t)n_layers + 1, sizeof *m->row);
     m->weight = ui_alloc((size_t)n_layers + 1, sizeof *m->weight);
     for (int l = 0; l <= n_layers; l++)
         m->weight[l] = 1;
@@ -24,15 +25,29 @@ static void new_mask(ui_mask *m, int n_layers)
 void ui_mask_free(ui_mask *m)
 {
     free(m->bit);
+    free(m->row);
     free(m->weight);
     memset(m, 0, sizeof *m);
 }
 
+/* Bits of cells that have no tensor (per-layer embeddings of a model without, K/V of a layer
+ * that shares them) belong to a column's shape, but no row or kind is there by them alone. */
+static void find_real(const ui_app *a, ui_mask *m)
+{
+    const rs_config *c = ui_app_config(a);
+    for (int l = 0; l <= m->n_layers; l++)
+        for (int k = 0; k < K; k++) {
+            rs_kind kind = k < RS_N_LAYER_KINDS ? (rs_kind)k : RS_KIND_NORM;
+            bool inside = l < m->n_layers;
+            if (!m->bit[l * K + k] || (inside && !rs_config_has(c, l, kind))) continue;
+            m->row[l] = true;
+            if (inside) m->kind[k] = true;
+        }
+}
+
 bool ui_mask_row(const ui_mask *m, int row)
 {
-    for (int k = 0; k < K; k++)
-        if (m->bit[row * K + k]) return true;
-    return false;
+    return m->row[row];
 }
 
 int ui_mask_n_rows(const ui_mask *m)
@@ -229,6 +244,7 @@ bool ui_select(const ui_app *a, const char *text, ui_mask *out, rs_err *err)
     char *copy = ui_strdup(text);
     bool good = terms(a, copy, out, err);
     free(copy);
+    if (good) find_real(a, out);
     if (good && ui_mask_n_rows(out) == 0) {
         rs_fail(err, RS_E_INVALID, "\"%s\" matches no row here", text);
         good = false;
@@ -245,6 +261,7 @@ bool ui_select_target(const ui_app *a, ui_mask *out, int *hidden)
     bool any = ui_rows_target(&a->rows, out->weight, hidden) > 0;
     for (int i = 0; i < a->rows.n * K; i++)
         out->bit[i] = out->weight[i / K] != 0;
+    find_real(a, out);
     if (!any) ui_mask_free(out);
     return any;
 }
@@ -258,6 +275,7 @@ bool ui_select_tensor(const ui_app *a, int i_tensor, ui_mask *out)
     new_mask(out, a->doc.n_layers);
     int row = r->layer < 0 ? out->n_layers : r->layer;
     out->bit[row * K + rs_factor_kind(r->kind)] = true;
+    find_real(a, out);
     return true;
 }
 

@@ -8,7 +8,9 @@
 
 typedef struct ui_mask {
     int n_layers;
-    bool *bit;      /* [n_layers + 1, RS_FACTOR_KINDS] */
+    bool *bit;                  /* [n_layers + 1, RS_FACTOR_KINDS] */
+    bool *row;                  /* [n_layers + 1]: holds a tensor that the model has */
+    bool kind[RS_FACTOR_KINDS]; /* the same, in any layer */
     double *weight; /* [n_layers + 1] of the rows: 1, or the brush's fall-off */
     bool has_part;  /* names single tensors: never whole rows or kinds */
 } ui_mask;
@@ -29,7 +31,7 @@ bool ui_select_target(const ui_app *a, ui_mask *out, int *hidden);
 /* The tensor under the layer detail's cursor. */
 bool ui_select_tensor(const ui_app *a, int i_tensor, ui_mask *out);
 ui_shape ui_mask_shape(const ui_mask *m);
-bool ui_mask_row(const ui_mask *m, int row); /* any cell of it */
+bool ui_mask_row(const ui_mask *m, int row); /* any tensor of it */
 int ui_mask_n_rows(const ui_mask *m);
 /* Tensors of the plan that a mask holds, and of them those with a delta; numbers in the
  * latter (any pointer may be NULL). */

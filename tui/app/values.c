@@ -142,7 +142,7 @@ static void change_kinds(const ui_app *a, rs_factors *f, const ui_mask *m, ui_op
 {
     limits lim = gain_limits(a);
     for (int k = 0; k < K; k++) {
-        if (!m->bit[k]) continue;
+        if (!m->kind[k]) continue;
         f->kind[k] = applied(f->kind[k], op, 1, &lim, out);
         out->n++;
     }
@@ -327,7 +327,7 @@ static void change_t(const ui_app *a, rs_t_table *t, const ui_mask *m, ui_shape 
     for (int l = 0; shape == UI_SHAPE_ROWS && l <= t->n_layers; l++)
         if (ui_mask_row(m, l)) change_t_row(t, l, op, m->weight[l], out);
     for (int k = 0; shape == UI_SHAPE_KINDS && k < K; k++) {
-        if (!m->bit[k]) continue;
+        if (!m->kind[k]) continue;
         double old = isnan(t->kind[k]) ? t->fallback : t->kind[k];
         t->kind[k] = applied(old, op, 1, &t_limits, out);
         out->n++;
