@@ -134,6 +134,194 @@ static void a_duel_of_two_others(void)
     close_app();
 }
 
+/* An older version is opened as an edit of its recipe: saved, it is the next one. */
+static void an_old_version_is_no_file(void)
+{
+    char newest[256];
+    T_EQ(ui_version_of("a/x.versions/3.json", newest, sizeof newest), 3);
+    T_STR(newest, "a/x.json");
+    T_EQ(ui_version_of("a/x.versions/0.json", newest, sizeof newest), 0);
+    T_EQ(ui_version_of("a/x.versions/3.txt", newest, sizeof newest), 0);
+    T_EQ(ui_version_of("x.versions", newest, sizeof newest), 0);
+    T_TRUE(open_demo(80, 24, UI_GLYPHS_BRAILLE));
+    line("scale 0.2");
+    line("write");
+    line("scale 0.1");
+    line("write");
+    line("load luchador-miniature@2");
+    T_SHOWS("luchador-miniature v2 is in the editor: W saves it as v4");
+    T_ROW(0, "luchador-miniature*  v3");
+    line("scale 0.33");
+    line("write");
+    T_SHOWS("saved as luchador-miniature v4");
+    T_TRUE(holds_text("luchador-miniature.versions/2.json", "\"scale\": 0.2"));
+    T_TRUE(holds_text("luchador-miniature.versions/3.json", "\"scale\": 0.1"));
+    T_TRUE(holds_text("luchador-miniature.json", "\"scale\": 0.33"));
+    line("versus luchador-miniature@2");
+    T_EQ(app->duel.version, 2);
+    key("1");
+    line("recall -1");
+    T_SHOWS("version 3 is in the editor");
+    line("recall -9");
+    T_SHOWS("luchador-miniature.json has versions 1 to 4: none is 9 before the last");
+    close_app();
+}
+
+/* The newest file is gone: its versions stay as they are, numbers go on. */
+static void a_version_without_its_newest(void)
+{
+    char path[512];
+    T_TRUE(open_demo(80, 24, UI_GLYPHS_BRAILLE));
+    line("scale 0.2");
+    line("write");
+    line("scale 0.1");
+    line("write");
+    close_app();
+    snprintf(path, sizeof path, "%s/luchador-miniature.json", folder);
+    T_EQ(unlink(path), 0);
+    snprintf(path, sizeof path, "%s/luchador-miniature.versions/1.json", folder);
+    T_TRUE(open_app(path, NULL, 80, 24, UI_GLYPHS_BRAILLE));
+    line("scale 0.4");
+    line("write");
+    T_SHOWS("saved as luchador-miniature v3");
+    T_TRUE(holds_text("luchador-miniature.versions/1.json", "\"scale\": 0.3"));
+    T_TRUE(holds_text("luchador-miniature.versions/2.json", "\"scale\": 0.2"));
+    T_TRUE(holds_text("luchador-miniature.json", "\"scale\": 0.4"));
+    close_app();
+}
+
+/* d before a load: u leads to what is saved, not to the edits; k: to the edits. */
+static void dropped_before_a_load(void)
+{
+    T_TRUE(open_demo(80, 24, UI_GLYPHS_BRAILLE));
+    char *saved = ui_strdup(app->doc.at.text);
+    T_TRUE(copy_recipe("naive-0.3"));
+    line("scale 0.2");
+    line("scale 0.1");
+    line("load naive-0.3");
+    key("d");
+    T_SHOWS("naive-0.3 is open");
+    key("u");
+    T_STR(app->doc.at.text, saved);
+    T_TRUE(ui_doc_is_saved(&app->doc));
+    line("scale 0.1");
+    char *edited = ui_strdup(app->doc.at.text);
+    line("load naive-0.3");
+    key("k");
+    T_SHOWS("naive-0.3 is open");
+    key("u");
+    T_STR(app->doc.at.text, edited);
+    free(saved);
+    free(edited);
+    close_app();
+}
+
+/* What cannot be opened drops nothing. */
+static void dropped_for_nothing(void)
+{
+    char path[512];
+    T_TRUE(open_demo(80, 24, UI_GLYPHS_BRAILLE));
+    snprintf(path, sizeof path, "%s/bad.json", folder);
+    T_OK(rs_os_write_file(path, "{}", 2, &t_err));
+    line("scale 0.2");
+    char *edited = ui_strdup(app->doc.at.text);
+    line("load bad");
+    key("d");
+    T_STR(app->doc.at.text, edited);
+    T_STR(ui_undo_here(&app->undo)->text, edited);
+    free(edited);
+    close_app();
+}
+
+/* A path of any length is opened whole after the question. */
+static void a_long_path_is_whole(void)
+{
+    char path[2000];
+    T_TRUE(open_demo(80, 24, UI_GLYPHS_BRAILLE));
+    int n = snprintf(path, sizeof path, "load %s", folder);
+    for (int i = 0; i < 400; i++)
+        n += snprintf(path + n, sizeof path - (size_t)n, "/.");
+    snprintf(path + n, sizeof path - (size_t)n, "/naive-0.3.json");
+    T_TRUE(copy_recipe("naive-0.3"));
+    line("scale 0.2");
+    line(path);
+    key("k");
+    T_SHOWS("naive-0.3 is open");
+    close_app();
+}
+
+static char *session_text(void)
+{
+    rs_buf b = {0};
+    ui_session_text(app, &b);
+    char *text = ui_strdup(rs_buf_str(&b));
+    rs_buf_free(&b);
+    return text;
+}
+
+/* The edits are dropped, the states of the session are not. */
+static void dropped_at_the_end(void)
+{
+    T_TRUE(open_demo(80, 24, UI_GLYPHS_BRAILLE));
+    char *saved = ui_strdup(app->doc.at.text);
+    line("scale 0.2");
+    line("scale 0.1");
+    key("Q d");
+    T_TRUE(effect(UI_FX_QUIT) != NULL);
+    char *session = session_text();
+    close_app();
+    T_TRUE(open_app(NULL, session, 80, 24, UI_GLYPHS_BRAILLE));
+    T_STR(app->doc.at.text, saved);
+    T_EQ(app->undo.n, 3);
+    key("^R ^R");
+    T_SHOWS("scale 0.1");
+    T_TRUE(strstr(app->doc.at.text, "\"scale\": 0.1") != NULL);
+    free(session);
+    free(saved);
+    close_app();
+}
+
+/* The recipe of a session is not where its tree stands: both are kept. */
+static void a_tree_that_does_not_fit(void)
+{
+    T_TRUE(open_demo(80, 24, UI_GLYPHS_BRAILLE));
+    line("scale 0.2");
+    char *session = session_text();
+    char *here = strstr(session, "\"here\":1");
+    T_TRUE(here != NULL);
+    here[strlen("\"here\":")] = '0';
+    close_app();
+    T_TRUE(open_app(NULL, session, 80, 24, UI_GLYPHS_BRAILLE));
+    T_TRUE(strstr(app->doc.at.text, "\"scale\": 0.2") != NULL);
+    T_EQ(app->undo.n, 3);
+    key("u");
+    T_TRUE(strstr(app->doc.at.text, "\"scale\": 0.3") != NULL);
+    free(session);
+    close_app();
+}
+
+/* Sessions named one file only, once; their unsaved recipe comes back, too. */
+static void a_session_of_one_file(void)
+{
+    T_TRUE(open_demo(80, 24, UI_GLYPHS_BRAILLE));
+    const ui_file *f = ui_doc_file_of(&app->doc);
+    rs_buf b = {0};
+    line("scale 0.2");
+    rs_buf_printf(&b,
+                  "{\"session\":1,\"path\":\"%s\",\"folder\":\"%s\",\"saved\":", f->path,
+                  f->folder);
+    rs_buf_json(&b, f->saved, strlen(f->saved));
+    rs_buf_puts(&b, ",\"version\":1,\"recipe\":");
+    rs_buf_json(&b, app->doc.at.text, strlen(app->doc.at.text));
+    rs_buf_puts(&b, "}");
+    close_app();
+    T_TRUE(open_app(NULL, rs_buf_str(&b), 80, 24, UI_GLYPHS_BRAILLE));
+    T_TRUE(strstr(app->doc.at.text, "\"scale\": 0.2") != NULL);
+    T_ROW(0, "luchador-miniature*  v1");
+    rs_buf_free(&b);
+    close_app();
+}
+
 static void asks_before_it_leaves(void)
 {
     T_TRUE(open_demo(80, 24, UI_GLYPHS_BRAILLE));
@@ -153,4 +341,9 @@ static void asks_before_it_leaves(void)
 
 T_MAIN(T_TEST(session_comes_back), T_TEST(nothing_saved_is_lost),
        T_TEST(a_failed_save_touches_nothing), T_TEST(a_broken_file_stays),
-       T_TEST(a_duel_of_two_others), T_TEST(asks_before_it_leaves))
+       T_TEST(a_duel_of_two_others),
+       T_TEST(asks_before_it_leaves), T_TEST(an_old_version_is_no_file),
+       T_TEST(a_version_without_its_newest), T_TEST(dropped_before_a_load),
+       T_TEST(dropped_for_nothing), T_TEST(a_long_path_is_whole),
+       T_TEST(dropped_at_the_end), T_TEST(a_tree_that_does_not_fit),
+       T_TEST(a_session_of_one_file))

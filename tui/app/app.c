@@ -211,10 +211,10 @@ static void free_texts(ui_app *a)
     free(a->pinned.id);
     free(a->pinned.title);
     ui_saving_clear(&a->saving);
-    char *const strings[] = {a->library,     a->data,         a->cwd,
-                             a->home,        a->program,      a->last_edit,
-                             a->number_line, a->system,       a->bindings,
-                             a->session,     a->refused_text, a->asked_numbers};
+    char *const strings[] = {
+        a->library,      a->data,          a->cwd,       a->home,        a->program,
+        a->last_edit,    a->number_line,   a->system,    a->bindings,    a->session,
+        a->refused_text, a->asked_numbers, a->load.what, a->load.against};
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
         free(strings[i]);
 }

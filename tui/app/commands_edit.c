@@ -239,50 +239,74 @@ static bool run_write_as(ui_app *a, const ui_args *args, ui_effects *fx)
     return ui_save(a, name, args->n > 1 ? args->word[1] : NULL, fx);
 }
 
-static bool load_now(ui_app *a, const char *what)
+/* The edits that were asked about are left behind: u leads to what is saved. */
+static void push_load(ui_app *a, const char *what, const char *saved, int left)
 {
-    char path[4096], line[600];
-    rs_err err = {0};
-    if (!ui_find_recipe(a, what, path, &err) || !ui_open_path(a, path, &err)) {
-        ui_warn(a, "%s", err.msg);
-        return false;
-    }
+    char line[600];
+    if (saved)
+        ui_undo_settle(&a->undo, saved, "edits dropped", a->i_scene, left, a->wall);
     snprintf(line, sizeof line, "load %.580s", what);
     ui_undo_push(&a->undo, a->doc.at.text, line, a->i_scene, a->doc.file, a->wall);
     for (int i = 0; i < 3; i++)
         ui_replace(&a->scene[i].text, NULL);
-    if (a->doc.at.plan)
-        ui_say(a, "%s is open   (u goes back)", a->doc.at.recipe->name);
-    else
-        ui_warn(a, "%s: %s", a->doc.at.recipe->name, a->doc.at.problem.msg);
-    if (a->screen != UI_RING) ui_go(a, UI_RING);
-    return true;
 }
 
-/* Opens a recipe; against: then as A of a duel with this one, or NULL. */
-static bool load_then(ui_app *a, const char *what, const char *against, ui_effects *fx)
+static void tell_loaded(ui_app *a, const char *path)
 {
-    if (!load_now(a, what)) return false;
-    return !against || !against[0] || ui_versus(a, against, fx);
+    char newest[4096];
+    int older = ui_version_of(path, newest, sizeof newest);
+    if (!a->doc.at.plan)
+        ui_warn(a, "%s: %s", a->doc.at.recipe->name, a->doc.at.problem.msg);
+    else if (older)
+        ui_say(a, "%s v%d is in the editor: W saves it as v%d   (u goes back)",
+               a->doc.at.recipe->name, older, ui_newest_version(newest) + 1);
+    else
+        ui_say(a, "%s is open   (u goes back)", a->doc.at.recipe->name);
+}
+
+/* drop: the edits of the recipe that is left go, once the other one is open. */
+static bool load_now(ui_app *a, const char *what, bool drop)
+{
+    char path[4096];
+    rs_err err = {0};
+    const ui_file *f = ui_doc_file_of(&a->doc);
+    int left = a->doc.file;
+    char *saved = ui_strdup(drop && f ? f->saved : NULL);
+    bool good = ui_find_recipe(a, what, path, &err) && ui_open_path(a, path, &err);
+    if (good) {
+        push_load(a, what, saved, left);
+        tell_loaded(a, path);
+        if (a->screen != UI_RING) ui_go(a, UI_RING);
+    } else {
+        ui_warn(a, "%s", err.msg);
+    }
+    free(saved);
+    return good;
+}
+
+/* Opens the recipe that was ordered; then as A of a duel, if that was ordered, too. */
+static bool load_ordered(ui_app *a, bool drop, ui_effects *fx)
+{
+    ui_load_order o = a->load;
+    a->load = (ui_load_order){0};
+    bool good = o.what && load_now(a, o.what, drop);
+    if (good && o.against[0]) good = ui_versus(a, o.against, fx);
+    free(o.what);
+    free(o.against);
+    return good;
 }
 
 static void load_choice(ui_app *a, int key, ui_effects *fx)
 {
-    const ui_file *f = ui_doc_file_of(&a->doc);
-    ui_load_order o = a->load;
-    if (key == 's') {
+    if (key == 's')
         a->saving.then_load = ui_save(a, NULL, NULL, fx);
-        return;
-    }
-    if (key == 'd' && !(f && f->saved && ui_edit_show_text(a, f->saved, a->doc.file)))
-        return;
-    load_then(a, o.what, o.against, fx); /* k: undo goes back to the edits */
+    else
+        load_ordered(a, key == 'd', fx); /* k: undo goes back to the edits */
 }
 
 void ui_load_ordered(ui_app *a, ui_effects *fx)
 {
-    ui_load_order o = a->load;
-    load_then(a, o.what, o.against, fx);
+    load_ordered(a, false, fx);
 }
 
 bool ui_load(ui_app *a, const char *what, const char *against, ui_effects *fx)
@@ -294,12 +318,11 @@ bool ui_load(ui_app *a, const char *what, const char *against, ui_effects *fx)
         ui_warn(a, "%s", err.msg);
         return false;
     }
-    if (!a->doc.at.recipe || ui_doc_is_saved(&a->doc))
-        return load_then(a, what, against, fx);
+    ui_replace(&a->load.what, what);
+    ui_replace(&a->load.against, against ? against : "");
+    if (!a->doc.at.recipe || ui_doc_is_saved(&a->doc)) return load_ordered(a, false, fx);
     const ui_file *f = ui_doc_file_of(&a->doc);
     bool can_drop = f && f->saved;
-    snprintf(a->load.what, sizeof a->load.what, "%s", what);
-    snprintf(a->load.against, sizeof a->load.against, "%s", against ? against : "");
     ui_ask q = {.other = load_choice};
     snprintf(q.keys, sizeof q.keys, can_drop ? "skd" : "sk");
     snprintf(q.text, sizeof q.text,

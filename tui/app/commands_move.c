@@ -253,8 +253,11 @@ static void quit_choice(ui_app *a, int key, ui_effects *fx)
     const ui_file *f = ui_doc_file_of(&a->doc);
     if (key == 'k') quit_now(a, fx);
     if (key == 's' && ui_save(a, NULL, NULL, fx)) a->saving.then_quit = true;
-    if (key == 'd' && f && f->saved && ui_edit_show_text(a, f->saved, a->doc.file))
+    if (key == 'd' && f && f->saved && ui_edit_show_text(a, f->saved, a->doc.file)) {
+        ui_undo_settle(&a->undo, a->doc.at.text, "edits dropped", a->i_scene, a->doc.file,
+                       a->wall);
         quit_now(a, fx);
+    }
 }
 
 static bool run_quit(ui_app *a, const ui_args *args, ui_effects *fx)

@@ -99,5 +99,11 @@ rs_status ui_file_read(const char *path, rs_recipe **r, int *version,
 int ui_stem_length(const char *path); /* without ".json" */
 /* "…/NAME.versions/N.json" of "…/NAME.json"; false: too long. */
 bool ui_version_path(const char *path, int version, char *dst, size_t n);
+/* The way back: N of "…/NAME.versions/N.json", with "…/NAME.json" in newest; 0: no such path. */
+int ui_version_of(const char *path, char *newest, size_t n);
+/* How many versions "…/NAME.json" has, itself counted if it is there. */
+int ui_newest_version(const char *path);
+/* r as a recipe of another folder: its paths start from there. NULL: err; owned by the caller. */
+rs_recipe *ui_recipe_moved(const rs_recipe *r, const char *folder, rs_err *err);
 
 #endif

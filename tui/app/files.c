@@ -21,6 +21,20 @@ bool ui_version_path(const char *path, int version, char *dst, size_t n)
     return len > 0 && (size_t)len < n;
 }
 
+int ui_version_of(const char *path, char *newest, size_t n)
+{
+    static const char mark[] = ".versions/";
+    const char *name = strrchr(path, '/'), *at = name ? name + 1 : "";
+    char *end = NULL;
+    long v = *at >= '1' && *at <= '9' ? strtol(at, &end, 10) : 0;
+    size_t stem = name ? (size_t)(name + 1 - path) : 0;
+    if (v < 1 || v >= 1000000 || strcmp(end, ".json") != 0 || stem < sizeof mark ||
+        strncmp(path + stem - (sizeof mark - 1), mark, sizeof mark - 1) != 0)
+        return 0;
+    int len = snprintf(newest, n, "%.*s.json", (int)(stem - (sizeof mark - 1)), path);
+    return len > 0 && (size_t)len < n ? (int)v : 0;
+}
+
 /* 1 + the largest N of NAME.versions/N.json. */
 static int newest_version(const char *path)
 {
@@ -41,6 +55,23 @@ static int newest_version(const char *path)
     }
     rs_buf_free(&names);
     return newest + 1;
+}
+
+int ui_newest_version(const char *path)
+{
+    return newest_version(path) - (rs_os_kind(path) == RS_PATH_FILE ? 0 : 1);
+}
+
+rs_recipe *ui_recipe_moved(const rs_recipe *r, const char *folder, rs_err *err)
+{
+    rs_buf b = {0};
+    rs_recipe *moved = NULL;
+    rs_recipe_text(r, folder, &b);
+    if (rs_recipe_parse(rs_buf_str(&b), b.len, folder, r->name ? r->name : "the recipe",
+                        &moved, err) != RS_OK)
+        moved = NULL;
+    rs_buf_free(&b);
+    return moved;
 }
 
 rs_status ui_file_read(const char *path, rs_recipe **r, int *version, rs_err *err)

@@ -165,7 +165,6 @@ bool ui_cmd_recall(ui_app *a, const ui_args *args, ui_effects *fx)
     char name[4200], path[4096], line[64], what[80];
     rs_err err = {0};
     rs_recipe *old = NULL, *r = NULL;
-    rs_buf text = {0};
     const ui_file *f = ui_doc_file_of(&a->doc);
     if (args->n != 1 || !f || !f->path) {
         ui_warn(a, f && !f->path ? "this recipe was never saved"
@@ -179,17 +178,15 @@ bool ui_cmd_recall(ui_app *a, const ui_args *args, ui_effects *fx)
         snprintf(name, sizeof name, "%s@%.20s", f->path, version);
     bool good =
         ui_find_recipe(a, name, path, &err) && rs_recipe_load(path, &old, &err) == RS_OK;
-    if (good) rs_recipe_text(old, f->folder, &text);
-    good = good && rs_recipe_parse(rs_buf_str(&text), text.len, f->folder, path, &r,
-                                   &err) == RS_OK;
+    if (good) r = ui_recipe_moved(old, f->folder, &err);
     rs_recipe_free(old);
-    rs_buf_free(&text);
-    if (!good) {
+    if (!r) {
         ui_warn(a, "%s", err.msg);
         return false;
     }
+    int number = ui_version_of(path, name, sizeof name);
     snprintf(line, sizeof line, "recall %.20s", version);
-    snprintf(what, sizeof what, "version %.20s is in the editor", version);
+    snprintf(what, sizeof what, "version %d is in the editor", number ? number : f->version);
     return ui_edit_end(a, r, line, what);
 }
 

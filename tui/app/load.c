@@ -44,7 +44,14 @@ static bool find_version(const char *path, int version, char dst[4096], rs_err *
         return false;
     }
     rs_recipe_free(r);
+    int back = version <= 0 ? -version : 0;
     if (version <= 0) version += newest;
+    if (version < 1) {
+        rs_fail(err, RS_E_NOT_FOUND,
+                "%s has versions 1 to %d: none is %d before the last",
+                rs_path_basename(path), newest, back);
+        return false;
+    }
     char found[4096];
     bool good = version == newest ? snprintf(found, sizeof found, "%s", path) < 4096
                                   : ui_version_path(path, version, found, sizeof found);
@@ -130,14 +137,46 @@ static int file_for(ui_app *a, const char *path, const rs_recipe *r, const char 
                            r->folder ? r->folder : folder, text, version);
 }
 
+/* An older version is opened as an edit of its recipe: what is saved then is the next one, and
+ * the old ones stay as they are. r (taken) becomes the recipe as seen from there. NULL: err. */
+static rs_recipe *take_older(ui_app *a, rs_recipe *r, const char *newest, int *file,
+                             rs_err *err)
+{
+    char folder[4096];
+    rs_recipe *top = NULL, *moved;
+    int version = 0;
+    folder_of(newest, folder);
+    if (rs_os_kind(newest) == RS_PATH_FILE) {
+        if (ui_file_read(newest, &top, &version, err) != RS_OK) {
+            rs_recipe_free(r);
+            return NULL;
+        }
+        char *text = ui_recipe_text(top);
+        *file = file_for(a, newest, top, text, version);
+        free(text);
+    } else {
+        *file = ui_doc_add_file(&a->doc, newest, folder, NULL, ui_newest_version(newest));
+    }
+    moved = ui_recipe_moved(r, a->doc.files[*file].folder, err);
+    rs_recipe_free(r);
+    rs_recipe_free(top);
+    return moved;
+}
+
 bool ui_open_path(ui_app *a, const char *path, rs_err *err)
 {
+    char newest[4096];
     rs_recipe *r = NULL;
-    int version = 0;
+    int version = 0, file = -1;
     if (ui_file_read(path, &r, &version, err) != RS_OK) return false;
-    char *text = ui_recipe_text(r);
-    int file = file_for(a, path, r, text, version);
-    free(text);
+    if (ui_version_of(path, newest, sizeof newest)) {
+        r = take_older(a, r, newest, &file, err);
+        if (!r) return false;
+    } else {
+        char *text = ui_recipe_text(r);
+        file = file_for(a, path, r, text, version);
+        free(text);
+    }
     ui_doc_open(&a->doc, r, file);
     ui_edit_opened(a);
     return true;

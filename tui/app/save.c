@@ -86,15 +86,16 @@ static bool write_next(ui_saving *s, ui_effects *fx)
 }
 
 /* What stands at path, as it is there now: it may have been changed outside. Where the file is
- * gone, the newest version that was seen. NULL: nothing, or err; owned by the caller. */
+ * gone, the newest version that was seen. NULL: nothing, or err; owned by the caller.
+ * *version: the number of the last one, 0 for none. */
 static rs_recipe *standing_at(const ui_file *f, const char *path, int *version,
                               rs_err *err)
 {
     rs_recipe *r = NULL;
     if (rs_os_kind(path) == RS_PATH_FILE)
         return ui_file_read(path, &r, version, err) == RS_OK ? r : NULL;
-    *version = f && f->saved ? f->version : 0;
-    if (*version < 1) return NULL;
+    *version = f ? f->version : 0;
+    if (*version < 1 || !f->saved) return NULL;
     if (rs_recipe_parse(f->saved, strlen(f->saved), f->folder, "the saved version", &r,
                         err) != RS_OK)
         return NULL;

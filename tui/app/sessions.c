@@ -190,7 +190,9 @@ static void restore_undo(ui_app *a, const rs_json *o)
     }
     const ui_undo_node *here =
         ui_undo_go(&a->undo, (int)get_int(o, "here", 0, n - 1, n - 1));
-    if (here && strcmp(here->text, a->doc.at.text) != 0) ui_undo_free(&a->undo);
+    if (here && (here->file != a->doc.file || strcmp(here->text, a->doc.at.text) != 0))
+        ui_undo_push(&a->undo, a->doc.at.text, "as left", here->scene, a->doc.file,
+                     a->wall);
 }
 
 static bool restore_recipe(ui_app *a, const rs_json *o)
@@ -200,7 +202,9 @@ static bool restore_recipe(ui_app *a, const rs_json *o)
     for (const rs_json *f = rs_json_first(rs_json_get(o, "files")); f;
          f = rs_json_next(f))
         restore_file(a, f);
-    int file = (int)get_int(o, "file", 0, a->doc.n_files - 1, -1);
+    bool only_one = !rs_json_get(o, "files"); /* as sessions were written at first */
+    if (only_one) restore_file(a, o);
+    int file = only_one ? 0 : (int)get_int(o, "file", 0, a->doc.n_files - 1, -1);
     if (!text || file < 0 ||
         rs_recipe_parse(text, strlen(text), a->doc.files[file].folder, "the session", &r,
                         NULL) != RS_OK)

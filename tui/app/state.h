@@ -123,8 +123,8 @@ typedef struct ui_merge_order { /* what the plan page was left with */
     bool duel; /* open in Duel */
 } ui_merge_order;
 
-typedef struct ui_load_order {    /* asked for, while unsaved edits are asked about */
-    char what[512], against[512]; /* against: then a duel with this; "" for none */
+typedef struct ui_load_order { /* asked for, while unsaved edits are asked about */
+    char *what, *against;      /* against: then a duel with this; "" for none */
 } ui_load_order;
 
 typedef struct ui_write {

@@ -195,7 +195,7 @@ bool ui_versus(ui_app *a, const char *what, ui_effects *fx)
     rs_err err = {0};
     rs_recipe *r = NULL;
     int version = 0;
-    char path[4096];
+    char path[4096] = "", newest[4096];
     if (!a->doc.at.plan) {
         ui_warn(a, "there is no model to write with: %s", a->doc.at.problem.msg);
         return false;
@@ -205,6 +205,8 @@ bool ui_versus(ui_app *a, const char *what, ui_effects *fx)
     else if (ui_find_recipe(a, what, path, &err) &&
              ui_file_read(path, &r, &version, &err) != RS_OK)
         r = NULL;
+    int older = r ? ui_version_of(path, newest, sizeof newest) : 0;
+    if (older) version = older;
     if (!r || !duel_open(a, r, version, fx, &err)) {
         ui_warn(a, "%s", err.msg);
         return false;

@@ -114,6 +114,17 @@ const ui_undo_node *ui_undo_forward(ui_undo *u)
     return u->n ? ui_undo_go(u, u->at[u->here].last_child) : NULL;
 }
 
+void ui_undo_settle(ui_undo *u, const char *text, const char *line, int scene, int file,
+                    double wall)
+{
+    for (int i = u->n ? u->here : -1; i >= 0; i = u->at[i].parent)
+        if (u->at[i].file == file && strcmp(u->at[i].text, text) == 0) {
+            ui_undo_go(u, i);
+            return;
+        }
+    ui_undo_push(u, text, line, scene, file, wall);
+}
+
 int ui_undo_since(const ui_undo *u, const char *text)
 {
     int edits = 0;

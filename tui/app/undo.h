@@ -36,6 +36,9 @@ const ui_undo_node *ui_undo_back(ui_undo *u);
 const ui_undo_node *ui_undo_forward(ui_undo *u);
 const ui_undo_node *ui_undo_go(ui_undo *u, int node);
 const ui_undo_node *ui_undo_here(const ui_undo *u); /* NULL: empty */
+/* Goes to the nearest state of the file with this text, back from here; else pushes it. */
+void ui_undo_settle(ui_undo *u, const char *text, const char *line, int scene, int file,
+                    double wall);
 /* Edits between here and the nearest state whose text is `text`, back from here; -1: none. */
 int ui_undo_since(const ui_undo *u, const char *text);
 void ui_undo_free(ui_undo *u);
