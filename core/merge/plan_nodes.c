@@ -46,7 +46,7 @@ static rs_status grow(rs_node *nd, const rs_node *child, rs_err *err)
 static rs_status divisor_of(const rs_stage *s, double *out, rs_err *err)
 {
     *out = 1;
-    if (!s->normalize) return RS_OK;
+    if (!s->normalize || s->n_inputs == 0) return RS_OK;
     double sum = 0, size = 0;
     for (int i = 0; i < s->n_inputs; i++) {
         sum += s->inputs[i].weight;

@@ -121,12 +121,24 @@ const ui_shown *ui_doc_base(const ui_document *d)
     return ui_doc_is_live(d) ? &d->held : &d->at;
 }
 
-rs_recipe *ui_doc_begin(const ui_document *d)
+rs_recipe *ui_doc_begin(const ui_document *d, rs_err *err)
 {
     const ui_shown *base = ui_doc_base(d);
     rs_recipe *r = NULL;
-    if (!base->recipe || rs_recipe_clone(base->recipe, &r, NULL) != RS_OK) return NULL;
+    if (!base->recipe)
+        rs_fail(err, RS_E_INVALID, "no recipe is open");
+    else if (rs_recipe_clone(base->recipe, &r, err) != RS_OK)
+        r = NULL;
     return r;
+}
+
+/* What is on the screen is what undo, the session and a save keep: its text. */
+static rs_status reads_back(const rs_recipe *r, rs_err *err)
+{
+    rs_recipe *again = NULL;
+    RS_TRY(rs_recipe_clone(r, &again, err));
+    rs_recipe_free(again);
+    return RS_OK;
 }
 
 /* Makes `next` from r (taken) and the plan that edits start from. */
@@ -134,9 +146,11 @@ static bool prepare(ui_document *d, rs_recipe *r, ui_shown *next, rs_err *err)
 {
     const ui_shown *base = ui_doc_base(d);
     memset(next, 0, sizeof *next);
-    rs_status s =
-        base->plan ? rs_plan_rebuild(d->rt, base->plan, r, &d->options, &next->plan, err)
-                   : rs_plan_build(d->rt, r, &d->options, &next->plan, err);
+    rs_status s = reads_back(r, err);
+    if (s == RS_OK)
+        s = base->plan
+                ? rs_plan_rebuild(d->rt, base->plan, r, &d->options, &next->plan, err)
+                : rs_plan_build(d->rt, r, &d->options, &next->plan, err);
     if (s != RS_OK) {
         rs_recipe_free(r);
         return false;
@@ -204,7 +218,7 @@ bool ui_doc_put_sums(ui_document *d, uint64_t serial, const rs_tensor_sums *sums
 
 void ui_doc_reread(ui_document *d)
 {
-    rs_recipe *r = ui_doc_begin(d);
+    rs_recipe *r = ui_doc_begin(d, NULL);
     if (!r) return;
     ui_sums_free(&d->sums);
     ui_doc_open(d, r, d->file);

@@ -54,11 +54,11 @@ int ui_doc_add_file(ui_document *d, const char *path, const char *folder,
 ui_file *ui_doc_file(ui_document *d); /* NULL: nothing is open */
 const ui_file *ui_doc_file_of(const ui_document *d);
 
-/* A copy of the recipe that edits start from (never a live one); NULL: none, or no memory.
- * Owned by the caller until it is passed to one of the next two. */
-rs_recipe *ui_doc_begin(const ui_document *d);
+/* A copy of the recipe that edits start from (never a live one); NULL: none, or err. Owned by
+ * the caller until it is passed to one of the next two. */
+rs_recipe *ui_doc_begin(const ui_document *d, rs_err *err);
 /* Shows r (taken) as a live effect, or for good. false: refused, err says why, and what was
- * shown stays. Committing ends a live effect; r NULL keeps the live one. */
+ * shown stays; so is a recipe whose text would not be read again. Committing ends a live effect; r NULL keeps the live one. */
 bool ui_doc_try(ui_document *d, rs_recipe *r, rs_err *err);
 bool ui_doc_commit(ui_document *d, rs_recipe *r, rs_err *err);
 void ui_doc_drop(ui_document *d); /* ends a live effect: back to what is held */

@@ -53,8 +53,9 @@ rs_recipe *ui_edit_begin(ui_app *a)
                 a->doc.at.recipe ? a->doc.at.problem.msg : "");
         return NULL;
     }
-    rs_recipe *r = ui_doc_begin(&a->doc);
-    if (!r) ui_warn(a, "no memory left for another state of the recipe");
+    rs_err err = {0};
+    rs_recipe *r = ui_doc_begin(&a->doc, &err);
+    if (!r) ui_warn(a, "nothing can be changed: %s", err.msg);
     return r;
 }
 

@@ -180,9 +180,9 @@ static bool plan_saving(ui_app *a, const rs_recipe *r, bool other, const char *n
 bool ui_save(ui_app *a, const char *name, const char *note, ui_effects *fx)
 {
     rs_err err = {0};
-    rs_recipe *r = ui_doc_begin(&a->doc);
+    rs_recipe *r = ui_doc_begin(&a->doc, &err);
     if (!r || a->saving.n_writes) {
-        ui_warn(a, r ? "the last save is still being written" : "no recipe is open");
+        ui_warn(a, "%s", r ? "the last save is still being written" : err.msg);
         rs_recipe_free(r);
         return false;
     }

@@ -344,7 +344,8 @@ bool ui_cmd_weight(ui_app *a, const ui_args *args, ui_effects *fx)
         snprintf(names + at, sizeof names - at, "%s%s", at ? " " : "", s->inputs[i].from);
     }
     rs_recipe_free(r);
-    ui_warn(a, "\"%s\" is no input of the stage; it has %s", args->word[0], names);
+    ui_warn(a, "\"%s\" is no input of the stage; it has %s", args->word[0],
+            names[0] ? names : "none");
     return false;
 }
 
@@ -362,7 +363,10 @@ static bool set_heal(rs_recipe *r, rs_stage *s, const char *word)
     const rs_stage *fuel = rs_recipe_fuel(r);
     if (strcmp(word, "weight") == 0 || strcmp(word, "delta") == 0) {
         s->space_delta = word[0] == 'd';
-        if (s->space_delta && !s->base && fuel) s->base = fuel->base;
+        if (!s->space_delta)
+            s->base = NULL;
+        else if (!s->base && fuel)
+            s->base = fuel->base;
         return true;
     }
     const char *v = strchr(word, '=');
