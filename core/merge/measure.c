@@ -77,6 +77,12 @@ static joint join(const context *x, const rs_plan_tensor *tensor, double t, doub
     return j;
 }
 
+/* Without a stage that adds deltas the first input is taken whole. */
+static double gain_of(const rs_plan_tensor *t)
+{
+    return isnan(t->gain) ? 1 : t->gain;
+}
+
 /* Tensors that the heal takes from its first input as they are. */
 static bool passes_through(const rs_plan_tensor *t)
 {
@@ -88,8 +94,8 @@ static bool passes_through(const rs_plan_tensor *t)
 static combination output_change(const context *x, const rs_plan_tensor *t,
                                  const rs_tensor_sums *s, joint *j)
 {
-    combination fuel = {{1, 0, t->gain, 0}}, other = {{0, 0, 0, 1}};
-    combination change = {{0, 0, t->gain, 0}};
+    combination fuel = {{1, 0, gain_of(t), 0}}, other = {{0, 0, 0, 1}};
+    combination change = {{0, 0, gain_of(t), 0}};
     *j = (joint){NAN, 1, 0, true};
     if (!x->heal) return change;
     if (x->heal->space_delta) fuel.c[RS_V_BASE] = 0, other.c[RS_V_BASE] = -1;
@@ -132,7 +138,7 @@ static void add_angle(const context *x, const rs_plan_tensor *t, const rs_tensor
     /* Vectors are large in some models, and do not turn; where the sides are the same, which
      * is most of the embeddings, there is no angle to tell of. */
     if (!turns(x, t) || !(j->theta > 0)) return;
-    combination fuel = {{x->heal->space_delta ? 0 : 1, 0, t->gain, 0}};
+    combination fuel = {{x->heal->space_delta ? 0 : 1, 0, gain_of(t), 0}};
     combination other = {{x->heal->space_delta ? -1 : 0, 0, 0, 1}};
     sum->aa += form(s->gram, &fuel, &fuel);
     sum->bb += form(s->gram, &other, &other);
@@ -167,7 +173,8 @@ static void add_output(const rs_plan_tensor *t, const rs_tensor_sums *s, total *
     sum->want_norm += s->want_norm;
     sum->changed += s->changed;
     bool t_moved = !(isnan(t->t) && isnan(s->at_t)) && t->t != s->at_t;
-    if (t->gain != s->at_gain || t_moved) sum->stale = true;
+    bool gain_moved = !(isnan(t->gain) && isnan(s->at_gain)) && t->gain != s->at_gain;
+    if (gain_moved || t_moved) sum->stale = true;
 }
 
 static void add_tensor(const context *x, int i, const rs_tensor_sums *s, total *sum)
@@ -180,7 +187,7 @@ static void add_tensor(const context *x, int i, const rs_tensor_sums *s, total *
     joint j;
     combination change = output_change(x, t, s, &j);
     combination side = {{-1, 0, 0, 1}};
-    double g = t->gain;
+    double g = gain_of(t);
     sum->damage += 0.5 * g * g * s->fisher[RS_V_DAMPED][RS_V_DAMPED];
     sum->out += 0.5 * form(s->fisher, &change, &change);
     sum->change2 += form(s->gram, &change, &change);
@@ -214,11 +221,12 @@ static rs_measure_row row_of(const context *x, const total *s)
     if (!s->mixed && s->with_delta) r.gain = s->gain;
     r.gain_mixed = s->mixed;
     r.d = ratio(s->sum_d, s->n_delta);
-    r.damage = has_fisher && !missing ? x->scale * s->damage : NAN;
+    r.damage = has_fisher && !missing && x->fuel ? x->scale * s->damage : NAN;
     r.out = has_fisher && !missing && x->out_known ? x->scale * s->out : NAN;
     r.kept = ratio(s->kept_dot, s->delta2);
-    r.norm = s->weight2 > 0 ? sqrt(s->applied2 / s->weight2) : 0;
-    r.delta_norm = s->weight2 > 0 ? sqrt(s->delta2 / s->weight2) : 0;
+    double no_delta = x->fuel ? 0 : NAN;
+    r.norm = s->weight2 > 0 ? sqrt(s->applied2 / s->weight2) : no_delta;
+    r.delta_norm = s->weight2 > 0 ? sqrt(s->delta2 / s->weight2) : no_delta;
     r.theta = s->weighed > 0 ? degrees(s) : NAN;
     r.t = ratio(s->t, s->weighed);
     r.c_a = ratio(s->c_a, s->weighed);

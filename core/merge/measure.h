@@ -3,7 +3,8 @@
  * Two steps, so that sliders are instant. (1) rs_sums_tensor passes over one tensor's numbers
  * and leaves sums that do not depend on gains or t: plain and Fisher-weighted Gram matrices
  * of v = (W0, D, X, S), where D is the averaged, scaled delta, X = d * D elementwise, S the
- * heal's other side, W0 the base. (2) rs_measure combines the sums with the recipe's gains and
+ * heal's other side, W0 the base. A slerp without a stage that adds deltas has its first input
+ * as W0; of differences (space delta) W0 is their base and D = X the first input less it. (2) rs_measure combines the sums with the recipe's gains and
  * t in float64: exact for every stage without `clamp` (with it, gains need a new pass).
  * Survival and changed share need the rounded output and are measured at fixed gains by
  * rs_sums_tensor too; rs_measure marks them stale when the gains have moved since.
@@ -46,9 +47,9 @@ typedef struct rs_measure_row {
     double gain;     /* weighted by |D|^2 over the row's tensors */
     bool gain_mixed; /* the tensors differ */
     double d;        /* mean over elements with a delta; NaN: no delta */
-    double damage;   /* nat (or F units) of the stage; NaN: no Fisher */
+    double damage;   /* nat (or F units) of the stage; NaN: no Fisher, no stage */
     double kept;     /* <x, D>/<D, D>; NaN: no delta */
-    double norm;     /* |x|/|W|, over tensors with a delta */
+    double norm;     /* |x|/|W|, over tensors with a delta; NaN: no stage adds any */
     double theta;    /* degrees between the heal's sides, over what differs and turns;
                      * NaN without heal */
     double t, c_a, c_b;

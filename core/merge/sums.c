@@ -29,9 +29,32 @@ static rs_status no_memory(rs_err *err)
     return rs_fail(err, RS_E_NOMEM, "no memory to measure a tensor");
 }
 
+/* The slerp at the end of a recipe that adds no deltas: its first input stands where the fuel
+ * stage would. NULL: there is none. */
+static const rs_node *lone_slerp(const rs_plan *p)
+{
+    return p->fuel || !p->heal_stage ? NULL
+                                     : p->stage_nodes[p->heal_stage - p->recipe->stages];
+}
+
 static const rs_node *base_node(const rs_plan *p)
 {
-    return p->fuel ? p->fuel->base : p->root;
+    const rs_node *slerp = lone_slerp(p);
+    if (p->fuel) return p->fuel->base;
+    return !slerp ? p->root : slerp->base ? slerp->base : slerp->side[0];
+}
+
+/* The first input of a slerp of differences, less their base: D, and X as well. */
+static rs_status fill_first(tile *at)
+{
+    const rs_eval *e = &at->e;
+    const rs_node *slerp = lone_slerp(e->p);
+    if (!slerp || !slerp->base) return RS_OK;
+    RS_TRY(rs_eval_node(e, slerp->side[0], at->v[RS_V_DELTA]));
+    e->k->subtract(at->v[RS_V_DELTA], at->v[RS_V_BASE], at->v[RS_V_DELTA], e->n);
+    memcpy(at->v[RS_V_DAMPED], at->v[RS_V_DELTA], (size_t)e->n * sizeof(float));
+    at->has[RS_V_DELTA] = at->has[RS_V_DAMPED] = true;
+    return RS_OK;
 }
 
 /* X = d D, such that gain X is what is applied: with `clamp` that depends on the gain. */
@@ -61,8 +84,8 @@ static rs_status fill_fuel(tile *at, double *sum_d)
     const rs_plan *p = e->p;
     RS_TRY(rs_eval_node(e, base_node(p), at->v[RS_V_BASE]));
     at->has[RS_V_BASE] = true;
-    at->has[RS_V_DELTA] = at->has[RS_V_DAMPED] =
-        p->fuel && rs_node_has_delta(p, p->fuel, e->i);
+    if (!p->fuel) return fill_first(at);
+    at->has[RS_V_DELTA] = at->has[RS_V_DAMPED] = rs_node_has_delta(p, p->fuel, e->i);
     if (!at->has[RS_V_DELTA]) return RS_OK;
     RS_TRY(rs_eval_delta(e, p->fuel, at->v[RS_V_BASE], at->v[RS_V_DELTA]));
     return fill_damped(at, sum_d);
@@ -266,8 +289,10 @@ uint64_t rs_sums_fingerprint(const rs_plan *p, int i)
 {
     uint64_t h = rs_mix((uint64_t)i + 1, (uint64_t)p->tensors[i].out_dtype);
     if (p->damage_fisher >= 0) h = rs_mix(h, p->sources->fishers[p->damage_fisher].id);
-    h = rs_mix(h,
-               p->fuel ? rs_node_shape_hash(p, p->fuel, i) : rs_node_hash(p, p->root, i));
+    const rs_node *slerp = lone_slerp(p);
+    h = rs_mix(h, p->fuel ? rs_node_shape_hash(p, p->fuel, i)
+                          : rs_node_hash(p, base_node(p), i));
+    if (slerp && slerp->base) h = rs_mix(h, rs_node_hash(p, slerp->side[0], i));
     if (p->fuel && p->fuel->stage->dampen.clamp)
         h = rs_mix_double(h, rs_node_gain(p, p->fuel, i));
     if (p->other) h = rs_mix(h, rs_node_hash(p, p->other, i));

@@ -54,6 +54,103 @@ static void set_gains(rs_recipe *r, const char *const *keys, const double *gains
         (void)rs_pairs_set(r, &rs_recipe_fuel(r)->gain.layers, keys[i], gains[i], 1);
 }
 
+static rs_measure *slerp_of_two(const char *more, rs_plan **p, rs_tensor_sums **s)
+{
+    char text[900], cwd[2048], recipes[2100];
+    rs_recipe *r = NULL;
+    snprintf(
+        text, sizeof text,
+        "{\"ringside\":1,\"name\":\"two\",\"models\":{\"it\":{\"path\":\"sparring/it\"},"
+        "\"pt\":{\"path\":\"sparring/pt\"},\"style\":{\"adapter\":"
+        "\"sparring/lora/"
+        "gothic\",\"on\":\"it\"}},\"stages\":[{\"name\":\"mix\",\"method\":"
+        "\"slerp\",\"inputs\":[{\"from\":\"it\"},{\"from\":\"pt\"}],\"t\":0.5%s}],"
+        "\"output\":{\"stage\":\"mix\",\"dtype\":\"bfloat16\"}}",
+        more);
+    if (!getcwd(cwd, sizeof cwd)) return NULL;
+    snprintf(recipes, sizeof recipes, "%s/recipes", cwd);
+    if (rs_recipe_parse(text, strlen(text), recipes, "two", &r, &t_err) != RS_OK)
+        return printf("%s\n", t_err.msg), NULL;
+    keep(r);
+    return measure(r, true, p, s);
+}
+
+static int place_of(const rs_plan *p, const char *name)
+{
+    for (int i = 0; i < rs_plan_count(p); i++)
+        if (strcmp(rs_plan_at(p, i)->name, name) == 0) return i;
+    return -1;
+}
+
+/* Products of two models' stored numbers. */
+static bool direct(const rs_plan *p, int i, const char *a, const char *b, double *ab,
+                   double *aa, double *bb)
+{
+    char path[2][256];
+    const char *name = rs_plan_at(p, i)->name;
+    int64_t n = rs_plan_at(p, i)->base->n_elements;
+    float *v[2] = {NULL, NULL};
+    for (int k = 0; k < 2; k++) {
+        rs_checkpoint *c = NULL;
+        snprintf(path[k], sizeof path[k], "recipes/sparring/%s", k ? b : a);
+        v[k] = malloc((size_t)n * sizeof(float));
+        if (rs_checkpoint_open(path[k], &c, &t_err) != RS_OK) return false;
+        const rs_tensor *t = rs_checkpoint_find(c, name);
+        if (!t || rs_checkpoint_read_f32(c, t, 0, n, v[k], &t_err) != RS_OK) return false;
+        rs_checkpoint_close(c);
+    }
+    *ab = *aa = *bb = 0;
+    for (int64_t e = 0; e < n; e++) {
+        *ab += (double)v[0][e] * v[1][e];
+        *aa += (double)v[0][e] * v[0][e];
+        *bb += (double)v[1][e] * v[1][e];
+    }
+    free(v[0]);
+    free(v[1]);
+    return true;
+}
+
+/* Two models and no delta: the first one is what the numbers compare with. */
+static void a_slerp_alone(void)
+{
+    rs_plan *p;
+    rs_tensor_sums *s;
+    rs_measure *m = slerp_of_two("", &p, &s);
+    T_TRUE(m != NULL);
+    int i = place_of(p, "model.layers.0.mlp.up_proj.weight");
+    double ab, aa, bb;
+    T_TRUE(i >= 0 && direct(p, i, "it", "pt", &ab, &aa, &bb));
+    double theta = acos(ab / sqrt(aa * bb));
+    T_NEAR(m->tensor[i].theta, theta * 180 / acos(-1), 1e-4, 0);
+    T_NEAR(m->tensor[i].c_a, sin(theta / 2) / sin(theta), 1e-6, 0);
+    T_NEAR(m->tensor[i].c_b, m->tensor[i].c_a, 1e-12, 0);
+    T_NEAR(m->tensor[i].t, 0.5, 0, 0);
+    T_TRUE(m->tensor[i].changed > 0.5 && m->all.changed > 0.5);
+    T_TRUE(m->all.survival > 0.9 && !m->all.survival_stale);
+    T_TRUE(isnan(m->all.norm) && isnan(m->all.damage) && isnan(m->all.gain));
+    uint64_t was = rs_sums_fingerprint(p, i);
+    m = slerp_of_two(",\"flat_below\":0.5", &p, &s); /* what t and shape do not touch */
+    T_TRUE(m && rs_sums_fingerprint(p, i) == was);
+}
+
+/* Of differences: the sides less their base, as the formula has it. */
+static void a_slerp_of_differences_alone(void)
+{
+    rs_plan *p;
+    rs_tensor_sums *s;
+    rs_measure *m = slerp_of_two(",\"space\":\"delta\",\"base\":\"style\"", &p, &s);
+    T_TRUE(m != NULL);
+    int i = place_of(p, "model.layers.0.self_attn.q_proj.weight");
+    const double(*g)[RS_N_V] = s[i].gram;
+    double dd = g[RS_V_DELTA][RS_V_DELTA];
+    double oo = g[RS_V_OTHER][RS_V_OTHER] - 2 * g[RS_V_OTHER][RS_V_BASE] +
+                g[RS_V_BASE][RS_V_BASE];
+    double dot = g[RS_V_DELTA][RS_V_OTHER] - g[RS_V_DELTA][RS_V_BASE];
+    T_TRUE(dd > 0);
+    T_NEAR(m->tensor[i].theta, acos(dot / sqrt(dd * oo)) * 180 / acos(-1), 1e-4, 0);
+    T_TRUE(m->tensor[i].theta > 1 && m->tensor[i].changed > 0.3);
+}
+
 /* Values of screens.md 2.1 to 2.6, to the digits shown there. */
 static void as_shipped(void)
 {
@@ -247,4 +344,5 @@ static void real_adapters(void)
 }
 
 T_MAIN(T_TEST(as_shipped), T_TEST(layer_5_at_half), T_TEST(tuned),
-       T_TEST(sums_are_stable), T_TEST(out_is_what_is_written), T_TEST(real_adapters))
+       T_TEST(sums_are_stable), T_TEST(out_is_what_is_written), T_TEST(real_adapters),
+       T_TEST(a_slerp_alone), T_TEST(a_slerp_of_differences_alone))
