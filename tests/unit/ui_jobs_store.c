@@ -185,6 +185,28 @@ static void hostile_files_are_passed_over(void)
     ui_job_store_free(s);
 }
 
+/* The disk is full when the pid is written: nothing runs that nobody can stop. */
+static void a_full_disk_starts_nothing(void)
+{
+    char path[400], argv0[] = "ringside", work_word[] = "work", what[] = "done";
+    char *argv[] = {argv0, work_word, what, NULL};
+    rs_buf events = {0};
+    begin();
+    T_OK(rs_os_mkdir(folder, &t_err));
+    snprintf(path, sizeof path, "%s/pid", folder);
+    T_EQ(symlink("/dev/full", path), 0);
+    T_FAILS(ui_job_process_start("/proc/self/exe", folder, "/", argv, &t_err), RS_E_IO,
+            "could not be started");
+    double until = ui_now() + 5;
+    while (ui_job_process_lives(folder) && ui_now() < until)
+        usleep(5000);
+    T_TRUE(!ui_job_process_lives(folder));
+    snprintf(path, sizeof path, "%s/events.jsonl", folder);
+    T_OK(rs_os_read_file(path, 1000, &events, &t_err));
+    T_EQ(events.len, 0);
+    rs_buf_free(&events);
+}
+
 /* --- the job --- */
 
 static volatile sig_atomic_t stopped;
@@ -231,6 +253,7 @@ int main(int argc, char **argv)
         T_TEST(a_job_runs_and_is_done),          T_TEST(failures_are_told_apart),
         T_TEST(stopping_is_asked_and_then_forced), T_TEST(jobs_outlive_the_store),
         T_TEST(rates_come_from_the_last_seconds), T_TEST(hostile_files_are_passed_over),
+        T_TEST(a_full_disk_starts_nothing),
     };
     if (argc == 5 && strcmp(argv[1], "work") == 0) return work(argv[2], atoi(argv[4]));
     return t_run(__FILE__, tests, (int)(sizeof tests / sizeof *tests), argc, argv);

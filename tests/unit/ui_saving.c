@@ -115,6 +115,33 @@ static void a_broken_file_stays(void)
     close_app();
 }
 
+/* Notes that cannot be read are not replaced by the new one. */
+static void notes_are_kept(void)
+{
+    char path[512], notes[600];
+    rs_buf b = {0};
+    T_TRUE(open_demo(120, 40, UI_GLYPHS_BRAILLE));
+    line("scale 0.25");
+    line("write \"one\"");
+    line("scale 0.24");
+    line("write \"two\"");
+    T_TRUE(holds_text("luchador-miniature.versions/notes.jsonl", "\"one\"}\n{"));
+    snprintf(path, sizeof path, "%s/luchador-miniature.versions", folder);
+    snprintf(notes, sizeof notes, "%s/notes.jsonl", path);
+    for (int i = 0; i < (1 << 20) + 10; i++)
+        rs_buf_putc(&b, 'x');
+    T_OK(rs_os_write_file(notes, b.data, b.len, &t_err));
+    line("scale 0.23");
+    line("write \"three\"");
+    T_SHOWS("not saved, :write without a note does");
+    T_TRUE(!ui_doc_is_saved(&app->doc));
+    T_TRUE(!holds_text("luchador-miniature.versions/notes.jsonl", "three"));
+    line("write");
+    T_SHOWS("saved as luchador-miniature v4");
+    rs_buf_free(&b);
+    close_app();
+}
+
 /* Two recipes for a duel, with edits that are not saved: asked first, and the second one is
  * not forgotten. */
 static void a_duel_of_two_others(void)
@@ -341,6 +368,7 @@ static void asks_before_it_leaves(void)
 
 T_MAIN(T_TEST(session_comes_back), T_TEST(nothing_saved_is_lost),
        T_TEST(a_failed_save_touches_nothing), T_TEST(a_broken_file_stays),
+       T_TEST(notes_are_kept),
        T_TEST(a_duel_of_two_others),
        T_TEST(asks_before_it_leaves), T_TEST(an_old_version_is_no_file),
        T_TEST(a_version_without_its_newest), T_TEST(dropped_before_a_load),

@@ -14,6 +14,7 @@
 
 typedef struct files {
     int lock, events, log, pid, null;
+    int gate[2]; /* a byte through this pipe lets the job begin */
 } files;
 
 static void close_files(files *f)
@@ -23,6 +24,8 @@ static void close_files(files *f)
     rs_os_close(f->log);
     rs_os_close(f->pid);
     rs_os_close(f->null);
+    rs_os_close(f->gate[0]);
+    rs_os_close(f->gate[1]);
 }
 
 static int open_in(const char *folder, const char *name, int flags)
@@ -39,6 +42,7 @@ static rs_status open_files(const char *folder, files *f, rs_err *err)
                                    O_WRONLY | O_CREAT | O_TRUNC | O_APPEND),
                  .log = open_in(folder, "log", O_WRONLY | O_CREAT | O_TRUNC | O_APPEND),
                  .pid = -1,
+                 .gate = {-1, -1},
                  .null = open("/dev/null", O_RDONLY | O_CLOEXEC)};
     if (f->lock < 0 || f->events < 0 || f->log < 0 || f->null < 0)
         return rs_fail_errno(err, errno, "files of the job in %s", folder);
@@ -46,7 +50,20 @@ static rs_status open_files(const char *folder, files *f, rs_err *err)
         return rs_fail(err, RS_E_EXISTS, "the job in %s is still running", folder);
     f->pid = open_in(folder, "pid", O_WRONLY | O_CREAT | O_TRUNC);
     if (f->pid < 0) return rs_fail_errno(err, errno, "the pid of the job in %s", folder);
+    if (pipe(f->gate) != 0) return rs_fail_errno(err, errno, "a pipe for the job");
     return RS_OK;
+}
+
+/* Nothing begins that could not be found and stopped: its pid has to stand first. */
+static void wait_for_gate(const files *f)
+{
+    char byte;
+    ssize_t n;
+    close(f->gate[1]);
+    while ((n = read(f->gate[0], &byte, 1)) < 0 && errno == EINTR) {
+    }
+    if (n != 1) _exit(125);
+    close(f->gate[0]);
 }
 
 /* In the child of the child; nothing here allocates. */
@@ -59,6 +76,7 @@ static void become_job(const char *exe, const char *cwd, const files *f,
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
     signal(SIGHUP, SIG_IGN);
+    wait_for_gate(f);
     if (nice(10) == -1) errno = 0; /* not being nicer is no reason to stop */
     if (chdir(cwd) != 0) _exit(126);
     dup2(f->null, 0);
@@ -81,6 +99,12 @@ static bool write_pid(int fd, pid_t pid)
     return write(fd, text + at, sizeof text - at) == (ssize_t)(sizeof text - at);
 }
 
+/* The one between writes the pid's file and lets the job begin. */
+static bool let_begin(const files *f, pid_t pid)
+{
+    return pid > 0 && write_pid(f->pid, pid) && write(f->gate[1], "", 1) == 1;
+}
+
 /* Forks twice, so that nobody has to wait for the job. The one between writes the pid's file,
  * so that it stands when this returns, and also if the workbench is killed meanwhile. */
 static bool spawn(const char *exe, const char *cwd, const files *f, char *const argv[])
@@ -91,7 +115,7 @@ static bool spawn(const char *exe, const char *cwd, const files *f, char *const 
         setsid();
         pid_t pid = fork();
         if (pid == 0) become_job(exe, cwd, f, argv);
-        _exit(pid > 0 && write_pid(f->pid, pid) ? 0 : 1);
+        _exit(let_begin(f, pid) ? 0 : 1);
     }
     while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR) {
     }

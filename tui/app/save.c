@@ -120,22 +120,27 @@ static bool save_older(ui_app *a, const ui_file *f, const char *path, rs_err *er
     return true;
 }
 
-/* Notes of versions lie beside them: {"2":"layer 5 halved"}, one line each. */
-static void save_note(ui_saving *s, const char *path)
+/* Notes of versions lie beside them: {"version":2,"note":"layer 5 halved"}, one line each.
+ * false: those that are there cannot be read, so they cannot be written again; err. */
+static bool save_note(ui_saving *s, const char *path, rs_err *err)
 {
     char any[4096], notes[4096];
     rs_buf b = {0};
-    if (!s->note || !ui_version_path(path, s->version, any, sizeof any)) return;
+    if (!s->note || !ui_version_path(path, s->version, any, sizeof any)) return true;
     *strrchr(any, '/') = 0;
-    if (!rs_path_join(notes, sizeof notes, any, "notes.jsonl")) return;
-    if (rs_os_kind(notes) == RS_PATH_FILE &&
-        rs_os_read_file(notes, 1 << 20, &b, NULL) != RS_OK)
-        rs_buf_reset(&b);
+    if (!rs_path_join(notes, sizeof notes, any, "notes.jsonl")) return true;
+    if (rs_os_kind(notes) != RS_PATH_NONE &&
+        rs_os_read_file(notes, 1 << 20, &b, err) != RS_OK) {
+        rs_buf_free(&b);
+        rs_err_prefix(err, "not saved, :write without a note does");
+        return false;
+    }
     rs_buf_printf(&b, "{\"version\":%d,\"note\":", s->version);
     rs_buf_json(&b, s->note, strlen(s->note));
     rs_buf_puts(&b, "}\n");
     plan_write(s, notes, rs_buf_str(&b));
     rs_buf_free(&b);
+    return true;
 }
 
 void ui_saving_clear(ui_saving *s)
@@ -173,8 +178,7 @@ static bool plan_saving(ui_app *a, const rs_recipe *r, bool other, const char *n
     s->text = text_for(r, folder);
     s->note = ui_strdup(note && note[0] ? note : NULL);
     plan_write(s, path, s->text);
-    save_note(s, path);
-    return true;
+    return save_note(s, path, err);
 }
 
 bool ui_save(ui_app *a, const char *name, const char *note, ui_effects *fx)
