@@ -170,6 +170,17 @@ r 'half a list' 2 'not a list of ids' detokenize --model $it --ids 2,a
 r 'log-probabilities' 0 'perplexity' perplexity --model $it --file LICENSE --window 64 --out "$work/lp"
 r 'again, over them' 3 '--force' perplexity --model $it --file LICENSE --out "$work/lp"
 r 'again, by force' 0 'perplexity' perplexity --model $it --file README.md --out "$work/lp" --force
+mkfifo "$work/fifo"
+r 'over a pipe' 4 'not a regular file' perplexity --model $it --file LICENSE --out "$work/fifo" --force
+check 'the pipe is there' 0 '' test -p "$work/fifo"
+echo mine >"$work/lp2.partial"
+echo old >"$work/far"
+ln -s far "$work/lp2"
+r 'through a link' 0 'perplexity' perplexity --model $it --file LICENSE --window 64 --out "$work/lp2" --force
+check 'the link stays' 0 '' test -h "$work/lp2"
+check 'its file is new' 0 'logprob' head -c 20 "$work/far"
+check "another's file stays" 0 mine cat "$work/lp2.partial"
+r 'no folder for it' 3 'no folder' perplexity --model $it --file LICENSE --out "$work/none/lp"
 r 'what logits wrote' 0 '"tokens":2,"vocab":4096' logits --model $it --ids 2,5 --out "$work/l" --json
 check 'standard input' 0 '"tokens":' sh -c "echo 'It rains.' | $ringside perplexity --model $it --file - --json"
 check 'one start, one end' 0 '^2$' sh -c "$ringside generate --model $it --prompt a --max-tokens 2 -q \

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { MOST_REASON_ROWS = 4 };
+
 /* --- tabs --- */
 
 const ui_tab ui_tabs[UI_N_TABS] = {{UI_RING, "1 Ring"},       {UI_DUEL, "2 Duel"},
@@ -241,9 +243,19 @@ static void draw_fkeys(ui_grid *g)
     }
 }
 
+static bool reason_is_hint(const ui_app *a, const ui_grid *g)
+{
+    int w = ui_text_width(a->message, strlen(a->message));
+    return a->opt.hints && a->message[0] && w <= g->width - 2;
+}
+
 static void draw_hints(const ui_app *a, ui_grid *g)
 {
     rs_buf b = {0};
+    if (a->prompt && reason_is_hint(a, g)) {
+        ui_put(g, 1, g->height - 2, g->width - 2, UI_WARN, a->message);
+        return;
+    }
     ui_hint_text(a, &b);
     ui_draw_hints(g, 1, g->height - 2, g->width - 2, rs_buf_str(&b));
     rs_buf_free(&b);
@@ -254,12 +266,36 @@ static int message_row(const ui_app *a, const ui_grid *g)
     return g->height - 2 - (a->opt.hints ? 1 : 0);
 }
 
+/* Why something was refused, whole: rows of its own from y upwards over the body. */
+static void draw_reason(const ui_app *a, ui_grid *g, int y)
+{
+    ui_wrap lines = {0};
+    size_t n = strlen(a->message);
+    if (!ui_wrap_text(&lines, a->message, n, g->width - 2)) return;
+    int rows = lines.n < MOST_REASON_ROWS ? lines.n : MOST_REASON_ROWS;
+    int top = y - rows + 1;
+    for (int i = 0; i < rows; i++) {
+        ui_fill(g, (ui_rect){0, top + i, g->width, 1}, UI_TEXT, " ");
+        ui_put_line(g, 1, top + i, g->width - 2, UI_WARN, a->message, &lines.at[i], NULL,
+                    0);
+    }
+    ui_wrap_free(&lines);
+}
+
+/* The hint row has room for one row of reason; a longer one, and any without hints, stands
+ * above the line that was refused. */
+static void draw_prompt(const ui_app *a, ui_grid *g, ui_rect body, int y)
+{
+    ui_prompt_view(a->prompt, g, body, (ui_rect){0, y, g->width, 1});
+    if (a->message[0] && !reason_is_hint(a, g)) draw_reason(a, g, y - 1);
+}
+
 static void draw_message(const ui_app *a, ui_grid *g, ui_rect body)
 {
     int y = message_row(a, g);
     if (a->prompt) {
-        ui_prompt_view(a->prompt, g, body, (ui_rect){0, y, g->width, 1});
-        return; /* what was refused says why on the hint row */
+        draw_prompt(a, g, body, y);
+        return;
     }
     if (a->mode == UI_MODE_ASK) {
         ui_put_end(g, 1, y, g->width - 2, UI_WARN, a->ask.text);
@@ -273,7 +309,10 @@ static void draw_message(const ui_app *a, ui_grid *g, ui_rect body)
         ui_draw_slider(g, 2 + w, y, 24, a->morph.x, 0, 1, UI_EDIT);
         return;
     }
-    ui_put_end(g, 1, y, g->width - 2, a->message_warns ? UI_WARN : UI_TEXT, a->message);
+    if (a->message_warns)
+        draw_reason(a, g, y);
+    else
+        ui_put_end(g, 1, y, g->width - 2, UI_TEXT, a->message);
 }
 
 /* What the dozen keys of the hint row are, for the mode or the screen. */
@@ -283,10 +322,7 @@ void ui_hint_text(const ui_app *a, rs_buf *b)
     switch (a->mode) {
     case UI_MODE_PROMPT:
     case UI_MODE_ENTRY:
-        if (a->message_warns && a->message[0])
-            rs_buf_puts(b, a->message);
-        else
-            ui_prompt_hint(a->prompt, b);
+        ui_prompt_hint(a->prompt, b);
         return;
     case UI_MODE_MENU:
         rs_buf_puts(b, "Up Down  move  Enter takes  Esc leaves  letters search");

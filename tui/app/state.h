@@ -198,7 +198,7 @@ struct ui_app {
     bool dragging; /* a slider is held by the mouse */
 
     /* --- what is said --- */
-    char message[400];
+    char message[800];
     bool message_warns;
     ui_said *said;
     int n_said, cap_said;

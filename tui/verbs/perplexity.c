@@ -2,7 +2,6 @@
 #include "base/os.h"
 #include "tui/verbs/score.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -61,7 +60,7 @@ typedef struct tally {
     const ui_sequences *seq;
     int64_t vocab, tokens;
     double nll_a, nll_b, kl;
-    rs_buf *logprobs; /* of the sequence, or NULL */
+    rs_buf *logprobs; /* JSON lines, or NULL: nobody asks */
 } tally;
 
 /* KL(a || b) of two rows of logits, in double. */
@@ -94,75 +93,66 @@ static void count(void *ctx, int64_t t, const float *a, const float *b)
     c->kl += divergence(a, b, c->vocab, lse_a, lse_b);
 }
 
-static rs_status write_line(FILE *out, rs_buf *line, rs_err *err)
-{
-    rs_buf_puts(line, "]}\n");
-    bool written = fwrite(rs_buf_str(line), 1, line->len, out) == line->len;
-    rs_buf_reset(line);
-    rs_buf_puts(line, "{\"logprob\":[");
-    return written ? RS_OK : rs_fail_errno(err, errno, "write the log-probabilities");
-}
-
 static rs_status score_all(ui_common *c, const ui_model *a, const ui_model *b,
-                           ui_sequences *s, tally *sum, FILE *out, ui_progress *show,
-                           rs_err *err)
+                           ui_sequences *s, tally *sum, ui_progress *show, rs_err *err)
 {
-    rs_buf line = {0};
     rs_status st = RS_OK;
     rs_progress at = {0, (uint64_t)s->text.ids.n, "tokens", "scoring"};
-    sum->logprobs = out ? &line : NULL;
-    rs_buf_puts(&line, "{\"logprob\":[");
     for (bool done = false; st == RS_OK;) {
         st = ui_sequences_next(s, &done, err);
         if (st != RS_OK || done) break;
+        if (sum->logprobs) rs_buf_puts(sum->logprobs, "{\"logprob\":[");
         st = ui_score(&c->rt, a, b, s->ids.at, s->ids.n, count, sum, err);
-        if (st == RS_OK && out) st = write_line(out, &line, err);
+        if (sum->logprobs) rs_buf_puts(sum->logprobs, "]}\n");
         at.done += (uint64_t)s->ids.n;
         if (at.total && at.done > at.total) at.done = at.total; /* bos of each window */
         if (st == RS_OK && !ui_progress_step(show, &at))
             st = rs_fail(err, RS_E_CANCELLED, "scoring was cancelled");
     }
-    rs_buf_free(&line);
     if (st == RS_OK && sum->tokens == 0)
         st = rs_fail(err, RS_E_INVALID, "the text has no token to score");
     return st;
 }
 
-/* The file appears under its name when it is whole. */
-static rs_status open_out(const text_opts *o, char part[4096], FILE **out, rs_err *err)
+/* The file that --out means, links followed, or "": known before the work begins. */
+static rs_status find_out(const text_opts *o, char path[4096], rs_err *err)
 {
-    *out = NULL;
+    path[0] = 0;
     if (!o->out) return RS_OK;
-    if (!o->force && rs_os_kind(o->out) != RS_PATH_NONE)
+    if (!rs_os_real_path(path, 4096, o->out))
+        return rs_fail(err, RS_E_INVALID, "--out %s is too long a path", o->out);
+    if (rs_os_kind(path) == RS_PATH_NONE && rs_os_is_link(o->out))
+        return rs_fail(err, RS_E_INVALID, "%s is a link to nothing", o->out);
+    char folder[4096];
+    if (!rs_path_dirname(folder, sizeof folder, path) ||
+        rs_os_kind(folder) != RS_PATH_FOLDER)
+        return rs_fail(err, RS_E_NOT_FOUND, "--out %s: there is no folder for it",
+                       o->out);
+    if (rs_os_kind(path) == RS_PATH_NONE) return RS_OK;
+    int fd = -1;
+    RS_TRY(rs_os_open(path, &fd, NULL, err)); /* a folder or a device is not replaced */
+    rs_os_close(fd);
+    if (!o->force)
         return rs_fail(err, RS_E_EXISTS, "%s exists; --force replaces it", o->out);
-    int n = snprintf(part, 4096, "%s.partial", o->out);
-    if (n < 0 || n >= 4096) return rs_fail(err, RS_E_INVALID, "--out is too long a path");
-    *out = fopen(part, "we");
-    return *out ? RS_OK : rs_fail_errno(err, errno, "create %s", part);
-}
-
-static rs_status close_out(const text_opts *o, const char *part, FILE *out, rs_status st,
-                           rs_err *err)
-{
-    if (!out) return st;
-    if (fclose(out) != 0 && st == RS_OK) st = rs_fail_errno(err, errno, "write %s", part);
-    if (st == RS_OK && rename(part, o->out) != 0)
-        st = rs_fail_errno(err, errno, "rename %s to %s", part, o->out);
-    if (st != RS_OK) (void)remove(part);
-    return st;
+    return RS_OK;
 }
 
 static rs_status score(ui_common *c, const text_opts *o, const ui_model *a,
                        const ui_model *b, tally *sum, ui_progress *show, rs_err *err)
 {
     ui_sequences s;
-    FILE *out = NULL;
-    char part[4096];
+    char path[4096];
+    rs_buf lines = {0};
+    RS_TRY(find_out(o, path, err));
     rs_status st = ui_sequences_open(a, o->file, o->jsonl, o->raw, o->window, &s, err);
-    if (st == RS_OK) st = open_out(o, part, &out, err);
     *sum = (tally){.seq = &s, .vocab = a->config->vocab};
-    if (st == RS_OK) st = score_all(c, a, b, &s, sum, out, show, err);
-    st = close_out(o, part, out, st, err);
+    if (path[0]) sum->logprobs = &lines;
+    if (st == RS_OK) st = score_all(c, a, b, &s, sum, show, err);
+    if (st == RS_OK && path[0] && lines.failed)
+        st = rs_fail(err, RS_E_NOMEM, "no memory for the log-probabilities");
+    if (st == RS_OK && path[0])
+        st = rs_os_write_file(path, rs_buf_str(&lines), lines.len, err);
+    rs_buf_free(&lines);
     ui_sequences_close(&s);
     return st;
 }
