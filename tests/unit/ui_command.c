@@ -173,7 +173,7 @@ static void completes_selectors(void)
 
 static void completes_paths(void)
 {
-    T_STR(complete("load "), "recipe@5:recipes/ README.md");
+    T_STR(complete("load "), "recipe@5:recipes/");
     T_STR(complete("load recipes/"), "recipe@5:recipes/a.json recipes/b.json");
     T_STR(complete("load recipes/b"), "recipe@5:recipes/b.json");
     T_STR(complete("load .h"), "recipe@5:.hidden/");

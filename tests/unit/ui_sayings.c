@@ -52,4 +52,113 @@ static void refusals_are_whole(void)
     close_app();
 }
 
-T_MAIN(T_TEST(refusals_are_whole))
+/* A key without a use on the screen says so, and does not leave the last answer standing. */
+static void keys_without_a_use_say_so(void)
+{
+    static const struct {
+        const char *screen, *keys;
+    } idle[] = {{"detail", "s Space v ( c P r S ~"},
+                {"duel", "/ s Space h l c O v n J"},
+                {"jobs", "h l s Space v P Tab"},
+                {"ring", "3 5 6 F6 F7"}};
+    char go[32];
+    T_TRUE(open_demo(80, 24, UI_GLYPHS_BRAILLE));
+    for (size_t i = 0; i < sizeof idle / sizeof *idle; i++) {
+        snprintf(go, sizeof go, "go %s", idle[i].screen);
+        line(go);
+        char *text = ui_strdup(app->doc.at.text);
+        for (const char *k = idle[i].keys; *k;
+             k += strcspn(k, " ") + (strchr(k, ' ') != NULL)) {
+            char name[24];
+            snprintf(name, sizeof name, "%.*s", (int)strcspn(k, " "), k);
+            snprintf(app->message, sizeof app->message, "an older answer");
+            key(name);
+            if (!strstr(app->message, "does nothing on") &&
+                strncmp(app->message, "there is no", 11))
+                T_FAIL("%s on %s says \"%s\"", name, idle[i].screen, app->message);
+            T_EQ(app->mode, UI_MODE_NONE);
+        }
+        T_STR(app->doc.at.text, text);
+        free(text);
+    }
+    line("go duel");
+    key("y");
+    T_TELLS("there is no duel to copy from");
+    T_TRUE(effect(UI_FX_COPY) == NULL);
+    close_app();
+}
+
+static void words_that_are_not_known(void)
+{
+    static const struct {
+        const char *line, *says;
+    } wrong[] = {{"w", "did you mean worst, weight, write, write-as?"},
+                 {"quit foo", "quit takes nothing, or force"},
+                 {"stop 77", "there is no job \"77\""},
+                 {"go nowhere", "ring duel jobs"}};
+    T_TRUE(open_demo(80, 24, UI_GLYPHS_BRAILLE));
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        command(wrong[i].line);
+        T_TELLS(wrong[i].says);
+        T_TRUE(effect(UI_FX_QUIT) == NULL);
+        key("Esc");
+    }
+    line("help zzz");
+    T_TELLS("no key or command is about \"zzz\"");
+    line("help forget"); /* a key of Jobs */
+    T_TELLS("take the job off the list");
+    close_app();
+}
+
+static bool touch(const char *where, const char *name)
+{
+    rs_err err;
+    char path[1024];
+    snprintf(path, sizeof path, "%s/%s", where, name);
+    return rs_os_write_file(path, "{}", 2, &err) == RS_OK;
+}
+
+/* Names at the end of a path that is wider than the popup, and only what the command takes. */
+static void long_paths_show_their_ends(void)
+{
+    static const char deep[] =
+        "models-of-a-long-name/and-another-folder-with-a-long-name/"
+        "checkpoints-of-the-second-run/step";
+    char where[600], text[700];
+    rs_err err;
+    T_TRUE(open_demo(80, 24, UI_GLYPHS_BRAILLE));
+    snprintf(where, sizeof where, "%s/%s", folder, deep);
+    snprintf(text, sizeof text, "%s/gothic", where);
+    T_TRUE(rs_os_mkdir(text, &err) == RS_OK);
+    snprintf(text, sizeof text, "%s/noir", where);
+    T_TRUE(rs_os_mkdir(text, &err) == RS_OK);
+    T_TRUE(touch(where, "SOURCE.md") && touch(where, "it.gguf") &&
+           touch(where, "r.json"));
+    snprintf(text, sizeof text, "add %s/", where);
+    key(":");
+    type(text);
+    T_SHOWS(" gothic/ ");
+    T_SHOWS(" it.gguf ");
+    T_SHOWS(" noir/ ");
+    T_TRUE(!shows("SOURCE") && !shows("r.json"));
+    type("g");
+    key("Tab");
+    T_TRUE(strstr(ui_prompt_text(app->prompt), "step/gothic/"));
+    key("Esc");
+    key(":");
+    snprintf(text, sizeof text, "load %s/", where);
+    type(text);
+    T_SHOWS(" r.json ");
+    T_TRUE(!shows("it.gguf"));
+    key("Esc");
+    key(":");
+    snprintf(text, sizeof text, "load %.*s", (int)strlen(folder) + 5, where);
+    type(text); /* "load .../mode" */
+    key("Tab");
+    T_TRUE(strstr(ui_prompt_text(app->prompt), "models-of-a-long-name/"));
+    key("Esc");
+    close_app();
+}
+
+T_MAIN(T_TEST(refusals_are_whole), T_TEST(keys_without_a_use_say_so),
+       T_TEST(words_that_are_not_known), T_TEST(long_paths_show_their_ends))

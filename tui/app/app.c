@@ -290,15 +290,26 @@ static bool toast_key(ui_app *a, int key)
     return true;
 }
 
+static const char *screen_words(const ui_app *a)
+{
+    const ui_screen *s = ui_screens[a->screen];
+    return a->screen == UI_DETAIL ? "the layer detail"
+           : s && s->title        ? s->title
+                                  : "here";
+}
+
 static void run_key(ui_app *a, int key, ui_effects *fx)
 {
-    char line[512];
+    char line[512], name[24];
     const ui_command *c = ui_command_for_key(key, a->screen);
     if (c) {
         ui_args args = {.line = "", .key = key};
         c->run(a, &args, fx);
     } else if (bound_line(a, key, line)) {
         ui_run(a, line, fx);
+    } else if (key != UI_KEY_NONE) {
+        ui_say(a, "%s does nothing on %s: ? lists the keys", ui_key_name(key, name),
+               screen_words(a));
     }
 }
 

@@ -3,6 +3,7 @@
 #include "tui/app/app.h"
 #include "tui/app/complete.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static bool exists_on(const ui_command *c, ui_screen_id screen)
@@ -51,6 +52,22 @@ const ui_command *ui_command_for_key(int key, ui_screen_id screen)
     return NULL;
 }
 
+/* Commands of the screen that begin so: "worst or write". Returns how many. */
+static int list_starts(const char *start, ui_screen_id screen, char dst[120])
+{
+    const ui_command *c;
+    int n = 0;
+    size_t at = 0;
+    dst[0] = 0;
+    for (int i = 0; (c = ui_command_at(i, screen)) != NULL; i++) {
+        if (strncmp(c->name, start, strlen(start)) != 0) continue;
+        if (at < 100)
+            at += (size_t)snprintf(dst + at, 120 - at, "%s%.16s", n ? ", " : "", c->name);
+        n++;
+    }
+    return n;
+}
+
 /* Says why a name is no command here: another screen's, or the nearest name. */
 static void say_unknown(ui_app *a, const char *name, ui_screen_id screen)
 {
@@ -64,8 +81,12 @@ static void say_unknown(ui_app *a, const char *name, ui_screen_id screen)
     }
     for (int i = 0; (c = ui_command_at(i, screen)) != NULL && n < 512; i++)
         names[n++] = c->name;
+    char starts[120];
+    int n_starts = list_starts(name, screen, starts);
     const char *near = ui_nearest(name, names, n);
-    if (near)
+    if (n_starts > 1 && n_starts <= 4)
+        ui_warn(a, "there is no command %.40s; did you mean %s?", name, starts);
+    else if (near)
         ui_warn(a, "there is no command %.40s; did you mean %s?", name, near);
     else
         ui_warn(a, "there is no command %.40s; ? lists them", name);

@@ -65,7 +65,7 @@ bool ui_command_line(ui_app *a, const char *line, ui_effects *fx);
 
 /* Completion of the word before byte `at` of a command line. */
 typedef struct ui_completion {
-    char text[96], help[96];
+    char text[512], help[96];
 } ui_completion;
 typedef struct ui_completions {
     ui_completion *at;

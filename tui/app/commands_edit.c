@@ -134,6 +134,10 @@ static bool run_repeat(ui_app *a, const ui_args *args, ui_effects *fx)
 
 static bool copy_text(ui_app *a, const char *text, const char *what, ui_effects *fx)
 {
+    if (!text[0]) {
+        ui_say(a, "there is nothing to copy");
+        return true;
+    }
     ui_effects_add(fx, UI_FX_COPY)->text = ui_strdup(text);
     ui_say(a, "copied %s", what);
     return true;
@@ -141,6 +145,10 @@ static bool copy_text(ui_app *a, const char *text, const char *what, ui_effects 
 
 static bool run_copy(ui_app *a, const ui_args *args, ui_effects *fx)
 {
+    if (a->screen == UI_DUEL && !a->duel.open) {
+        ui_say(a, "there is no duel to copy from: V starts one");
+        return true;
+    }
     if (a->screen == UI_DUEL) {
         const ui_pane *p = ui_duel_pane(a, a->duel.focus);
         return copy_text(a, rs_buf_str(&p->text),
@@ -148,7 +156,7 @@ static bool run_copy(ui_app *a, const ui_args *args, ui_effects *fx)
     }
     if (a->screen == UI_JOBS) {
         const ui_job_row *r = ui_job_here(a);
-        return r ? copy_text(a, r->job.out, r->job.out, fx) : true;
+        return copy_text(a, r ? r->job.out : "", r ? r->job.out : "", fx);
     }
     if (a->screen == UI_RING && a->focus == UI_FOCUS_TEXT)
         return copy_text(a, rs_buf_str(&a->text.text), "the preview", fx);

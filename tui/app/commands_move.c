@@ -30,7 +30,6 @@ static bool run_go(ui_app *a, const ui_args *args, ui_effects *fx)
     (void)fx;
     if (args->key >= '1' && args->key <= '6') {
         ui_screen_id s = tabs[args->key - '1'];
-        if (!ui_screens[s]) return true; /* its place on the tab row is blank */
         if (s == UI_RING && a->screen == UI_DETAIL) ui_go(a, UI_RING);
         return go_to(a, s);
     }
@@ -71,6 +70,8 @@ static bool step_pane(ui_app *a, int by)
         a->focus = (ui_focus)(((int)a->focus + by + UI_N_FOCUS) % UI_N_FOCUS);
     else if (a->screen == UI_DUEL && a->duel.open)
         a->duel.focus = !a->duel.focus;
+    else
+        ui_say(a, "there is no other panel here");
     return true;
 }
 
@@ -178,9 +179,11 @@ static bool run_open(ui_app *a, const ui_args *args, ui_effects *fx)
             ui_run(a, "versus", fx);
         return true;
     }
-    if (a->screen != UI_RING || !a->rows.n) return true;
-    if (a->focus == UI_FOCUS_CONTROLS) return ui_field_menu(a, fx);
-    if (a->focus != UI_FOCUS_ROWS) return true;
+    if (a->focus == UI_FOCUS_CONTROLS && a->rows.n) return ui_field_menu(a, fx);
+    if (a->screen != UI_RING || !a->rows.n || a->focus != UI_FOCUS_ROWS) {
+        ui_say(a, "there is nothing here to open");
+        return true;
+    }
     a->detail_layer = a->rows.cursor;
     a->detail_row = 0;
     a->detail_all = a->detail_layer == a->doc.n_layers;
@@ -262,7 +265,11 @@ static void quit_choice(ui_app *a, int key, ui_effects *fx)
 
 static bool run_quit(ui_app *a, const ui_args *args, ui_effects *fx)
 {
-    bool force = args->n && strcmp(args->word[0], "force") == 0;
+    bool force = args->n == 1 && strcmp(args->word[0], "force") == 0;
+    if (args->n && !force) {
+        ui_warn(a, "quit takes nothing, or force, not \"%s\"", args->line);
+        return false;
+    }
     const ui_file *f = ui_doc_file_of(&a->doc);
     ui_edit_drop(a);
     if (force || !a->doc.at.recipe || ui_doc_is_saved(&a->doc)) {
@@ -333,6 +340,8 @@ static bool run_help(ui_app *a, const ui_args *args, ui_effects *fx)
 {
     (void)fx;
     ui_help_show(a, args->line);
+    if (args->n && a->help && !ui_help_topic(a->help)[0])
+        ui_say(a, "no key or command is about \"%s\": here are all", args->line);
     return true;
 }
 
@@ -352,7 +361,7 @@ static bool run_palette(ui_app *a, const ui_args *args, ui_effects *fx)
 
 // clang-format off
 const ui_command ui_commands_move[] = {
-    {"go", "1 2 3 4 5 6", "SCREEN", UI_EVERYWHERE, "going about", "that tab: ring duel jobs", false, run_go},
+    {"go", "1 2 4", "SCREEN", UI_EVERYWHERE, "going about", "that screen: ring duel jobs detail", false, run_go},
     {"tab-next", "]", NULL, UI_EVERYWHERE, "going about", "next tab", false, run_tab_next},
     {"tab-prev", "[", NULL, UI_EVERYWHERE, "going about", "previous tab", false, run_tab_prev},
     {"pane-next", "Tab", NULL, UI_EVERYWHERE, "going about", "focus the next panel of the screen", false, run_pane_next},

@@ -113,9 +113,13 @@ static bool run_stop(ui_app *a, const ui_args *args, ui_effects *fx)
 {
     (void)fx;
     ui_job_row *r = job_meant(a, args, true);
+    if (!r && args->n) {
+        ui_warn(a, "there is no job \"%s\"", args->line);
+        return false;
+    }
     if (!r) {
         ui_say(a, "no job is running");
-        return args->n == 0;
+        return true;
     }
     if (r->job.state != UI_JOB_RUNNING && r->job.state != UI_JOB_WAITING) {
         ui_say(a, "job %d has ended already", r->job.id);

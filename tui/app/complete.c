@@ -76,10 +76,26 @@ static void complete_names(const ui_sources *s, const char *word, ui_completions
 
 /* --- types --- */
 
-static void complete_path(const ui_sources *s, const char *word, bool only_folders,
+static bool ends_in(const char *text, const char *end)
+{
+    size_t n = strlen(text), m = strlen(end);
+    return n >= m && strcasecmp(text + n - m, end) == 0;
+}
+
+/* Folders can be anything; of files, those that can be of the type. */
+static bool can_be(const char *type, const char *name)
+{
+    if (ends_in(name, "/")) return true;
+    if (strcmp(type, "FOLDER") == 0) return false;
+    if (strcmp(type, "RECIPE") == 0) return ends_in(name, ".json");
+    return strcmp(type, "FILE") == 0 || ends_in(name, ".safetensors") ||
+           ends_in(name, ".gguf");
+}
+
+static void complete_path(const ui_sources *s, const char *word, const char *type,
                           ui_completions *out)
 {
-    char folder[256];
+    char folder[512];
     const char *slash = strrchr(word, '/');
     int n = slash ? (int)(slash - word) + 1 : 0, from = out->n;
     snprintf(folder, sizeof folder, "%.*s", n, word);
@@ -87,15 +103,13 @@ static void complete_path(const ui_sources *s, const char *word, bool only_folde
     int kept = from;
     for (int i = from; i < out->n; i++) {
         char whole[sizeof out->at->text + sizeof folder];
-        size_t len = strlen(out->at[i].text);
-        bool is_folder = len > 0 && out->at[i].text[len - 1] == '/';
         bool is_hidden = out->at[i].text[0] == '.' && word[n] != '.';
         snprintf(whole, sizeof whole, "%s%s", folder, out->at[i].text);
-        if ((only_folders && !is_folder) || is_hidden ||
+        if (!can_be(type, out->at[i].text) || is_hidden ||
             strlen(whole) >= sizeof out->at->text)
             continue;
         out->at[kept] = out->at[i];
-        snprintf(out->at[kept++].text, sizeof out->at->text, "%.95s", whole);
+        snprintf(out->at[kept++].text, sizeof out->at->text, "%.511s", whole);
     }
     out->n = kept;
 }
@@ -122,13 +136,14 @@ static void add_type(const ui_sources *s, const ui_place *p, const char *type,
     if (is_number_type(type) && s->value &&
         s->value(s->ctx, p->command->name, type, value))
         ui_completions_add(out, value, "present value");
-    if (s->names && s->names(s->ctx, type, out) && out->n > from) return;
+    bool has_files =
+        is_path_type(type) || strcmp(type, "RECIPE") == 0 || strcmp(type, "MODEL") == 0;
+    bool named = s->names && s->names(s->ctx, type, out) && out->n > from;
+    if (named && !has_files) return;
     const char *help = "", *fixed;
     for (int i = 0; (fixed = ui_fixed_word(type, i, &help)) != NULL; i++)
         ui_completions_add(out, fixed, help);
-    bool has_files =
-        is_path_type(type) || strcmp(type, "RECIPE") == 0 || strcmp(type, "MODEL") == 0;
-    if (has_files) complete_path(s, word, strcmp(type, "FOLDER") == 0, out);
+    if (has_files) complete_path(s, word, type, out);
 }
 
 /* --- argument words --- */
@@ -197,7 +212,7 @@ static void add_alternative(const ui_sources *s, const ui_place *p, const char *
             char whole[sizeof out->at->text + 64];
             snprintf(whole, sizeof whole, "%.*s%s", (int)key, text, out->at[i].text);
             if (strlen(whole) < sizeof out->at->text)
-                snprintf(out->at[i].text, sizeof out->at->text, "%.95s", whole);
+                snprintf(out->at[i].text, sizeof out->at->text, "%.511s", whole);
         }
     } else {
         /* The key alone until it is typed, and then the word behind it. */
@@ -291,7 +306,7 @@ void ui_complete_with(const ui_sources *s, const char *line, size_t at,
     size_t name = strspn(line, " :"), name_end = name + strcspn(line + name, " ");
     ui_place p = {.line = line, .from = word_start(line, at)};
     if (p.from < name) p.from = name < at ? name : at;
-    snprintf(p.word, sizeof p.word, "%.*s", (int)(at - p.from < 255 ? at - p.from : 255),
+    snprintf(p.word, sizeof p.word, "%.*s", (int)(at - p.from < 511 ? at - p.from : 511),
              line + p.from);
     out->word_start = p.from;
     if (at <= name_end) {

@@ -10,7 +10,7 @@ typedef struct ui_place {
     const char *line;
     size_t args;    /* byte of the line where the arguments begin */
     size_t from;    /* byte where the word begins */
-    char word[256]; /* typed so far */
+    char word[512]; /* typed so far */
     int index;      /* of the word among the arguments, from 0 */
 } ui_place;
 

@@ -162,7 +162,10 @@ static bool step(ui_app *a, int steps)
     }
     bool values =
         a->screen == UI_DETAIL || (a->screen == UI_RING && a->focus != UI_FOCUS_TEXT);
-    if (!values) return true;
+    if (!values) {
+        ui_say(a, "there is no value to change here");
+        return true;
+    }
     double by = a->lane_t ? 0.01 : 0.05;
     ui_op op = {.op = steps < 0 ? '-' : '+', .value = by * abs(steps), .by_key = true};
     return ui_value_edit(a, op, false);

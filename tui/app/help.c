@@ -105,12 +105,19 @@ ui_help *ui_help_open(ui_screen_id screen, const char *topic)
     h->screen = screen;
     snprintf(h->search.text, sizeof h->search.text, "%s", topic ? topic : "");
     build(h);
-    if (h->n == 0 &&
-        topic) { /* nothing of that name: better all keys than an empty page */
+    h->all = h->n == 0; /* of another screen, perhaps */
+    if (h->all) build(h);
+    if (h->n == 0) { /* nothing of that name: better all keys than an empty page */
+        h->all = false;
         h->search.text[0] = 0;
         build(h);
     }
     return h;
+}
+
+const char *ui_help_topic(const ui_help *h)
+{
+    return h->search.text;
 }
 
 void ui_help_free(ui_help *h)

@@ -19,8 +19,10 @@ typedef enum ui_popup_result {
     UI_POPUP_ASKS    /* close it, then open the command line with the chosen line */
 } ui_popup_result;
 
-/* topic: NULL or "" for the screen's keys, else a first search. NULL: no memory. */
+/* topic: NULL or "" for the screen's keys, else a first search, on all screens where this one
+ * has nothing of it. */
 ui_help *ui_help_open(ui_screen_id screen, const char *topic);
+const char *ui_help_topic(const ui_help *h); /* searched for; "": nothing, or none found */
 ui_popup_result ui_help_key(ui_help *h, int key);
 const char *ui_help_line(const ui_help *h); /* chosen: "lambda " */
 void ui_help_view(const ui_help *h, ui_grid *g, ui_rect body);

@@ -223,15 +223,26 @@ static int draw_line(const ui_prompt *p, ui_grid *g, int x, int y, int w, size_t
     return mark > from ? ui_text_width(line + from, mark - from) : 0;
 }
 
+/* Bytes of the folder that all paths lie in: they are typed already and only take room. */
+static size_t folder_bytes(const ui_completions *c)
+{
+    size_t n = c->n ? common_bytes(c) : 0;
+    if (c->n == 1 && n > 0) n--; /* a lone folder's own '/' */
+    while (n > 0 && c->at[0].text[n - 1] != '/')
+        n--;
+    return n;
+}
+
+/* name: the part of its text that tells it from the others. */
 static void draw_candidate(ui_grid *g, ui_rect in, int y, const ui_completion *c,
-                           int name_width, bool chosen)
+                           const char *name, int name_width, bool chosen)
 {
     ui_role role = chosen ? UI_CURSOR : UI_TEXT;
     const char *tab = strchr(c->help, '\t');
     int help_bytes = tab ? (int)(tab - c->help) : (int)strlen(c->help), right = 0;
     if (chosen) ui_fill(g, (ui_rect){in.x, y, in.w, 1}, role, " ");
     ui_put(g, in.x, y, 1, role, chosen ? ">" : " ");
-    ui_put_middle(g, in.x + 2, y, name_width, role, c->text);
+    ui_put_middle(g, in.x + 2, y, name_width, role, name);
     if (tab) {
         right = ui_text_width(tab + 1, strlen(tab + 1));
         ui_put_right(g, in.x + in.w - right, y, right, role, tab + 1);
@@ -240,12 +251,15 @@ static void draw_candidate(ui_grid *g, ui_rect in, int y, const ui_completion *c
     if (room > 0) ui_put_n(g, x, y, room, role, c->help, (size_t)help_bytes);
 }
 
-static int name_width(const ui_completions *c, int most)
+/* Columns of the names: half of the popup where there are helps beside them. */
+static int name_width(const ui_completions *c, size_t from, int room)
 {
-    int w = 0;
+    int w = 0, most = room;
     for (int i = 0; i < c->n; i++) {
-        int one = ui_text_width(c->at[i].text, strlen(c->at[i].text));
+        const char *name = c->at[i].text + from;
+        int one = ui_text_width(name, strlen(name));
         if (one > w) w = one;
+        if (c->at[i].help[0]) most = room / 2;
     }
     return w > most ? most : w;
 }
@@ -270,6 +284,7 @@ static void draw_summary(ui_grid *g, ui_rect in, int y, const char *s)
 static void draw_popup(const ui_prompt *p, ui_grid *g, ui_rect body, int column)
 {
     const ui_completions *c = &p->list;
+    size_t folder = folder_bytes(c);
     int rows = c->n < POPUP_ROWS ? c->n : POPUP_ROWS, extra = summary_rows(c->summary);
     int h = rows + (extra ? extra + 1 : 0) + 2 + 2, w = POPUP_WIDTH + 4;
     if (h > body.h) h = body.h;
@@ -281,9 +296,10 @@ static void draw_popup(const ui_prompt *p, ui_grid *g, ui_rect body, int column)
     if (in.w < 8 || inside < 1) return;
     if (rows > inside) rows = inside;
     int first = p->chosen >= rows ? p->chosen - rows + 1 : 0,
-        names = name_width(c, in.w / 2);
+        names = name_width(c, folder, in.w - 2);
     for (int i = 0; i < rows; i++)
-        draw_candidate(g, in, in.y + i, &c->at[first + i], names, first + i == p->chosen);
+        draw_candidate(g, in, in.y + i, &c->at[first + i], c->at[first + i].text + folder,
+                       names, first + i == p->chosen);
     int y = in.y + rows + (rows > 0);
     draw_summary(g, in, y, c->summary);
     if (extra) y += extra + 1;

@@ -151,8 +151,8 @@ static bool folder_names(const void *ctx, const char *folder, ui_completions *ou
         n = 0;
     const char *at = rs_buf_str(&list);
     for (int i = 0; i < n; i++, at += strlen(at) + 1) {
-        char name[96];
-        if (at[0] == '.' || strlen(at) > 90) continue;
+        char name[260];
+        if (strlen(at) > sizeof name - 2) continue;
         bool is_folder = rs_path_join(child, sizeof child, path, at) &&
                          rs_os_kind(child) == RS_PATH_FOLDER;
         snprintf(name, sizeof name, "%s%s", at, is_folder ? "/" : "");
