@@ -1,5 +1,6 @@
 /* What the workbench answers: whole sentences, at every size, to every key and command. */
 #include "tests/unit/ui_app_fake.h"
+#include "tui/screens/screens.h"
 
 /* The screen's text without line ends and the blanks around them: a wrapped sentence is whole. */
 static bool tells(const char *text)
@@ -160,5 +161,86 @@ static void long_paths_show_their_ends(void)
     close_app();
 }
 
+static void tensors_are_named_as_tensors(void)
+{
+    T_TRUE(open_demo(80, 24, UI_GLYPHS_BRAILLE));
+    key("Enter j"); /* k_proj of layer 0 */
+    key("K h");
+    T_TELLS("this tensor of layer 0 is locked");
+    key("K h");
+    key("BackSpace");
+    T_TELLS("1 cell changed");
+    close_app();
+}
+
+/* A recipe that only has its base: no Fisher, no heal, no adapter. */
+static bool open_plain(void)
+{
+    char path[1024], text[4096], cwd[2048];
+    rs_err err;
+    snprintf(folder, sizeof folder, "%s", t_folder());
+    snprintf(path, sizeof path, "%s/plain.json", folder);
+    if (!getcwd(cwd, sizeof cwd)) return false;
+    snprintf(text, sizeof text,
+             "{\"ringside\":1,\"name\":\"plain\",\"models\":{\"it\":{\"path\":"
+             "\"%s/recipes/sparring/it\"}},\"stages\":[{\"name\":\"fuel\",\"method\":"
+             "\"task_arithmetic\",\"base\":\"it\",\"inputs\":[]}],\"output\":"
+             "{\"stage\":\"fuel\"}}",
+             cwd);
+    return rs_os_write_file(path, text, strlen(text), &err) == RS_OK &&
+           open_app(path, NULL, 80, 24, UI_GLYPHS_BRAILLE) && measure_now();
+}
+
+static void a_plain_model_says_what_to_do(void)
+{
+    char cwd[2048], text[2200];
+    T_TRUE(open_plain());
+    T_TELLS("nothing is mixed in yet: a and a path add");
+    T_SHOWS("a adds an adapter");
+    T_TRUE(getcwd(cwd, sizeof cwd) != NULL);
+    snprintf(text, sizeof text, "add %s/recipes/sparring/lora/gothic", cwd);
+    line(text);
+    T_TELLS("adapter gothic is in fuel with weight 1 ");
+    line(text);
+    T_TELLS("adapter gothic-2 is in fuel with weight 1, once more: it was there");
+    T_TRUE(measure_now());
+    T_EQ(ui_heat_shade(app), UI_SHADE_DELTA); /* a Fisher would be 1 everywhere */
+    key("i");
+    T_TRUE(!strstr(rs_buf_str(&app->page.text), "nan"));
+    T_TRUE(strstr(rs_buf_str(&app->page.text), "damage    not known"));
+    T_TRUE(strstr(rs_buf_str(&app->page.text), "attention with a window"));
+    key("q");
+    close_app();
+}
+
+static void the_lane_of_t_goes_with_the_heal(void)
+{
+    char path[512];
+    T_TRUE(open_demo(80, 24, UI_GLYPHS_BRAILLE));
+    T_TRUE(copy_recipe("naive-0.3"));
+    key("t");
+    T_TRUE(app->lane_t);
+    snprintf(path, sizeof path, "load %s/naive-0.3.json", folder);
+    line(path);
+    T_STR(app->doc.at.recipe->name, "naive-0.3");
+    T_TRUE(!app->lane_t);
+    close_app();
+}
+
+/* The tour's box leaves free what it speaks of: the bar and the text. */
+static void the_tour_shows_what_it_means(void)
+{
+    T_TRUE(open_demo(80, 24, UI_GLYPHS_BRAILLE));
+    line("tour 7");
+    T_SHOWS("0.0039/0.0060");
+    T_SHOWS("tour 7 of 10");
+    line("tour 2");
+    T_SHOWS("preview s01");
+    T_ROW(4, "1.000 0.38  0.408"); /* and the row under the cursor */
+    close_app();
+}
+
 T_MAIN(T_TEST(refusals_are_whole), T_TEST(keys_without_a_use_say_so),
-       T_TEST(words_that_are_not_known), T_TEST(long_paths_show_their_ends))
+       T_TEST(words_that_are_not_known), T_TEST(long_paths_show_their_ends),
+       T_TEST(tensors_are_named_as_tensors), T_TEST(a_plain_model_says_what_to_do),
+       T_TEST(the_lane_of_t_goes_with_the_heal), T_TEST(the_tour_shows_what_it_means))

@@ -171,6 +171,15 @@ static void open_first(ui_app *a, const ui_setup *s)
     }
 }
 
+/* A plain model opens as a recipe that adds nothing to it yet. */
+static void say_empty(ui_app *a)
+{
+    const rs_stage *s = a->doc.at.plan ? rs_recipe_fuel(a->doc.at.recipe) : NULL;
+    if (s && !s->n_inputs && !a->message[0])
+        ui_say(a, "nothing is mixed in yet: a and a path add an adapter, a model or a "
+                  "Fisher");
+}
+
 static void start_undo(ui_app *a)
 {
     if (a->doc.at.text && !a->undo.n)
@@ -188,6 +197,7 @@ rs_status ui_app_init(const ui_setup *s, ui_app **out, ui_effects *fx, rs_err *e
     read_prompts(a);
     start_undo(a);
     ui_edit_opened(a);
+    say_empty(a);
     if (!a->tour.seen && !s->session && !s->open && a->doc.at.plan) ui_tour_open(a, 1);
     ui_follow(a, fx);
     a->session_at = a->now + 1;

@@ -193,6 +193,7 @@ static bool run_info(ui_app *a, const ui_args *args, ui_effects *fx)
     } else {
         int row = a->screen == UI_DETAIL ? a->detail_layer : a->rows.cursor;
         ui_ring_facts(a, row, true, &b);
+        ui_ring_legend(&b);
     }
     ui_page_open(a, "exact numbers", &b, false);
     return true;
@@ -242,7 +243,7 @@ static bool run_tour(ui_app *a, const ui_args *args, ui_effects *fx)
 
 // clang-format off
 const ui_command ui_commands_program[] = {
-    {"info", "i", NULL, UI_EVERYWHERE, "view", "exact numbers and where they come from", false, run_info},
+    {"info", "i", NULL, UI_EVERYWHERE, "view", "exact numbers, and what the columns mean", false, run_info},
     {"options", "o F2", NULL, UI_EVERYWHERE, "program", "sheet of settings", false, run_options},
     {"diff", "D", NULL, UI_ON(UI_RING) | UI_ON(UI_DUEL), "work", "in words: this and the saved one, or Duel's two", false, run_diff},
     {"set", NULL, "[NAME=VALUE]", UI_EVERYWHERE, "program", "an option; without a value it prints it", false, run_set},

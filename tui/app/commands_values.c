@@ -1,6 +1,7 @@
 /* commands_values.c - the rows for gains, t, dampening and stages; handlers: gains.c, shapes.c,
  * stages.c, scenes.c. */
 #include "tui/app/commands_internal.h"
+#include "tui/screens/screens.h"
 
 #include <string.h>
 
@@ -21,7 +22,11 @@ static bool run_shade(ui_app *a, const ui_args *args, ui_effects *fx)
         "mean raw Fisher",        "mean d of the dampening", "|D|/|W|",
         "Fisher times D squared", "survival in storage",     "style kept"};
     a->opt.shade = s;
-    ui_say(a, "heat shows %s: %s", ui_shade_name((ui_shade)s), means[s]);
+    if (ui_heat_shade(a) != (ui_shade)s)
+        ui_say(a, "heat for %s needs a Fisher and shows delta: %s",
+               ui_shade_name((ui_shade)s), means[UI_SHADE_DELTA]);
+    else
+        ui_say(a, "heat shows %s: %s", ui_shade_name((ui_shade)s), means[s]);
     return true;
 }
 

@@ -43,6 +43,7 @@ static void after_change(ui_app *a)
         a->n_flash = a->rows.n;
     }
     ui_rows_arrange(&a->rows, &a->doc);
+    if (a->doc.at.recipe && !rs_recipe_heal(a->doc.at.recipe)) a->lane_t = false;
 }
 
 rs_recipe *ui_edit_begin(ui_app *a)

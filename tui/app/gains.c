@@ -35,12 +35,21 @@ void ui_outcome_words(const ui_outcome *o, int hidden, char *dst, size_t n)
                  o->locked == 1 ? o->first_locked : o->locked);
 }
 
+static bool of_cells(const ui_outcome *o)
+{
+    return strcmp(o->what, "cell") == 0;
+}
+
 bool ui_all_locked(ui_app *a, const ui_outcome *o)
 {
     if (o->n || !o->locked) return false;
     if (o->first_locked == a->doc.n_layers)
         ui_warn(a, "what is outside the layers is locked: K unlocks it before a gain can "
                    "change");
+    else if (o->locked == 1 && of_cells(o))
+        ui_warn(
+            a, "this tensor of layer %d is locked: K unlocks it before a gain can change",
+            o->first_locked);
     else if (o->locked == 1)
         ui_warn(a, "layer %d is locked: K unlocks it before a gain can change",
                 o->first_locked);
@@ -348,6 +357,7 @@ bool ui_cmd_reset(ui_app *a, const ui_args *args, ui_effects *fx)
         return false;
     }
     char line[300], what[200];
+    if (t.shape == UI_SHAPE_CELLS) snprintf(out.what, sizeof out.what, "cell");
     if (ui_all_locked(a, &out)) return rs_recipe_free(r), false;
     snprintf(line, sizeof line, "reset %s", t.name);
     ui_outcome_words(&out, t.hidden, what, sizeof what);

@@ -52,6 +52,21 @@ static void *with_room(rs_recipe *r, const void *list, int n, size_t size)
     return all;
 }
 
+/* The same files, however their path is written. */
+static bool is_in_already(const rs_recipe *r, const char *full)
+{
+    char real[4096], path[4096], other[4096];
+    if (!rs_os_real_path(real, sizeof real, full)) return false;
+    for (int i = 0; i < r->n_models; i++) {
+        const rs_model_entry *m = &r->models[i];
+        const char *of = m->adapter ? m->adapter : m->path;
+        if (of && rs_path_join(path, sizeof path, r->folder ? r->folder : ".", of) &&
+            rs_os_real_path(other, sizeof other, path) && strcmp(real, other) == 0)
+            return true;
+    }
+    return false;
+}
+
 static bool add_model_entry(rs_recipe *r, rs_model_entry e)
 {
     rs_model_entry *all = with_room(r, r->models, r->n_models, sizeof *all);
@@ -85,6 +100,7 @@ static bool add_source(rs_recipe *r, rs_stage *s, const char *full, char what[20
 {
     const char *name = new_name(r, full), *path = rs_recipe_str(r, full);
     if (!name || !path) return false;
+    const char *again = is_in_already(r, full) ? ", once more: it was there" : "";
     switch (kind_of(full)) {
     case A_FISHER:
         snprintf(what, 200, "Fisher %.60s is there for dampening: d chooses a kind",
@@ -93,11 +109,13 @@ static bool add_source(rs_recipe *r, rs_stage *s, const char *full, char what[20
             r, s,
             (rs_measure_entry){.name = name, .type = RS_MEASURE_FISHER, .path = path});
     case AN_ADAPTER:
-        snprintf(what, 200, "adapter %.60s is in %.60s with weight 1", name, s->name);
+        snprintf(what, 200, "adapter %.60s is in %.60s with weight 1%s", name, s->name,
+                 again);
         return add_model_entry(r, (rs_model_entry){.name = name, .adapter = path}) &&
                add_input(r, s, name);
     case A_MODEL:
-        snprintf(what, 200, "model %.60s is in %.60s with weight 1", name, s->name);
+        snprintf(what, 200, "model %.60s is in %.60s with weight 1%s", name, s->name,
+                 again);
         return add_model_entry(r, (rs_model_entry){.name = name, .path = path}) &&
                add_input(r, s, name);
     }

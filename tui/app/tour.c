@@ -165,19 +165,30 @@ void ui_tour_watch(ui_app *a, const ui_msg *m)
     if (++a->tour.step > N_STEPS) leave(a);
 }
 
+/* Below the rows and as low as it can, or over the last of them: what it speaks of stays
+ * visible. */
+static ui_rect place(const ui_app *a, const step *s, ui_rect body)
+{
+    bool of_below = s->done == slid || s->done == budget; /* the text, the bar */
+    int w = body.w < 56 ? body.w : 56, h = of_below ? 7 : 8, y = body.y + body.h - h;
+    int x = body.w >= 80 ? 12 : body.w - w;
+    if (of_below && a->screen == UI_RING) {
+        ui_ring_layout l = ui_ring_layout_of(a, body);
+        if (!l.beside && l.kinds.y - h >= body.y) y = l.kinds.y - h;
+    }
+    return (ui_rect){body.x + x, y, w, h};
+}
+
 void ui_tour_view(const ui_app *a, ui_grid *g, ui_rect body)
 {
     const step *s = &steps[a->tour.step - 1];
     char title[96];
     snprintf(title, sizeof title, "tour %d of %d   %s", a->tour.step, (int)N_STEPS,
              s->title);
-    int w = body.w < 56 ? body.w : 56, h = 8;
-    int x = body.w >= 80 ? 12 : body.w - w;
-    /* Below the rows, and as low as it can: what it speaks of stays visible. */
-    ui_rect in =
-        ui_draw_popup(g, (ui_rect){body.x + x, body.y + body.h - h, w, h}, title);
+    ui_rect in = ui_draw_popup(g, place(a, s, body), title);
     for (int i = 0; i < 4; i++)
         ui_put(g, in.x, in.y + i, in.w, UI_TEXT, s->line[i]);
-    ui_printf(g, in.x, in.y + 5, in.w, UI_DIM, "waiting for %s", s->waits);
-    ui_put_right(g, in.x, in.y + 5, in.w, UI_DIM, "Enter skips, Esc leaves");
+    int foot = in.y + in.h - 1;
+    ui_printf(g, in.x, foot, in.w, UI_DIM, "waiting for %s", s->waits);
+    ui_put_right(g, in.x, foot, in.w, UI_DIM, "Enter skips, Esc leaves");
 }

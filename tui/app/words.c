@@ -25,7 +25,6 @@ static const struct {
     {"CURVE", "smoothstep", "rises gently at both ends"},
     {"CURVE", "cosine", "one wave, high in the middle"},
     {"CURVE", "wrap8", "TO in the first and last eighth"},
-    {"CURVE", "lines", "A + B x, typed"},
     {"NORMALISER", "mean", "F over its mean"},
     {"NORMALISER", "p99", "F over its 99 % quantile, at most 1"},
     {"NORMALISER", "p95", "F over its 95 % quantile, at most 1"},

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { GUTTER = 3 };
+enum { GUTTER = 3, LEAST_PROMPT = 24 };
 
 const ui_pane *ui_duel_pane(const ui_app *a, int side)
 {
@@ -80,6 +80,8 @@ static void draw_prompt_row(const ui_app *a, ui_grid *g, ui_rect r)
     snprintf(tail, sizeof tail, "  seed %llu  %s  %s",
              (unsigned long long)a->sampling.p.seed, rs_buf_str(&sampler), state);
     rs_buf_free(&sampler);
+    if (ui_text_width(tail, strlen(tail)) > r.w - LEAST_PROMPT)
+        snprintf(tail, sizeof tail, "  %s", state);
     int room = r.w - 2 - ui_text_width(tail, strlen(tail)) - 8, x = 1;
     snprintf(text, sizeof text, "%s",
              a->pinned.title ? a->pinned.title : "no prompt: P pins one");

@@ -184,7 +184,7 @@ static void draw_details(const ui_app *a, ui_grid *g, ui_rect r, const ui_job_ro
     else if (j->total)
         ui_printf(g, x, y++, w, UI_TEXT, "%llu of %llu %s", (unsigned long long)j->done,
                   (unsigned long long)j->total, j->unit);
-    if (j->what[0]) {
+    if (j->what[0] && j->state != UI_JOB_DONE) {
         ui_put(g, x, y, 8, UI_DIM, "at");
         ui_put_middle(g, x + 8, y++, w - 8, UI_TEXT, j->what);
     }

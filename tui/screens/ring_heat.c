@@ -9,13 +9,22 @@ int ui_heat_kinds(const ui_app *a)
     return c && c->ple_width == 0 ? RS_KIND_DOWN + 1 : RS_N_LAYER_KINDS;
 }
 
+/* Without a Fisher its mean is 1 everywhere, which says nothing: the differences do. */
+ui_shade ui_heat_shade(const ui_app *a)
+{
+    const rs_stage *s = a->doc.at.recipe ? rs_recipe_fuel(a->doc.at.recipe) : NULL;
+    bool by_fisher = a->opt.shade == UI_SHADE_FISHER || a->opt.shade == UI_SHADE_BOTH;
+    if (by_fisher && s && !s->dampen.by) return UI_SHADE_DELTA;
+    return (ui_shade)a->opt.shade;
+}
+
 /* Mean over the tensor; NaN where it is not known, or has no meaning there. */
 static double value_of(const ui_app *a, int i)
 {
     const rs_measure *m = a->doc.at.measure;
     if (!ui_sums_is_known(&a->doc.sums, i)) return NAN;
     const rs_tensor_sums *s = &a->doc.sums.at[i];
-    switch ((ui_shade)a->opt.shade) {
+    switch (ui_heat_shade(a)) {
     case UI_SHADE_FISHER:
         return s->n > 0 ? s->sum_f / s->n : NAN;
     case UI_SHADE_BOTH:

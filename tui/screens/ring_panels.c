@@ -149,24 +149,50 @@ static void factor_facts(const ui_app *a, int row, bool all, rs_buf *b)
     rs_factors_free(f);
 }
 
+typedef struct exact {
+    const char *name;
+    double value;
+    const char *unit;
+} exact;
+
+static void put_exact(rs_buf *b, const exact *e, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (isnan(e[i].value))
+            rs_buf_printf(b, "  %-9s not known\n", e[i].name);
+        else
+            rs_buf_printf(b, "  %-9s %.9g%s\n", e[i].name, e[i].value, e[i].unit);
+}
+
 static void exact_facts(const ui_app *a, const rs_measure_row *m, rs_buf *b)
 {
     const rs_measure *all = a->doc.at.measure;
-    rs_buf_printf(b, "\nexact\n  damage   %.9g %s   1/2 sum F x^2, x as applied\n",
-                  m->damage, ui_damage_unit(a));
-    rs_buf_printf(b, "  out      %.9g   of what a merge would write\n", m->out);
-    rs_buf_printf(b, "  kept     %.9g   <x, D>/<D, D>\n", m->kept);
-    rs_buf_printf(b, "  mean d   %.9g\n  |x|/|W|  %.9g\n  |D|/|W|  %.9g\n", m->d, m->norm,
-                  m->delta_norm);
-    rs_buf_printf(b, "  theta    %.9g degrees   t %.9g   c_a %.9g   c_b %.9g%s\n",
-                  m->theta, m->t, m->c_a, m->c_b,
-                  m->flat ? "   slerp is lerp in storage" : "");
-    rs_buf_printf(b, "  survival %.9g%s   changed %.9g\n", m->survival,
-                  m->survival_stale ? " (of earlier gains)" : "", m->changed);
-    rs_buf_printf(b, "  F        mean %.9g   largest %.9g   numbers %.0f\n", m->f_mean,
-                  m->f_max, m->n);
-    rs_buf_printf(b, "\nall layers\n  damage %.9g   out %.9g   kept %.9g\n",
-                  all->all.damage, all->all.out, all->all.kept);
+    char damage[80];
+    snprintf(damage, sizeof damage, " %s   1/2 sum F x^2, x as applied",
+             ui_damage_unit(a));
+    const exact row[] = {
+        {"damage", m->damage, damage},
+        {"out", m->out, "   of what a merge would write"},
+        {"kept", m->kept, "   <x, D>/<D, D>"},
+        {"mean d", m->d, ""},
+        {"|x|/|W|", m->norm, ""},
+        {"|D|/|W|", m->delta_norm, ""},
+        {"theta", m->theta, m->flat ? " degrees   slerp is lerp in storage" : " degrees"},
+        {"t", m->t, ""},
+        {"c_a", m->c_a, ""},
+        {"c_b", m->c_b, ""},
+        {"survival", m->survival, m->survival_stale ? " (of earlier gains)" : ""},
+        {"changed", m->changed, ""},
+        {"mean F", m->f_mean, ""},
+        {"largest F", m->f_max, ""},
+        {"numbers", m->n, ""}};
+    const exact sum[] = {{"damage", all->all.damage, ""},
+                         {"out", all->all.out, ""},
+                         {"kept", all->all.kept, ""}};
+    rs_buf_puts(b, "\nexact\n");
+    put_exact(b, row, sizeof row / sizeof *row);
+    rs_buf_puts(b, "\nall layers\n");
+    put_exact(b, sum, sizeof sum / sizeof *sum);
     if (all->outside)
         rs_buf_puts(b, "\n! outside the quadratic range: above 0.3 nat, or a change that "
                        "is mostly it - pt. "
@@ -174,6 +200,26 @@ static void exact_facts(const ui_app *a, const rs_measure_row *m, rs_buf *b)
     if (ui_doc_is_old(&a->doc))
         rs_buf_puts(
             b, "\n~ some sums are of an earlier recipe; new ones are on their way.\n");
+}
+
+void ui_ring_legend(rs_buf *b)
+{
+    rs_buf_puts(
+        b,
+        "\ncolumns of the rows\n"
+        "  S F      attention with a window (sliding), or over all (full)\n"
+        "  K m I    behind it: locked, muted, soloed\n"
+        "  q k v o  heat of attention's queries, keys, values, output; F says of what\n"
+        "  g u d    of gate, up and down of the MLP\n"
+        "  G P      of the per-layer gate and projection, where a model has them\n"
+        "  gain     factor of the style; +- before it: the cells differ\n"
+        "  d        mean share that dampening lets through\n"
+        "  mnat     damage in thousandths of a nat\n"
+        "  %|W|     size of what is added, in % of the base's weights\n"
+        "  theta    angle between the heal's two sides; 7.06= says that slerp is lerp\n"
+        "           there, as precisely as the output type stores\n"
+        "  t        place between the sides: 0 one, 1 the other\n"
+        "  surv     share of the changes that rounding to the output type leaves\n");
 }
 
 void ui_ring_facts(const ui_app *a, int row, bool all, rs_buf *b)

@@ -220,8 +220,8 @@ static void draw_legend(const ui_app *a, ui_grid *g, int x, int y, double min, d
     const char *l = lo[0] == '0' && lo[1] == '.' ? lo + 1 : lo,
                *h = hi[0] == '0' && hi[1] == '.' ? hi + 1 : hi;
     ui_heat_style style = (ui_heat_style)a->opt.heat_glyph;
-    const char *word =
-        a->opt.shade == UI_SHADE_FISHER ? "heat" : ui_shade_name((ui_shade)a->opt.shade);
+    ui_shade shade = ui_heat_shade(a);
+    const char *word = shade == UI_SHADE_FISHER ? "heat" : ui_shade_name(shade);
     snprintf(text, sizeof text, "%s %s %s %s %s", word, ui_heat_glyph(g, 0, style), l,
              ui_heat_glyph(g, 9, style), h);
     ui_put(g, x, y, -1, UI_DIM, text);

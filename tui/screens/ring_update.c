@@ -175,6 +175,8 @@ void ui_ring_hints(const ui_app *a, rs_buf *out)
         break;
     }
     const char *step = a->lane_t ? "0.01" : "0.05";
+    const rs_stage *s = a->doc.at.recipe ? rs_recipe_fuel(a->doc.at.recipe) : NULL;
+    if (s && !s->n_inputs) rs_buf_puts(out, "a adds an adapter  ");
     if (wide)
         rs_buf_printf(out,
                       "h/l %s%s  H/L %s%s  = + * exact  Space v mark  ( ) brush  c curve "

@@ -37,6 +37,7 @@ ui_ring_columns ui_ring_columns_of(const ui_app *a, const ui_ring_layout *l);
 
 int ui_heat_kinds(const ui_app *a); /* columns of heat: 9, or 7 without G and P */
 double ui_heat_value(const ui_app *a, int layer, int kind); /* NaN: no such tensor */
+ui_shade ui_heat_shade(const ui_app *a); /* what the cells show: the option's, if it can */
 void ui_heat_range(const ui_app *a, double *min, double *max);
 
 void ui_ring_view(const ui_app *a, ui_grid *g, ui_rect body);
@@ -51,6 +52,7 @@ int ui_ring_n_fields(const ui_app *a);
 bool ui_ring_field(const ui_app *a, bool wide, int i, int *x, int *w, char text[96]);
 int ui_ring_text_lines(const ui_app *a, const ui_ring_layout *l); /* of the preview */
 /* "layer 4, sliding" style facts, one a line, for panel and info. */
+void ui_ring_legend(rs_buf *out); /* what the columns of the rows mean */
 void ui_ring_facts(const ui_app *a, int row, bool all, rs_buf *out);
 
 /* --- layer detail --- */
