@@ -130,7 +130,7 @@ rs_status rs_execute(const rs_runtime *rt, const rs_plan *p, const rs_execute_op
 {
     *result = (rs_execute_result){0};
     work w = {.rt = rt, .plan = p, .o = o};
-    RS_TRY(rs_memory_fit(rt, p, o->chunk_bytes, &w.memory, err));
+    RS_TRY(rs_memory_fit(rt, p, o->chunk_bytes, rs_memory_of_folder(p), &w.memory, err));
     RS_TRY(rs_plan_prepare(rt, p, o->progress, o->progress_ctx, err));
     rs_status s = write_all(&w, err);
     if (s == RS_OK) {

@@ -2,7 +2,10 @@
  *
  * The tensors are those that rs_execute would write, rounded to the recipe's output type and
  * then stored as the export asks (model/export.h): the file is that of merging to a folder
- * and exporting the folder, given the same name. Tokenizer and template are the base's. */
+ * and exporting the folder, given the same name. Tokenizer and template are the base's.
+ *
+ * Memory: as for a merge (merge/memory.h), chunks smaller and threads fewer until it fits the
+ * runtime's budget. RS_E_NOMEM with numbers where one thread does not. */
 #ifndef RS_EXPORT_MERGE_H
 #define RS_EXPORT_MERGE_H
 

@@ -220,7 +220,7 @@ static bool warn_memory(const rs_runtime *rt, rs_plan *p)
 {
     rs_memory m;
     rs_err e;
-    rs_status s = rs_memory_fit(rt, p, 0, &m, &e);
+    rs_status s = rs_memory_fit(rt, p, 0, rs_memory_of_folder(p), &m, &e);
     p->needs.memory_bytes = m.bytes;
     return s == RS_OK || warn(p, "%s", e.msg);
 }

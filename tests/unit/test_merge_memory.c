@@ -2,6 +2,7 @@
  * numbers below that, and the same bytes all the way. */
 #include "merge/eval.h"
 #include "merge/execute.h"
+#include "merge/export_merge.h"
 #include "merge/memory.h"
 #include "tests/files.h"
 #include "tests/t.h"
@@ -84,7 +85,7 @@ static void less_memory_gives_the_same_bytes(void)
     for (size_t i = 0; i < sizeof over / sizeof *over; i++) {
         rs_memory m;
         T_OK(open_setup(&s, load(NULL, NULL), 8, least + over[i]));
-        T_OK(rs_memory_fit(&s.rt, s.p, 0, &m, &t_err));
+        T_OK(rs_memory_fit(&s.rt, s.p, 0, rs_memory_of_folder(s.p), &m, &t_err));
         T_TRUE(m.bytes <= least + over[i]);
         T_TRUE(m.workers <= workers);
         workers = m.workers;
@@ -94,6 +95,44 @@ static void less_memory_gives_the_same_bytes(void)
         close_setup(&s);
     }
     T_EQ(workers, 1);
+    T_OK(rs_os_remove_tree(folder, &t_err));
+}
+
+/* An export of a merge keeps to the budget as the merge does, and says so as early. */
+static void exports_fit_too(void)
+{
+    static const uint64_t over[] = {1 << 30, 9 << 20, 0};
+    const char *folder = t_folder();
+    const char *first = in_folder(folder, "first.gguf"),
+               *now = in_folder(folder, "now.gguf");
+    rs_export_result result;
+    rs_memory least;
+    setup s;
+    rs_export_options o = {.out = first, .dtype = RS_DTYPE_BF16, .name = "m"};
+    T_OK(open_setup(&s, load(NULL, NULL), 16, 3000000));
+    T_FAILS(rs_export_merge(&s.rt, s.p, &o, &result, &t_err), RS_E_NOMEM,
+            "may use 3.0 MB: raise --memory");
+    T_EQ(rs_os_kind(first), RS_PATH_NONE);
+    T_TRUE(!atomic_load(&s.p->cache->prepared));
+    rs_status status =
+        rs_memory_fit(&s.rt, s.p, 0, rs_memory_of_gguf(s.p), &least, &t_err);
+    T_EQ(status, RS_E_NOMEM);
+    close_setup(&s);
+    for (size_t i = 0; i < sizeof over / sizeof *over; i++) {
+        o.out = i ? now : first;
+        o.force = i > 1;
+        T_OK(open_setup(&s, load(NULL, NULL), 16, least.bytes + over[i]));
+        T_OK(rs_export_merge(&s.rt, s.p, &o, &result, &t_err));
+        close_setup(&s);
+        rs_buf a = get_file(first), b = get_file(o.out);
+        T_TRUE(a.len == b.len && memcmp(a.data, b.data, a.len) == 0);
+    }
+    /* What is there already is seen before a Fisher is read. */
+    o.force = false;
+    T_OK(open_setup(&s, load(NULL, NULL), 2, 1 << 30));
+    T_FAILS(rs_export_merge(&s.rt, s.p, &o, &result, &t_err), RS_E_EXISTS, "now.gguf");
+    T_TRUE(!atomic_load(&s.p->cache->prepared));
+    close_setup(&s);
     T_OK(rs_os_remove_tree(folder, &t_err));
 }
 
@@ -157,5 +196,5 @@ static void factors_are_shared(void)
 }
 
 T_MAIN(T_TEST(too_little_is_refused_with_numbers),
-       T_TEST(less_memory_gives_the_same_bytes), T_TEST(ranks_count),
-       T_TEST(factors_are_shared))
+       T_TEST(less_memory_gives_the_same_bytes), T_TEST(exports_fit_too),
+       T_TEST(ranks_count), T_TEST(factors_are_shared))
