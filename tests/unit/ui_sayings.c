@@ -61,7 +61,7 @@ static void keys_without_a_use_say_so(void)
     } idle[] = {{"detail", "s Space v ( c P r S ~"},
                 {"duel", "/ s Space h l c O v n J"},
                 {"jobs", "h l s Space v P Tab"},
-                {"ring", "3 5 6 F6 F7"}};
+                {"ring", "3 5 6 F7"}};
     char go[32];
     T_TRUE(open_demo(80, 24, UI_GLYPHS_BRAILLE));
     for (size_t i = 0; i < sizeof idle / sizeof *idle; i++) {
