@@ -117,6 +117,9 @@ r 'export force' 0 'as q4_0' export $it "$work/direct.gguf" --type q4_0 --force 
 r 'export says what stays wide' 0 'no multiple of 32' export $it "$work/again.gguf" --type q4_0
 "$ringside" export $it "$work/five.gguf" --type q4_0 --threads 5 -q 2>/dev/null
 check 'export by any threads' 0 '' cmp "$work/direct.gguf" "$work/five.gguf"
+whole=$(realpath "$ringside")
+(cd $it && "$whole" export . "$work/dot.gguf" -q 2>/dev/null)
+check 'a folder named . has its name' 0 '' sh -c "head -c 400 '$work/dot.gguf' | LC_ALL=C grep -aq 'general.name.*$(basename "$it")'"
 r 'bad type' 2 'bf16, f16, f32, q8_0 or q4_0' export $it "$work/x.gguf" --type q6_k
 r 'export over a diary' 3 'is no GGUF' export $it README.md --force
 r 'export of nothing' 3 'no-model' export no-model "$work/x.gguf"

@@ -1,8 +1,9 @@
 /* export_merge.h - a merge written straight into a GGUF, without a folder between.
  *
  * The tensors are those that rs_execute would write, rounded to the recipe's output type and
- * then stored as the export asks (model/export.h): the file is that of merging to a folder
- * and exporting the folder, given the same name. Tokenizer and template are the base's.
+ * then stored as the export asks (model/export.h). Where the base is a folder the file is that
+ * of merging to a folder and exporting this one, given the same name. Where it is a GGUF its
+ * tokenizer's keys are copied, and the tensors alone are those of that way.
  *
  * Memory: as for a merge (merge/memory.h), chunks smaller and threads fewer until it fits the
  * runtime's budget. RS_E_NOMEM with numbers where one thread does not. */

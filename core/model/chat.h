@@ -1,7 +1,8 @@
 /* chat.h - conversations as the text that a model was trained on.
  *
- * A chat format is one row of a const table (gemma2 to 4, chatml and Qwen's, llama3, mistral). It is recognised from the
- * model's chat template and control tokens, or named by the user. No Jinja is run. */
+ * A chat format is one row of a const table (gemma2 to 4, chatml and Qwen's, llama3, mistral).
+ * It is recognised from the model's chat template and control tokens, or named by the user.
+ * No Jinja is run. */
 #ifndef RS_CHAT_H
 #define RS_CHAT_H
 

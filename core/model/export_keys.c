@@ -68,6 +68,18 @@ static bool has_layer(const rs_config *c, bool full)
     return first_layer(c, full)->is_full == full;
 }
 
+/* The type asked for, unless no matrix has it: then the first matrix's. */
+static rs_dtype main_type(const rs_export_job *j)
+{
+    const rs_export_item *first = NULL;
+    for (int i = 0; i < j->n_items; i++) {
+        const rs_export_item *it = &j->items[i];
+        if (it->n_dims == 2 && it->dtype == j->o->dtype) return it->dtype;
+        if (it->n_dims == 2 && !first) first = it;
+    }
+    return first ? first->dtype : j->o->dtype;
+}
+
 static void put_general(rs_export_job *j)
 {
     static const struct {
@@ -83,7 +95,7 @@ static void put_general(rs_export_job *j)
     rs_gguf_put_string(k, "general.type", "model", 5);
     if (j->o->name) rs_gguf_put_string(k, "general.name", j->o->name, strlen(j->o->name));
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-        if (types[i].dtype == j->o->dtype)
+        if (types[i].dtype == main_type(j))
             rs_gguf_put_u32(k, "general.file_type", types[i].number);
     rs_gguf_put_u32(k, "general.quantization_version", 2);
     if (j->source->recipe)

@@ -64,7 +64,15 @@ static size_t marks_in(const char *text, size_t n)
     return 3 * marks == n ? marks : 0;
 }
 
-/* With scores, runs of spaces are cut out of the raw text, so they stand as spaces. */
+static bool is_merged(const vocabulary *v, int32_t id)
+{
+    for (uint32_t i = 0; i < v->n_merges; i++)
+        if (v->merges[i].result == id) return true;
+    return false;
+}
+
+/* With scores, runs of spaces are cut out of the raw text, so those that merges make of spaces
+ * stand as spaces. */
 static void add_piece(const vocabulary *v, int32_t id)
 {
     rs_gguf_keys *k = &v->j->keys;
@@ -78,7 +86,7 @@ static void add_piece(const vocabulary *v, int32_t id)
     size_t n = v->t->pieces.at[id].length, marks = marks_in(text, n);
     char spaces[RS_MAX_PIECE_BYTES];
     memset(spaces, ' ', marks);
-    if (v->scores && marks > 0 && type_of(v, id) == USER_DEFINED &&
+    if (v->scores && marks > 0 && type_of(v, id) == USER_DEFINED && is_merged(v, id) &&
         rs_pieces_find(&v->t->pieces, spaces, marks) < 0)
         rs_gguf_add_string(k, spaces, marks);
     else
@@ -306,8 +314,43 @@ static rs_status put_byte_level(vocabulary *v, rs_err *err)
     return put_merges(v, err);
 }
 
+/* Does a merge make a piece with a space after its start? A Metaspace that splits never uses
+ * such a merge, every reader of a GGUF does. */
+static bool joins_words(const vocabulary *v)
+{
+    const rs_pieces *p = &v->t->pieces;
+    for (uint32_t i = 0; i < v->n_merges; i++) {
+        const rs_piece *r = &p->at[v->merges[i].result];
+        const char *text = rs_piece_text(p, v->merges[i].result);
+        for (uint32_t k = 1; k + 3 <= r->length; k++)
+            if (memcmp(text + k, space_mark, 3) == 0) return true;
+    }
+    return false;
+}
+
+static rs_status check_words(const vocabulary *v, rs_err *err)
+{
+    const rs_tokenizer *t = v->t;
+    if (t->cuts_at_spaces && joins_words(v))
+        return rs_fail(err, RS_E_UNSUPPORTED,
+                       "%s splits words at spaces before merging, but has merges across "
+                       "spaces: a GGUF cannot say that they are not used",
+                       v->folder);
+    if (t->prefix == RS_PREFIX_FIRST ||
+        (t->prefix == RS_PREFIX_EVERY && !t->prefix_doubles))
+        rs_export_note(
+            v->j,
+            "this tokenizer puts a space before a text%s unless it begins with "
+            "one; with a GGUF every part of a text gets one, so texts that "
+            "begin with a space%s have other ids",
+            t->prefix == RS_PREFIX_FIRST ? " (not behind special tokens)" : "",
+            t->prefix == RS_PREFIX_FIRST ? " or have special tokens" : "");
+    return RS_OK;
+}
+
 static rs_status put_units_of_gemma(vocabulary *v, rs_err *err)
 {
+    RS_TRY(check_words(v, err));
     bool gemma4 = strcmp(v->j->arch, "gemma4") == 0;
     if (!gemma4) RS_TRY(make_scores(v, err));
     if (v->scores) {

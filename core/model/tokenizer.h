@@ -54,8 +54,8 @@ rs_status rs_tokenize(const rs_tokenizer *t, const char *text, size_t n, bool ad
  * text gets one. */
 rs_status rs_tokenize_on(const rs_tokenizer *t, const char *text, size_t n, rs_ids *ids,
                          rs_err *err) RS_MUST_USE;
-/* Appends the text of the ids, without the space that was put in front. Byte tokens join to characters; invalid ones become U+FFFD as
- * the reference does. */
+/* Appends the text of the ids, without the space that was put in front. Byte tokens join to
+ * characters; invalid ones become U+FFFD as the reference does. */
 rs_status rs_detokenize(const rs_tokenizer *t, const int32_t *ids, int64_t n,
                         bool skip_special, rs_buf *out, rs_err *err) RS_MUST_USE;
 /* Appends the ids of all pieces whose text contains this; control tokens are left out. */

@@ -135,7 +135,8 @@ static const char *block_tail(const char *stored, int *n_digits)
 {
     if (strncmp(stored, "blk.", 4) != 0) return NULL;
     *n_digits = (int)strspn(stored + 4, "0123456789");
-    bool is_number = *n_digits >= 1 && *n_digits <= 4 && stored[4 + *n_digits] == '.';
+    bool is_number = *n_digits >= 1 && *n_digits <= 4 && stored[4 + *n_digits] == '.' &&
+                     (stored[4] != '0' || *n_digits == 1); /* else two names of one */
     return is_number ? stored + 4 + *n_digits + 1 : NULL;
 }
 

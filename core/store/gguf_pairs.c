@@ -18,13 +18,16 @@ static const char *key_of(const char *stored, int64_t *layer)
 }
 
 /* One number, or one a layer. Without a count of K/V heads there are as many as heads. */
-static int64_t count_of(const rs_gguf *g, const char *key, int64_t layer)
+static rs_status count_of(const rs_gguf *g, const char *key, int64_t layer, int64_t *n,
+                          rs_err *err)
 {
     const rs_gguf_value *v = rs_gguf_get(g, key);
     if (!v) v = rs_gguf_get(g, "llama.attention.head_count");
-    int64_t n = 0, i = v && v->is_array ? layer : 0;
-    bool there = v && i >= 0 && i < v->count && rs_gguf_int_at(v, i, &n);
-    return there ? n : 0;
+    int64_t i = v && v->is_array ? layer : 0;
+    if (v && i >= 0 && i < v->count && rs_gguf_int_at(v, i, n)) return RS_OK;
+    return rs_fail(err, RS_E_FORMAT,
+                   "the GGUF's key %s has no whole number for layer %" PRId64, key,
+                   layer);
 }
 
 rs_status rs_gguf_paired_heads(const rs_gguf *g, const rs_tensor *t, int64_t *heads,
@@ -35,7 +38,8 @@ rs_status rs_gguf_paired_heads(const rs_gguf *g, const rs_tensor *t, int64_t *he
     if (strcmp(rs_gguf_arch(g), "llama") != 0) return RS_OK;
     const char *key = key_of(t->stored_name, &layer);
     if (!key) return RS_OK;
-    int64_t n = count_of(g, key, layer), rows = t->n_dims == 2 ? t->dim[0] : 0;
+    int64_t n = 0, rows = t->n_dims == 2 ? t->dim[0] : 0;
+    RS_TRY(count_of(g, key, layer, &n, err));
     bool whole = n > 0 && rows > 0 && rows % n == 0 && rows / n % 2 == 0 &&
                  t->dim[1] % rs_dtype_of(t->dtype)->block == 0;
     if (!whole)

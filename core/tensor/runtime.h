@@ -23,7 +23,8 @@ typedef struct rs_runtime {
     int threads;
 } rs_runtime;
 
-/* Also makes large blocks go back to the system when they are freed, and sets OpenBLAS to one thread inside the pool (blas.h opens it up where it pays). */
+/* Also makes large blocks go back to the system when they are freed, and sets OpenBLAS to one
+ * thread inside the pool (blas.h opens it up where it pays). */
 rs_status rs_init(const rs_options *o, rs_runtime *rt, rs_err *err) RS_MUST_USE;
 void rs_quit(rs_runtime *rt);
 

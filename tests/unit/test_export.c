@@ -252,6 +252,23 @@ static void blocks_where_rows_allow(void)
     done(&e);
 }
 
+/* Where rows of no matrix allow blocks, the file is not one of blocks. */
+static void a_file_without_blocks(void)
+{
+    static const char config[] =
+        "{\"model_type\":\"llama\",\"hidden_size\":48,\"intermediate_size\":80,"
+        "\"num_hidden_layers\":1,\"num_attention_heads\":3,\"head_dim\":16,"
+        "\"vocab_size\":128}";
+    exported e;
+    int64_t type = 0;
+    const char *model = in_folder(t_folder(), "model");
+    T_OK(synthetic_model(model, config, &t_err));
+    T_OK(export_as(&e, model, in_folder(t_folder(), "x.gguf"), RS_DTYPE_Q8_0));
+    T_TRUE(rs_gguf_int(rs_checkpoint_gguf(e.file), "general.file_type", &type));
+    T_EQ(type, 32); /* bf16 */
+    done(&e);
+}
+
 static bool same_files(const char *a, const char *b)
 {
     rs_buf x = get_file(a), y = get_file(b);
@@ -314,6 +331,27 @@ static void a_merge_needs_no_folder(void)
     T_TRUE(rs_checkpoint_metadata(e.file, "ringside.recipe"));
     T_TRUE(same_files(direct, after));
     done(&e);
+}
+
+/* A file that the merge reads is not even replaced by force. */
+static void a_merge_keeps_what_it_reads(void)
+{
+    rs_runtime rt;
+    rs_recipe *r;
+    rs_plan *plan;
+    rs_export_result made;
+    rs_options ro = {.threads = 1, .memory_bytes = 1 << 28};
+    rs_export_options o = {.out = "recipes/sparring/it/model.safetensors",
+                           .dtype = RS_DTYPE_BF16,
+                           .force = true};
+    T_OK(rs_init(&ro, &rt, &t_err));
+    T_OK(rs_recipe_load("recipes/luchador-miniature.json", &r, &t_err));
+    T_OK(rs_plan_build(&rt, r, &(rs_plan_options){0}, &plan, &t_err));
+    T_FAILS(rs_export_merge(&rt, plan, &o, &made, &t_err), RS_E_EXISTS,
+            "which this merge reads");
+    rs_plan_free(plan);
+    rs_recipe_free(r);
+    rs_quit(&rt);
 }
 
 /* --- refusals --- */
@@ -613,8 +651,9 @@ T_MAIN(T_TEST(gemma2_comes_round), T_TEST(gemma3_comes_round),
        T_TEST(qwen3_comes_round), T_TEST(a_gguf_is_exported_again),
        T_TEST(rows_of_llama_are_reordered), T_TEST(rows_in_many_chunks),
        T_TEST(frequencies_are_a_table), T_TEST(norms_of_gemma3_carry_a_one),
-       T_TEST(blocks_where_rows_allow), T_TEST(same_bytes_by_any_threads),
-       T_TEST(a_merge_needs_no_folder), T_TEST(only_whole_files_get_the_name),
+       T_TEST(blocks_where_rows_allow), T_TEST(a_file_without_blocks),
+       T_TEST(same_bytes_by_any_threads), T_TEST(a_merge_needs_no_folder),
+       T_TEST(a_merge_keeps_what_it_reads), T_TEST(only_whole_files_get_the_name),
        T_TEST(a_name_that_is_taken_meanwhile), T_TEST(every_byte_once),
        T_TEST(full_disk_at_every_write), T_TEST(what_cannot_be_said_is_refused),
        T_TEST(gemma_270m_comes_round))

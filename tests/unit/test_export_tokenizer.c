@@ -317,9 +317,15 @@ static void put_added(rs_buf *b, int id, bool special)
     rs_buf_printf(b, ",\"special\":%s}", special ? "true" : "false");
 }
 
-static const char gemma_shape[] =
-    "\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"String\":\" \"},\"content\":"
-    "\"\xe2\x96\x81\"},\"decoder\":{\"type\":\"Sequence\",\"decoders\":[{\"type\":"
+#define REPLACE                                                                          \
+    "\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"String\":\" \"},\"content\":"   \
+    "\"\xe2\x96\x81\"},"
+#define METASPACE(scheme, split)                                                         \
+    "\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"\xe2\x96\x81\","        \
+    "\"prepend_scheme\":\"" scheme "\",\"split\":" split "},"
+
+static const char decoder[] =
+    "\"decoder\":{\"type\":\"Sequence\",\"decoders\":[{\"type\":"
     "\"Replace\",\"pattern\":{\"String\":\"\xe2\x96\x81\"},\"content\":\" \"},{\"type\":"
     "\"ByteFallback\"},{\"type\":\"Fuse\"}]}";
 
@@ -338,8 +344,8 @@ static const char *with_json(rs_buf *json)
     return folder;
 }
 
-/* Gemma's units with these merges. */
-static const char *with_merges(const char *merges)
+/* Gemma's units with these merges; further: more of the vocabulary. */
+static const char *with_units(const char *shape, const char *merges, const char *further)
 {
     rs_buf b = {0};
     char text[16];
@@ -348,15 +354,20 @@ static const char *with_merges(const char *merges)
         if (id < 4 || (id >= 260 && pieces[id - 260].added))
             put_added(&b, id, id < 4 || pieces[id - 260].special);
     rs_buf_printf(&b,
-                  "],%s,\"model\":{\"type\":\"BPE\",\"byte_fallback\":true,\"vocab\":{",
-                  gemma_shape);
+                  "],%s%s,\"model\":{\"type\":\"BPE\",\"byte_fallback\":true,\"vocab\":{",
+                  shape, decoder);
     for (int id = 0; id < 260 + N_PIECES; id++) {
         rs_buf_puts(&b, id ? "," : "");
         rs_buf_json(&b, text_of(id, text), strlen(text_of(id, text)));
         rs_buf_printf(&b, ":%d", id);
     }
-    rs_buf_printf(&b, "},\"merges\":[%s]}}", merges);
+    rs_buf_printf(&b, "%s},\"merges\":[%s]}}", further, merges);
     return with_json(&b);
+}
+
+static const char *with_merges(const char *merges)
+{
+    return with_units(REPLACE, merges, "");
 }
 
 /* Bytes without merges, their words cut by this expression. */
@@ -474,6 +485,86 @@ static void or_stay_merges(void)
     done(&e);
 }
 
+/* A merge to a piece beyond the embedding's 384 rows is left out with it. */
+static void merges_beyond_the_embedding(void)
+{
+    exported e;
+    const char *folder =
+        with_units(REPLACE,
+                   "[\"b\",\"c\"],[\"a\",\"b\"],[\"ab\",\"c\"],[\"abc\",\"a\"],"
+                   "[\"" MARK "\",\"a\"]",
+                   ",\"abca\":400");
+    T_TRUE(folder);
+    T_OK(export_folder(&e, folder));
+    T_TRUE(key_is(&e, "tokenizer.ggml.model", "gemma4"));
+    T_EQ(rs_gguf_get(rs_checkpoint_gguf(e.file), "tokenizer.ggml.merges")->count, 4);
+    T_TRUE(strstr(e.notes, "17 pieces beyond the 384 rows"));
+    check_texts(&e, folder);
+    done(&e);
+}
+
+static const char word_merges[] = "[\"b\",\"c\"],[\"ab\",\"c\"],"
+                                  "[\"a\",\"bc\"],[\"" MARK "\",\"a\"],[\"a\",\"b\"]";
+
+static void same_ids_of(const exported *e, const char *folder, const char *text,
+                        bool same)
+{
+    rs_tokenizer *a, *b;
+    rs_ids x = {0}, y = {0};
+    T_OK(rs_tokenizer_load(folder, &a, &t_err));
+    T_OK(rs_tokenizer_load(e->out, &b, &t_err));
+    T_OK(rs_tokenize(a, text, strlen(text), true, &x, &t_err));
+    T_OK(rs_tokenize(b, text, strlen(text), true, &y, &t_err));
+    bool is = x.n == y.n && memcmp(x.at, y.at, (size_t)x.n * sizeof *x.at) == 0;
+    if (is != same) T_FAIL("\"%s\" has %s ids", text, is ? "the same" : "other");
+    rs_ids_free(&x);
+    rs_ids_free(&y);
+    rs_tokenizer_free(a);
+    rs_tokenizer_free(b);
+}
+
+/* Where the space in front goes is not quite what a GGUF says: that is told. */
+static void a_metaspace(void)
+{
+    exported e;
+    const char *folder = with_units(METASPACE("first", "false"), word_merges, "");
+    T_TRUE(folder);
+    T_OK(export_folder(&e, folder));
+    T_TRUE(strstr(e.notes, "begin with a space or have special tokens have other ids"));
+    same_ids_of(&e, folder, "abc ab a", true);
+    same_ids_of(&e, folder, " abc", false);
+    same_ids_of(&e, folder, "x<turn>a", false);
+    done(&e);
+    folder = with_units(METASPACE("always", "true"), word_merges, "");
+    T_TRUE(folder);
+    T_OK(export_folder(&e, folder));
+    T_TRUE(strstr(e.notes, "texts that begin with a space have other ids"));
+    same_ids_of(&e, folder, "abc ab a  a", true);
+    same_ids_of(&e, folder, "x<turn>a", true);
+    same_ids_of(&e, folder, " abc", false);
+    done(&e);
+    folder = with_units(METASPACE("never", "true"), word_merges, "");
+    T_TRUE(folder);
+    T_OK(export_folder(&e, folder));
+    T_TRUE(!strstr(e.notes, "puts a space"));
+    same_ids_of(&e, folder, " abc a", true);
+    done(&e);
+}
+
+static void a_metaspace_that_cannot_be_said(void)
+{
+    exported e;
+    const char *folder = with_units(METASPACE("never", "true"), all_merges, "");
+    T_TRUE(folder);
+    T_FAILS(export_folder(&e, folder), RS_E_UNSUPPORTED, "has merges across spaces");
+    done(&e);
+    /* the merges need their list, and in that form no space can be put in front */
+    folder = with_units(METASPACE("always", "false"), "[\"b\",\"c\"],[\"a\",\"b\"]", "");
+    T_TRUE(folder);
+    T_FAILS(export_folder(&e, folder), RS_E_UNSUPPORTED, "a GGUF cannot say both");
+    done(&e);
+}
+
 static void words_without_a_name_are_refused(void)
 {
     exported e;
@@ -502,4 +593,6 @@ static void without_a_tokenizer(void)
 
 T_MAIN(T_TEST(sparring), T_TEST(sentencepiece), T_TEST(gemma3), T_TEST(llama3),
        T_TEST(qwen3), T_TEST(merges_become_scores), T_TEST(or_stay_merges),
-       T_TEST(words_without_a_name_are_refused), T_TEST(without_a_tokenizer))
+       T_TEST(merges_beyond_the_embedding), T_TEST(a_metaspace),
+       T_TEST(a_metaspace_that_cannot_be_said), T_TEST(words_without_a_name_are_refused),
+       T_TEST(without_a_tokenizer))

@@ -136,7 +136,7 @@ static const char *real_model(void)
 static void prompts(void)
 {
     const char *gguf = real_model();
-    if (!gguf) T_SKIP("RS_GEMMA270 does not name the GGUF of Gemma 3 270M");
+    if (!gguf || !*gguf) T_SKIP("RS_GEMMA270 does not name the GGUF of Gemma 3 270M");
     rs_json *doc = fixture("prompts.json"), *layers = fixture("layers.json");
     subject s;
     T_TRUE(doc && layers);
@@ -176,7 +176,7 @@ static double window_nll(const subject *s, const int32_t *ids, int64_t n)
 static void perplexity(void)
 {
     const char *gguf = real_model();
-    if (!gguf) T_SKIP("RS_GEMMA270 does not name the GGUF of Gemma 3 270M");
+    if (!gguf || !*gguf) T_SKIP("RS_GEMMA270 does not name the GGUF of Gemma 3 270M");
     rs_json *doc = fixture("perplexity.json");
     subject s;
     T_TRUE(doc);

@@ -452,7 +452,8 @@ static void gemma_270m(void)
 {
     const char *gguf = getenv("RS_GEMMA270");
     const char *fixture = t_shared("fixtures/gemma3-270m/prompts.json");
-    if (!gguf || !fixture) T_SKIP("RS_GEMMA270 does not name the GGUF of Gemma 3 270M");
+    if (!gguf || !*gguf || !fixture)
+        T_SKIP("RS_GEMMA270 does not name the GGUF of Gemma 3 270M");
     loaded l;
     rs_json *doc;
     int good = 0, all = 0;

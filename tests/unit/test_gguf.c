@@ -343,6 +343,8 @@ static void names(void)
         {"gemma4", "rope_freqs.weight", NULL, 0},
         {"gemma3", "blk.x.attn_q.weight", NULL, 0},
         {"gemma3", "blk.123456.attn_q.weight", NULL, 0},
+        {"gemma3", "blk.00.attn_q.weight", NULL, 0},
+        {"gemma3", "blk.0.attn_q.weight", "model.layers.0.self_attn.q_proj.weight", 0},
         {"gemma3", "blk.1.ssm_a.weight", NULL, 0},
         {"falcon", "token_embd.weight", NULL, 0},
         {"llama", "blk.2.ffn_norm.weight",

@@ -24,7 +24,8 @@ static int64_t read_ids(const rs_checkpoint *f, int32_t ids[MAX_IDS])
     return t->n_elements;
 }
 
-/* kind: how GGUF calls the architecture. scale: of the attention, where the GGUF's rule is not the tiny model's; 0: as it is. */
+/* kind: how GGUF calls the architecture. scale: of the attention, where the GGUF's rule is not
+ * the tiny model's; 0: as it is. */
 static void same_logits(const char *arch, const char *kind, double scale)
 {
     char path[512], file[512];

@@ -179,6 +179,21 @@ static const char *blocks_gguf(const char *folder, int heads)
     gb_int(&g, "llama.attention.head_count", (uint32_t)heads);
     gb_tensor(&g, "blk.0.attn_q.weight", RS_DTYPE_Q8_0, ROWS, COLS, q, sizeof q);
     gb_tensor(&g, "blk.0.attn_v.weight", RS_DTYPE_Q8_0, ROWS, COLS, q, sizeof q);
+    gb_tensor(&g, "blk.0.attn_k.weight", RS_DTYPE_Q8_0, ROWS, COLS, q, sizeof q);
+    gb_save(&g, path);
+    return path;
+}
+
+/* A list of counts that has none for the layer. */
+static const char *short_list(const char *folder)
+{
+    gguf_build g = GGUF_BUILD;
+    const char *path = in_folder(folder, "short.gguf");
+    static const unsigned char k[ROWS][ROW_BYTES];
+    gb_string(&g, "general.architecture", "llama");
+    gb_array(&g, "llama.attention.head_count_kv", RS_GGUF_U32, 1);
+    gb_u32(&g.keys, HEADS);
+    gb_tensor(&g, "blk.1.attn_k.weight", RS_DTYPE_Q8_0, ROWS, COLS, k, sizeof k);
     gb_save(&g, path);
     return path;
 }
@@ -196,7 +211,9 @@ static void rows_of_blocks(void)
     T_OK(rs_checkpoint_open(blocks_gguf(folder, HEADS), &c, &t_err));
     const rs_tensor *q = rs_checkpoint_find(c, "model.layers.0.self_attn.q_proj.weight");
     const rs_tensor *v = rs_checkpoint_find(c, "model.layers.0.self_attn.v_proj.weight");
+    const rs_tensor *k = rs_checkpoint_find(c, "model.layers.0.self_attn.k_proj.weight");
     T_TRUE(q && v && q->paired_heads == HEADS && v->paired_heads == 0);
+    T_TRUE(k && k->paired_heads == HEADS); /* no count of its own */
     for (size_t from = 0; from < sizeof got; from += 29)
         for (size_t n = 1; n <= sizeof got - from; n += 173) {
             T_OK(rs_checkpoint_read_raw(c, q, from, n, got, &t_err));
@@ -215,6 +232,8 @@ static void rows_of_blocks(void)
             "not 5 heads (llama.attention.head_count)");
     T_FAILS(rs_checkpoint_open(blocks_gguf(folder, 24), &c, &t_err), RS_E_FORMAT,
             "even number of rows");
+    T_FAILS(rs_checkpoint_open(short_list(folder), &c, &t_err), RS_E_FORMAT,
+            "head_count_kv has no whole number for layer 1");
     T_OK(rs_os_remove_tree(folder, &t_err));
 }
 

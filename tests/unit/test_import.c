@@ -382,7 +382,7 @@ static void gemma_270m_comes_round(void)
 {
     const char *gguf = getenv("RS_GEMMA270");
     const char *list = t_shared("fixtures/tokenizer/gemma3.json");
-    if (!gguf) T_SKIP("RS_GEMMA270 does not name the GGUF of Gemma 3 270M");
+    if (!gguf || !*gguf) T_SKIP("RS_GEMMA270 does not name the GGUF of Gemma 3 270M");
     subject s;
     rs_tokenizer *t;
     T_OK(import(&s, gguf, in_folder(t_folder(), "out"), RS_DTYPE_BF16, 2));

@@ -321,7 +321,8 @@ static void real_adapters(void)
     static const double want[3] = {0.01316074644265462, 0.018334867340907855,
                                    0.01129745577342312};
     const char *gguf = getenv("RS_GEMMA270"), *lora = t_shared("data/gemma270-lora");
-    if (!gguf || !lora) T_SKIP("RS_GEMMA270 or the adapters for it are not there");
+    if (!gguf || !*gguf || !lora)
+        T_SKIP("RS_GEMMA270 or the adapters for it are not there");
     for (int k = 0; k < 3; k++) {
         char text[4096];
         rs_recipe *r;

@@ -1,10 +1,12 @@
 /* ringside export MODEL FILE.gguf: a folder, or the result of a recipe, as one GGUF. */
+#include "base/os.h"
 #include "merge/export_merge.h"
 #include "tui/verbs/recipe_arg.h"
 #include "tui/verbs/verbs.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct export_opts {
@@ -46,7 +48,7 @@ static void report(const ui_common *c, const rs_export_options *o,
                       r->n_tensors, rs_dtype_name(o->dtype), (double)r->bytes / 1e6,
                       seconds);
         if (r->n_left_out)
-            rs_buf_printf(&b, "%d left out: they are not of the text model\n",
+            rs_buf_printf(&b, "%d left out: the text model does not use them\n",
                           r->n_left_out);
     }
     ui_print(&b);
@@ -58,9 +60,12 @@ static void note(void *show, const char *text)
     ui_progress_warn(show, text);
 }
 
-/* The last part of a path, without slashes at its end. */
+/* The last part of a path, without slashes at its end; of "." the folder's own name. */
 static void name_of_path(const char *path, char name[256])
 {
+    const char *end = rs_path_basename(path);
+    char *whole = end[0] == 0 || end[0] == '.' ? realpath(path, NULL) : NULL;
+    if (whole) path = whole;
     size_t n = strlen(path);
     while (n > 1 && path[n - 1] == '/')
         n--;
@@ -68,6 +73,7 @@ static void name_of_path(const char *path, char name[256])
     while (from > 0 && path[from - 1] != '/')
         from--;
     snprintf(name, 256, "%.*s", (int)(n - from), path + from);
+    free(whole);
 }
 
 static rs_status from_recipe(ui_common *c, const char *what, rs_export_options *o,
