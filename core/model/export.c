@@ -168,13 +168,6 @@ static rs_status store_values(work *w, const chunk *c, int worker, rs_err *err)
     return fits ? RS_OK : blame_largest(it, c, v, err);
 }
 
-/* Row 2 j + s of a head is row s head_dim/2 + j before. */
-static int64_t new_row(const rs_export_item *it, int64_t row)
-{
-    int64_t head = row / it->head_dim, in = row % it->head_dim, half = it->head_dim / 2;
-    return head * it->head_dim + in % half * 2 + in / half;
-}
-
 static rs_status write_values(work *w, const chunk *c, int worker, rs_err *err)
 {
     const rs_export_item *it = &w->job->items[c->i_item];
@@ -185,9 +178,10 @@ static rs_status write_values(work *w, const chunk *c, int worker, rs_err *err)
     size_t each = (size_t)bytes_of(it->dtype, it->dim[1]);
     int64_t row = c->first / it->dim[1], rows = c->n / it->dim[1];
     for (int64_t r = 0; r < rows; r++, from += each)
-        RS_TRY(rs_gguf_writer_write(w->writer, c->i_item,
-                                    (uint64_t)new_row(it, row + r) * each, from, each,
-                                    err));
+        RS_TRY(rs_gguf_writer_write(
+            w->writer, c->i_item,
+            rs_gguf_paired_row((uint64_t)it->head_dim, (uint64_t)(row + r)) * each, from,
+            each, err));
     return RS_OK;
 }
 

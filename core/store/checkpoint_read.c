@@ -2,6 +2,7 @@
  * often and from many threads. */
 #include "store/checkpoint_internal.h"
 
+#include "store/gguf.h"
 #include "tensor/convert.h"
 
 #include <inttypes.h>
@@ -10,23 +11,17 @@
 
 enum { READ_CHUNK = 512 * 1024, MAX_BLOCK = 256 };
 
-/* Where the file has a row: halves of a head at Hugging Face, pairs in the file. */
-static uint64_t row_in_file(const rs_tensor *t, uint64_t row)
-{
-    uint64_t each = (uint64_t)(t->dim[0] / t->paired_heads), half = each / 2;
-    uint64_t head = row / each, i = row % each;
-    return head * each + (i % half) * 2 + i / half;
-}
-
 static rs_status read_paired(const rs_store_file *f, const rs_tensor *t, uint64_t first,
                              size_t n, char *dst, rs_err *err)
 {
     uint64_t row_bytes = t->n_bytes / (uint64_t)t->dim[0];
+    uint64_t head_dim = (uint64_t)(t->dim[0] / t->paired_heads);
     while (n > 0) {
         uint64_t within = first % row_bytes;
         size_t part = (size_t)(row_bytes - within);
         if (part > n) part = n;
-        uint64_t at = row_in_file(t, first / row_bytes) * row_bytes + within;
+        uint64_t at =
+            rs_gguf_paired_row(head_dim, first / row_bytes) * row_bytes + within;
         RS_TRY(rs_os_read(f->fd, f->path, t->offset + at, dst, part, err));
         first += part;
         dst += part;

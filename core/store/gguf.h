@@ -92,6 +92,8 @@ const float *rs_gguf_rope_factors(const rs_gguf *g, int *n);
  * rows are not that many heads. */
 rs_status rs_gguf_paired_heads(const rs_gguf *g, const rs_tensor *t, int64_t *heads,
                                rs_err *err) RS_MUST_USE;
+/* Where such a file has row `row` of the matrix at Hugging Face, by the rows of a head. */
+uint64_t rs_gguf_paired_row(uint64_t head_dim, uint64_t row);
 
 /* What Llama 3's scaling divides the frequency of a wave of this length by: waves longer than
  * original/low are stretched by the factor, those shorter than original/high stay, a blend

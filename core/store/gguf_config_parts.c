@@ -138,6 +138,7 @@ rs_status rs_gc_refuse_others(const rs_gc *b)
                            "it are not supported",
                            b->arch, keys[i].name, have, b->arch);
     }
+    RS_TRY(rs_gc_must_be(b, "attention.causal", 1));
     return refuse_experts(b);
 }
 

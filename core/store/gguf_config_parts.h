@@ -45,7 +45,8 @@ rs_status rs_gc_copy_number(const rs_gc *b, const char *key, const char *name,
 
 /* RS_E_UNSUPPORTED: the key is there and has another value. */
 rs_status rs_gc_must_be(const rs_gc *b, const char *name, int64_t want) RS_MUST_USE;
-/* Experts, scales and caps that the models of this architecture do not have. */
+/* Experts, scales, caps and attention to what follows: what the models of this architecture
+ * do not have. */
 rs_status rs_gc_refuse_others(const rs_gc *b) RS_MUST_USE;
 
 /* Class, tokens, activation; then the sizes, which stand in keys of one name. */

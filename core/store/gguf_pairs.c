@@ -30,6 +30,12 @@ static rs_status count_of(const rs_gguf *g, const char *key, int64_t layer, int6
                    layer);
 }
 
+uint64_t rs_gguf_paired_row(uint64_t head_dim, uint64_t row)
+{
+    uint64_t in = row % head_dim, half = head_dim / 2;
+    return row - in + in % half * 2 + in / half;
+}
+
 rs_status rs_gguf_paired_heads(const rs_gguf *g, const rs_tensor *t, int64_t *heads,
                                rs_err *err)
 {

@@ -344,8 +344,13 @@ static void turned_more(gguf_build *g)
 {
     gb_float(g, "llama.rope.scaling.attn_factor", 1.5f);
 }
+static void looks_ahead(gguf_build *g)
+{
+    gb_bool(g, "llama.attention.causal", false);
+}
 static void neutral(gguf_build *g)
 {
+    gb_bool(g, "llama.attention.causal", true);
     gb_float(g, "llama.logit_scale", 1);
     gb_float(g, "llama.embedding_scale", 0);
     gb_float(g, "llama.rope.scaling.attn_factor", 1);
@@ -383,6 +388,7 @@ static void refusals(void)
         {scaled_logits, RS_E_UNSUPPORTED, "llama.logit_scale is 0.5"},
         {scaled_embedding, RS_E_UNSUPPORTED, "llama.embedding_scale is 12"},
         {capped, RS_E_UNSUPPORTED, "llama.final_logit_softcapping is 30"},
+        {looks_ahead, RS_E_UNSUPPORTED, "llama.attention.causal is 0, only 1"},
         {turned_more, RS_E_UNSUPPORTED, "attn_factor is 1.5"},
         {twice, RS_E_UNSUPPORTED, "a factor of 2 and by rope_freqs.weight"},
     };
