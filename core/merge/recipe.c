@@ -1,6 +1,7 @@
 #include "merge/recipe_internal.h"
 
 #include "base/os.h"
+#include "store/checkpoint.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -223,8 +224,7 @@ static rs_status refuse_model(const char *path, rs_err *err)
 {
     char inside[4096];
     rs_path_kind kind = rs_os_kind(path);
-    if (kind == RS_PATH_FILE &&
-        (ends_with(path, ".gguf") || ends_with(path, ".safetensors")))
+    if (kind == RS_PATH_FILE && ends_with(path, ".safetensors"))
         return rs_fail(err, RS_E_INVALID, "%.300s is a model file, not a recipe", path);
     if (kind != RS_PATH_FOLDER ||
         !rs_path_join(inside, sizeof inside, path, "ringside.json") ||
@@ -235,11 +235,31 @@ static rs_status refuse_model(const char *path, rs_err *err)
                    path);
 }
 
+/* The recipe that a GGUF made by a merge holds; its paths as seen from the file's folder. */
+static rs_status load_gguf(const char *path, rs_recipe **out, rs_err *err)
+{
+    char folder[4096];
+    rs_checkpoint *c;
+    RS_TRY(rs_checkpoint_open(path, &c, err));
+    const char *text = rs_checkpoint_metadata(c, "ringside.recipe");
+    rs_status s;
+    if (!text)
+        s = rs_fail(err, RS_E_INVALID, "%.300s is a model file, not a recipe", path);
+    else if (!rs_path_dirname(folder, sizeof folder, path))
+        s = rs_fail(err, RS_E_INVALID, "the path %.200s... is too long", path);
+    else
+        s = rs_recipe_parse(text, strlen(text), folder, path, out, err);
+    rs_checkpoint_close(c);
+    return s;
+}
+
 rs_status rs_recipe_load(const char *path, rs_recipe **out, rs_err *err)
 {
     *out = NULL;
     char file[4096], folder[4096];
     RS_TRY(refuse_model(path, err));
+    if (rs_os_kind(path) == RS_PATH_FILE && ends_with(path, ".gguf"))
+        return load_gguf(path, out, err);
     bool fits = rs_os_kind(path) == RS_PATH_FOLDER
                     ? rs_path_join(file, sizeof file, path, "ringside.json")
                     : snprintf(file, sizeof file, "%s", path) < (int)sizeof file;

@@ -171,7 +171,7 @@ typedef struct rs_recipe {
 /* folder: for relative paths; what: how errors call the text. */
 rs_status rs_recipe_parse(const char *text, size_t n, const char *folder,
                           const char *what, rs_recipe **out, rs_err *err) RS_MUST_USE;
-/* A .json file, or a merged folder (its ringside.json). */
+/* A .json file, a merged folder (its ringside.json), or a merged GGUF (its ringside.recipe). */
 rs_status rs_recipe_load(const char *path, rs_recipe **out, rs_err *err) RS_MUST_USE;
 rs_status rs_recipe_clone(const rs_recipe *r, rs_recipe **out, rs_err *err) RS_MUST_USE;
 void rs_recipe_free(rs_recipe *r); /* NULL is fine */

@@ -330,6 +330,11 @@ static void a_merge_needs_no_folder(void)
     T_OK(export_how(&e, merged, o, 2, 1 << 28));
     T_TRUE(rs_checkpoint_metadata(e.file, "ringside.recipe"));
     T_TRUE(same_files(direct, after));
+    rs_recipe *r = NULL;
+    T_OK(rs_recipe_load(after, &r, &t_err)); /* the file says what made it */
+    T_STR(r->name, "luchador-miniature");
+    T_EQ(rs_recipe_fuel(r)->n_inputs, 7);
+    rs_recipe_free(r);
     done(&e);
 }
 

@@ -213,13 +213,63 @@ static void line_of_tree(const char *command, const char *below)
     line(text);
 }
 
+/* Sentences after a command, each about what was really done. */
+static void sentences(void)
+{
+    T_TRUE(open_demo(120, 40, UI_GLYPHS_BRAILLE));
+    line("scale 0.3");
+    T_SHOWS("nothing changed: the recipe was so before   scale 0.3");
+    line("gain layers.0 & q_proj =1.001");
+    T_SHOWS("fuel 0.00385"); /* more decimals where four would look the same */
+    key("u");
+    line("stop 77");
+    T_SHOWS("there is no job \"77\"");
+    line("lambda 1e30");
+    T_SHOWS("lambda takes a number from 0 to 1000000, not \"1e30\"");
+    line("dampen none");
+    line("lambda 3");
+    T_SHOWS("lambda: there is no dampening, d chooses a kind");
+    line("versus");
+    T_SHOWS("duel: luchador-miniature v1 edited against luchador-miniature v1");
+    close_app();
+}
+
+/* p on the plan page shows the whole plan; q leads back to the page as it was. */
+static void the_full_plan_leads_back(void)
+{
+    T_TRUE(open_demo(120, 40, UI_GLYPHS_BRAILLE));
+    line("merge elsewhere");
+    key("o p");
+    T_SHOWS("tensors that change");
+    key("q");
+    T_EQ(app->mode, UI_MODE_PLAN);
+    T_TRUE(app->plan.duel && strstr(app->plan.folder, "elsewhere"));
+    T_SHOWS("Merge?");
+    key("q");
+    T_EQ(app->mode, UI_MODE_NONE);
+    T_SHOWS("nothing was merged");
+    close_app();
+}
+
+/* Keys change t only where there is one. */
+static void the_lane_goes_with_the_heal(void)
+{
+    T_TRUE(open_demo(80, 24, UI_GLYPHS_BRAILLE));
+    key("t");
+    T_ROW(3, "t (lane)");
+    line_of_tree("load", "recipes/naive-0.3.json");
+    T_TRUE(!rs_recipe_heal(app->doc.at.recipe) && !app->lane_t);
+    T_TRUE(!strstr(row(3), "t (lane)"));
+    close_app();
+}
+
 static void sources_come_and_go(void)
 {
     T_TRUE(open_demo(120, 40, UI_GLYPHS_BRAILLE));
     int n = rs_recipe_fuel(app->doc.at.recipe)->n_inputs;
     char *before = ui_strdup(app->doc.at.text);
     line_of_tree("add", "recipes/sparring/lora/sea/");
-    T_SHOWS("adapter sea-2 is in fuel with weight 1");
+    T_SHOWS("adapter sea-2 is in fuel, which has it as sea already");
     T_EQ(rs_recipe_fuel(app->doc.at.recipe)->n_inputs, n + 1);
     T_TRUE(rs_plan_n_sources(app->doc.at.plan) > 0);
     line("weight sea-2 =0.25");
@@ -364,4 +414,5 @@ T_MAIN(T_TEST(shows_the_demo), T_TEST(the_script), T_TEST(lanes_cells_and_scenes
        T_TEST(sources_come_and_go), T_TEST(a_zero_cell_comes_back),
        T_TEST(wakes_only_for_clocks), T_TEST(files_are_read_again),
        T_TEST(esc_takes_the_filter_back), T_TEST(long_number_lines_are_whole),
-       T_TEST(budgets_of_what_is_measured))
+       T_TEST(budgets_of_what_is_measured), T_TEST(sentences),
+       T_TEST(the_full_plan_leads_back), T_TEST(the_lane_goes_with_the_heal))

@@ -202,7 +202,7 @@ static void a_plain_model_says_what_to_do(void)
     line(text);
     T_TELLS("adapter gothic is in fuel with weight 1 ");
     line(text);
-    T_TELLS("adapter gothic-2 is in fuel with weight 1, once more: it was there");
+    T_TELLS("which has it as gothic already");
     T_TRUE(measure_now());
     T_EQ(ui_heat_shade(app), UI_SHADE_DELTA); /* a Fisher would be 1 everywhere */
     key("i");

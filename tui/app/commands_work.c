@@ -82,21 +82,27 @@ static bool run_plan(ui_app *a, const ui_args *args, ui_effects *fx)
 
 /* The job that is meant: by number, by the word of its kind, else the cursor's on Jobs, else
  * the youngest running one. */
+static ui_job_row *job_named(ui_app *a, const char *word)
+{
+    int id = atoi(word);
+    ui_job_row *r = id > 0 ? ui_job_with(a, id) : NULL;
+    for (int i = 0; i < a->jobs.n && !r && id <= 0; i++)
+        if (strcmp(a->jobs.at[i].job.kind, word) == 0) r = &a->jobs.at[i];
+    if (!r) ui_warn(a, "there is no job \"%.40s\": 4 lists them", word);
+    return r;
+}
+
+/* NULL: said; an error where one was named. */
 static ui_job_row *job_meant(ui_app *a, const ui_args *args, bool running)
 {
-    if (args->n) {
-        int id = atoi(args->word[0]);
-        if (id > 0) return ui_job_with(a, id);
-        for (int i = 0; i < a->jobs.n; i++)
-            if (strcmp(a->jobs.at[i].job.kind, args->word[0]) == 0) return &a->jobs.at[i];
-        return NULL;
-    }
+    if (args->n) return job_named(a, args->word[0]);
     if (a->screen == UI_JOBS && a->jobs.cursor < a->jobs.n)
         return &a->jobs.at[a->jobs.cursor];
     for (int i = 0; i < a->jobs.n; i++) {
         ui_job_state s = a->jobs.at[i].job.state;
         if (!running || s == UI_JOB_RUNNING || s == UI_JOB_WAITING) return &a->jobs.at[i];
     }
+    ui_say(a, running ? "no job is running" : "there is no job yet");
     return NULL;
 }
 
@@ -113,14 +119,7 @@ static bool run_stop(ui_app *a, const ui_args *args, ui_effects *fx)
 {
     (void)fx;
     ui_job_row *r = job_meant(a, args, true);
-    if (!r && args->n) {
-        ui_warn(a, "there is no job \"%s\"", args->line);
-        return false;
-    }
-    if (!r) {
-        ui_say(a, "no job is running");
-        return true;
-    }
+    if (!r) return args->n == 0;
     if (r->job.state != UI_JOB_RUNNING && r->job.state != UI_JOB_WAITING) {
         ui_say(a, "job %d has ended already", r->job.id);
         return true;
@@ -136,10 +135,7 @@ static bool run_stop(ui_app *a, const ui_args *args, ui_effects *fx)
 static bool run_job_again(ui_app *a, const ui_args *args, ui_effects *fx)
 {
     ui_job_row *r = job_meant(a, args, false);
-    if (!r) {
-        ui_say(a, "there is no job");
-        return true;
-    }
+    if (!r) return args->n == 0;
     if (r->job.state == UI_JOB_RUNNING || r->job.state == UI_JOB_WAITING) {
         ui_say(a, "job %d is still at work", r->job.id);
         return true;
@@ -164,11 +160,9 @@ static bool run_forget(ui_app *a, const ui_args *args, ui_effects *fx)
 {
     (void)fx;
     ui_job_row *r = job_meant(a, args, false);
-    if (!r || r->job.state == UI_JOB_RUNNING) {
-        if (r)
-            ui_say(a, "job %d is running: x stops it first", r->job.id);
-        else
-            ui_say(a, "there is no job");
+    if (!r) return args->n == 0;
+    if (r->job.state == UI_JOB_RUNNING) {
+        ui_say(a, "job %d is running: x stops it first", r->job.id);
         return true;
     }
     ui_ask q = {.yes = forget_yes, .number = r->job.id};
@@ -184,10 +178,7 @@ static bool run_job_log(ui_app *a, const ui_args *args, ui_effects *fx)
     (void)fx;
     char title[120];
     ui_job_row *r = job_meant(a, args, false);
-    if (!r) {
-        ui_warn(a, "there is no such job");
-        return false;
-    }
+    if (!r) return args->n == 0;
     rs_buf b = {0};
     rs_buf_puts(&b, r->log ? r->log : "");
     rs_buf_printf(&b, "\n\nfiles  %s\nresult %s", r->job.folder, r->job.out);

@@ -19,6 +19,22 @@ const char *ui_damage_unit(const ui_app *a)
     return m && m->units_unknown ? "F units" : "nat";
 }
 
+/* As many decimals as it takes to tell the two apart, from 4 to 7. */
+static int decimals_between(double x, double y)
+{
+    int n = 4;
+    for (double step = 1e-4; n < 7 && round(x / step) == round(y / step); step /= 10)
+        n++;
+    return n;
+}
+
+static void put_effect(const ui_app *a, const char *name, double was, double now,
+                       char *dst, size_t n)
+{
+    int d = decimals_between(was, now);
+    snprintf(dst, n, ", %.40s %.*f -> %.*f %s", name, d, was, d, now, ui_damage_unit(a));
+}
+
 void ui_edit_effect(const ui_app *a, double before, double out, char *dst, size_t n)
 {
     const rs_measure *m = a->doc.at.measure;
@@ -27,15 +43,16 @@ void ui_edit_effect(const ui_app *a, double before, double out, char *dst, size_
     if (!m || !s) return;
     double after = m->all.damage;
     if (!isnan(before) && !isnan(after) && after != before)
-        snprintf(dst, n, ", %.40s %.4f -> %.4f %s", s->name, before, after,
-                 ui_damage_unit(a));
+        put_effect(a, s->name, before, after, dst, n);
     else if (!isnan(out) && !isnan(m->all.out) && m->all.out != out)
-        snprintf(dst, n, ", out %.4f -> %.4f %s", out, m->all.out, ui_damage_unit(a));
+        put_effect(a, "out", out, m->all.out, dst, n);
 }
 
-/* The rows follow the model that is open. */
+/* The rows follow the model that is open; without a heal there is no t to edit. */
 static void after_change(ui_app *a)
 {
+    const rs_recipe *now = a->doc.at.recipe;
+    if (now && !rs_recipe_heal(now)) a->lane_t = false;
     ui_rows_resize(&a->rows, a->doc.at.plan ? a->doc.n_layers + 1 : 0);
     if (a->n_flash != a->rows.n) {
         free(a->flash);
@@ -124,7 +141,7 @@ static void finish(ui_app *a, const before *b, const char *text_before, const ch
     if (what && changed)
         ui_say(a, "%s%s   (u undoes)", what, effect);
     else if (what)
-        ui_say(a, "%s, nothing changed", what);
+        ui_say(a, "nothing changed: the recipe was so before   %s", line);
 }
 
 bool ui_edit_end(ui_app *a, rs_recipe *r, const char *line, const char *what)

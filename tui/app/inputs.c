@@ -52,21 +52,6 @@ static void *with_room(rs_recipe *r, const void *list, int n, size_t size)
     return all;
 }
 
-/* The same files, however their path is written. */
-static bool is_in_already(const rs_recipe *r, const char *full)
-{
-    char real[4096], path[4096], other[4096];
-    if (!rs_os_real_path(real, sizeof real, full)) return false;
-    for (int i = 0; i < r->n_models; i++) {
-        const rs_model_entry *m = &r->models[i];
-        const char *of = m->adapter ? m->adapter : m->path;
-        if (of && rs_path_join(path, sizeof path, r->folder ? r->folder : ".", of) &&
-            rs_os_real_path(other, sizeof other, path) && strcmp(real, other) == 0)
-            return true;
-    }
-    return false;
-}
-
 static bool add_model_entry(rs_recipe *r, rs_model_entry e)
 {
     rs_model_entry *all = with_room(r, r->models, r->n_models, sizeof *all);
@@ -95,12 +80,29 @@ static bool add_fisher(rs_recipe *r, rs_stage *s, rs_measure_entry e)
     return true;
 }
 
+/* An input that is mixed in already from the same path, or NULL. */
+static const char *twin_of(const rs_recipe *r, const rs_stage *s, const char *full)
+{
+    for (int i = 0; i < s->n_inputs; i++) {
+        const rs_model_entry *e = rs_recipe_model(r, s->inputs[i].from);
+        const char *path = e ? (e->adapter ? e->adapter : e->path) : NULL;
+        char at[4096], there[4096], here[4096];
+        if (!path || !rs_path_join(at, sizeof at, r->folder, path)) continue;
+        if (rs_os_real_path(there, sizeof there, at) &&
+            rs_os_real_path(here, sizeof here, full) && strcmp(there, here) == 0)
+            return s->inputs[i].from;
+    }
+    return NULL;
+}
+
 /* Fills what with what was done. */
 static bool add_source(rs_recipe *r, rs_stage *s, const char *full, char what[200])
 {
     const char *name = new_name(r, full), *path = rs_recipe_str(r, full);
+    const char *twin = twin_of(r, s, full);
+    char again[100] = "";
+    if (twin) snprintf(again, sizeof again, ", which has it as %.60s already", twin);
     if (!name || !path) return false;
-    const char *again = is_in_already(r, full) ? ", once more: it was there" : "";
     switch (kind_of(full)) {
     case A_FISHER:
         snprintf(what, 200, "Fisher %.60s is there for dampening: d chooses a kind",
@@ -109,13 +111,13 @@ static bool add_source(rs_recipe *r, rs_stage *s, const char *full, char what[20
             r, s,
             (rs_measure_entry){.name = name, .type = RS_MEASURE_FISHER, .path = path});
     case AN_ADAPTER:
-        snprintf(what, 200, "adapter %.60s is in %.60s with weight 1%s", name, s->name,
-                 again);
+        snprintf(what, 200, "adapter %.60s is in %.40s%s", name, s->name,
+                 twin ? again : " with weight 1");
         return add_model_entry(r, (rs_model_entry){.name = name, .adapter = path}) &&
                add_input(r, s, name);
     case A_MODEL:
-        snprintf(what, 200, "model %.60s is in %.60s with weight 1%s", name, s->name,
-                 again);
+        snprintf(what, 200, "model %.60s is in %.40s%s", name, s->name,
+                 twin ? again : " with weight 1");
         return add_model_entry(r, (rs_model_entry){.name = name, .path = path}) &&
                add_input(r, s, name);
     }
@@ -204,7 +206,8 @@ bool ui_cmd_recall(ui_app *a, const ui_args *args, ui_effects *fx)
     }
     int number = ui_version_of(path, name, sizeof name);
     snprintf(line, sizeof line, "recall %.20s", version);
-    snprintf(what, sizeof what, "version %d is in the editor", number ? number : f->version);
+    snprintf(what, sizeof what, "version %d is in the editor",
+             number ? number : f->version);
     return ui_edit_end(a, r, line, what);
 }
 

@@ -161,8 +161,16 @@ static bool folder_typed(ui_app *a, const char *text, ui_effects *fx)
 static void full_plan(ui_app *a)
 {
     rs_buf b = {0};
+    ui_merge_order back = {.duel = a->plan.duel};
+    snprintf(back.out, sizeof back.out, "%s", a->plan.folder);
     ui_plan_text(a, &b);
     ui_page_open(a, "plan", &b, false);
+    a->back = back;
+}
+
+void ui_merge_again(ui_app *a, const ui_merge_order *back, ui_effects *fx)
+{
+    if (ui_merge_open(a, back->out, fx)) a->plan.duel = back->duel;
 }
 
 void ui_merge_key(ui_app *a, int key, ui_effects *fx)

@@ -19,6 +19,7 @@ static void close_mode(ui_app *a)
     if (a->mode == UI_MODE_PAGE) {
         rs_buf_free(&a->page.text);
         memset(&a->page, 0, sizeof a->page);
+        a->back.out[0] = 0;
     }
     if (a->mode == UI_MODE_PLAN) {
         free(a->plan.warnings);
@@ -228,7 +229,14 @@ void ui_page_open(ui_app *a, const char *title, rs_buf *text, bool at_end)
     memset(text, 0, sizeof *text);
 }
 
-static void page_key(ui_app *a, int key)
+static void close_page(ui_app *a, ui_effects *fx)
+{
+    ui_merge_order back = a->back;
+    ui_set_mode(a, UI_MODE_NONE);
+    if (back.out[0]) ui_merge_again(a, &back, fx);
+}
+
+static void page_key(ui_app *a, int key, ui_effects *fx)
 {
     ui_page *p = &a->page;
     int lines = 0, rows = ui_page_height(p, ui_body(a), &lines);
@@ -264,7 +272,7 @@ static void page_key(ui_app *a, int key)
     case UI_KEY_ESC:
     case UI_KEY_ENTER:
     case UI_CTRL('C'):
-        ui_set_mode(a, UI_MODE_NONE);
+        close_page(a, fx);
         return;
     default:
         break;
@@ -313,7 +321,7 @@ bool ui_mode_key(ui_app *a, int key, ui_effects *fx)
         menu_key(a, key, fx);
         return true;
     case UI_MODE_PAGE:
-        page_key(a, key);
+        page_key(a, key, fx);
         return true;
     case UI_MODE_ASK:
         ask_key(a, key, fx);

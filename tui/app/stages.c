@@ -252,8 +252,9 @@ bool ui_cmd_lambda(ui_app *a, const ui_args *args, ui_effects *fx)
         const char *what_it_takes =
             s->dampen.kind == RS_DAMPEN_ONE_MINUS ? "a=0..1 b=0..1"
             : s->dampen.kind == RS_DAMPEN_HARD    ? "q=0..1"
-            : s->dampen.kind == RS_DAMPEN_NONE    ? "nothing: there is no dampening"
-                                                  : "a number from 0";
+                                                  : "a number from 0 to 1000000";
+        if (s->dampen.kind == RS_DAMPEN_NONE)
+            return refuse(a, r, "lambda: there is no dampening, d chooses a kind");
         rs_recipe_free(r);
         ui_warn(a, "lambda takes %s, not \"%s\"", what_it_takes, args->line);
         return false;

@@ -192,6 +192,7 @@ struct ui_app {
     ui_ask ask;
     ui_merge_page plan;
     ui_merge_order order;
+    ui_merge_order back; /* the plan page that the open text goes back to; out "": none */
     ui_load_order load;
     ui_morph morph;
     ui_tour tour;
@@ -299,6 +300,8 @@ bool ui_session_restore(ui_app *a, const char *text, bool with_recipe);
 
 /* merge_page.c */
 bool ui_merge_open(ui_app *a, const char *folder, ui_effects *fx);
+/* The page as it was when p showed the full plan. */
+void ui_merge_again(ui_app *a, const ui_merge_order *back, ui_effects *fx);
 void ui_merge_key(ui_app *a, int key, ui_effects *fx);
 void ui_merge_view(const ui_app *a, ui_grid *g, ui_rect body);
 void ui_plan_text(const ui_app *a, rs_buf *out); /* the whole plan in words */

@@ -190,6 +190,21 @@ static rs_recipe *newest_differing(ui_app *a, int *version, rs_err *err)
     return NULL;
 }
 
+/* Two of one name differ by version: "v3", or "v3 edited". */
+static void tell_duel(ui_app *a)
+{
+    const ui_file *f = ui_doc_file_of(&a->doc);
+    const ui_duel *d = &a->duel;
+    const char *name = a->doc.at.recipe->name;
+    char of_a[40] = "", of_b[24] = "";
+    if (strcmp(name, d->name) == 0) {
+        snprintf(of_a, sizeof of_a, " v%d%s", f ? f->version : 0,
+                 ui_doc_is_saved(&a->doc) ? "" : " edited");
+        snprintf(of_b, sizeof of_b, " v%d", d->version);
+    }
+    ui_say(a, "duel: %s%s against %s%s", name, of_a, d->name, of_b);
+}
+
 bool ui_versus(ui_app *a, const char *what, ui_effects *fx)
 {
     rs_err err = {0};
@@ -213,7 +228,7 @@ bool ui_versus(ui_app *a, const char *what, ui_effects *fx)
     }
     ui_go(a, UI_DUEL);
     ui_generate_again(a, fx);
-    ui_say(a, "duel: %s against %s", a->doc.at.recipe->name, a->duel.name);
+    tell_duel(a);
     return true;
 }
 
