@@ -349,6 +349,21 @@ static void a_session_of_one_file(void)
     close_app();
 }
 
+/* What a merge saves first does not end the tour before its last step was shown. */
+static void the_tour_ends_with_w(void)
+{
+    T_TRUE(open_demo(120, 40, UI_GLYPHS_BRAILLE));
+    line("scale 0.2");
+    line("tour 9");
+    key("M");
+    key("y");
+    T_SHOWS("merging luchador-miniature v2 into");
+    T_SHOWS("tour 10 of 10");
+    key("W");
+    T_SHOWS("tour: :tour brings it back");
+    close_app();
+}
+
 static void asks_before_it_leaves(void)
 {
     T_TRUE(open_demo(80, 24, UI_GLYPHS_BRAILLE));
@@ -368,10 +383,9 @@ static void asks_before_it_leaves(void)
 
 T_MAIN(T_TEST(session_comes_back), T_TEST(nothing_saved_is_lost),
        T_TEST(a_failed_save_touches_nothing), T_TEST(a_broken_file_stays),
-       T_TEST(notes_are_kept),
-       T_TEST(a_duel_of_two_others),
+       T_TEST(notes_are_kept), T_TEST(a_duel_of_two_others),
        T_TEST(asks_before_it_leaves), T_TEST(an_old_version_is_no_file),
        T_TEST(a_version_without_its_newest), T_TEST(dropped_before_a_load),
        T_TEST(dropped_for_nothing), T_TEST(a_long_path_is_whole),
        T_TEST(dropped_at_the_end), T_TEST(a_tree_that_does_not_fit),
-       T_TEST(a_session_of_one_file))
+       T_TEST(a_session_of_one_file), T_TEST(the_tour_ends_with_w))

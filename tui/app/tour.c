@@ -60,10 +60,11 @@ static bool merges(const ui_app *a)
 {
     return a->mode == UI_MODE_PLAN || a->jobs.n > 0;
 }
+/* By W: what a merge saves first is no answer to this step, which was not read yet. */
 static bool saved(const ui_app *a)
 {
-    const ui_file *f = ui_doc_file_of(&a->doc);
-    return f && f->version > 1 && ui_doc_is_saved(&a->doc);
+    return strncmp(a->message, "saved as", 8) == 0 ||
+           strncmp(a->message, "nothing changed since", 21) == 0;
 }
 
 static const step steps[] = {
