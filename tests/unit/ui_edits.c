@@ -153,6 +153,43 @@ static void what_is_not_read_is_refused(void)
     close_app();
 }
 
+/* A recipe without a heal gets one toward a model, an adapter of its own, or a path. */
+static void a_plain_recipe_is_healed(void)
+{
+    static const char *const sides[] = {"it", "sea", "sea delta"};
+    T_TRUE(open_demo(120, 40, UI_GLYPHS_BRAILLE));
+    T_TRUE(copy_recipe("naive-0.3"));
+    line("load naive-0.3");
+    char *plain = ui_strdup(app->doc.at.text);
+    line("heal");
+    T_SHOWS("this recipe has no heal: :heal MODEL");
+    line("heal delta");
+    T_SHOWS("name a model or an adapter, or its path, not \"delta\"");
+    for (int i = 0; i < 3; i++) {
+        char text[80];
+        snprintf(text, sizeof text, "heal %s", sides[i]);
+        line(text);
+        T_SHOWS("with t 0.150: t slides it");
+        const rs_recipe *r = app->doc.at.recipe;
+        const rs_stage *heal = rs_recipe_heal(r);
+        T_TRUE(heal && strcmp(r->output_stage, heal->name) == 0);
+        const rs_model_entry *side = rs_recipe_model(r, heal->inputs[1].from);
+        T_TRUE(side != NULL);
+        T_TRUE(i ? side->adapter && side->on && !side->path : side->path != NULL);
+        T_TRUE(heal->space_delta == (i == 2) && reads_again(text));
+        T_TRUE(app->doc.at.plan != NULL);
+        key("u");
+        T_STR(app->doc.at.text, plain);
+    }
+    char cwd[2048], text[2300];
+    snprintf(text, sizeof text, "heal %s/recipes/sparring/pt", getcwd(cwd, sizeof cwd));
+    line(text);
+    T_SHOWS("healed toward pt with t 0.150");
+    T_TRUE(app->doc.at.plan != NULL);
+    free(plain);
+    close_app();
+}
+
 /* Without inputs there is nothing to normalise: the base is left. */
 static void the_last_input_goes(void)
 {
@@ -170,4 +207,5 @@ static void the_last_input_goes(void)
 }
 
 T_MAIN(T_TEST(every_edit_reads_again), T_TEST(a_heal_goes_back_to_weight),
-       T_TEST(what_is_not_read_is_refused), T_TEST(the_last_input_goes))
+       T_TEST(what_is_not_read_is_refused), T_TEST(the_last_input_goes),
+       T_TEST(a_plain_recipe_is_healed))

@@ -40,8 +40,10 @@ UI_HANDLER(ui_cmd_scale);
 UI_HANDLER(ui_cmd_scale_up);
 UI_HANDLER(ui_cmd_scale_down);
 UI_HANDLER(ui_cmd_weight);
-UI_HANDLER(ui_cmd_heal);
 UI_HANDLER(ui_cmd_budget);
+
+/* heal.c: the slerp at the end */
+UI_HANDLER(ui_cmd_heal);
 
 /* inputs.c: sources of the stage, and versions of the recipe */
 UI_HANDLER(ui_cmd_add);
@@ -54,6 +56,11 @@ UI_HANDLER(ui_cmd_scene);
 UI_HANDLER(ui_cmd_scene_clear);
 UI_HANDLER(ui_cmd_morph);
 
+/* A name that nothing of the recipe has, from a path's last part; NULL: no memory (inputs.c). */
+const char *ui_new_name(rs_recipe *r, const char *path);
+/* What lies at full (a model, or an adapter: then folded on the model `on`) as an entry of the
+ * recipe; its name. NULL: neither of these, or no memory (inputs.c). */
+const char *ui_add_model(rs_recipe *r, const char *full, const char *on);
 /* A copy to edit and its fuel stage; NULL after saying why (stages.c). */
 rs_recipe *ui_begin_fuel(ui_app *a, rs_stage **s);
 /* One value by op on what the keys apply to: rows, a kind, a tensor of the detail. */

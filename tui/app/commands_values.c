@@ -65,7 +65,7 @@ const ui_command ui_commands_values[] = {
     {"remove", NULL, "INPUT", HERE, "recipe", "take an input out of the stage", true, ui_cmd_remove},
     {"recall", NULL, "VERSION", HERE, "recipe", "a saved version into the editor; -1 the one before", true, ui_cmd_recall},
     {"notes", NULL, "TEXT", HERE, "recipe", "notes of the recipe, for its card", true, ui_cmd_notes},
-    {"heal", NULL, "SPACE|NAME=VALUE", HERE, "dampening", "weight or delta; norm=lerp rowwise=on ...", true, ui_cmd_heal},
+    {"heal", NULL, "SPACE|NAME=VALUE", HERE, "dampening", "weight, delta, norm=lerp ...; MODEL: a new one", true, ui_cmd_heal},
     {"budget", NULL, "NAT [of=STAGE|out]", HERE, "dampening", "damage budget of a stage, or of what a merge would write", true, ui_cmd_budget},
     {"shade", "F", "[FIELD]", HERE, "view", "what the heat cells show: fisher d delta both survival style", false, run_shade},
     {0},

@@ -30,8 +30,7 @@ static bool is_taken(const rs_recipe *r, const char *name)
            rs_recipe_stage(r, name);
 }
 
-/* The path's last part as a name that the recipe does not have yet; NULL: no memory. */
-static const char *new_name(rs_recipe *r, const char *path)
+const char *ui_new_name(rs_recipe *r, const char *path)
 {
     char stem[48], name[64];
     size_t n = 0;
@@ -59,6 +58,25 @@ static bool add_model_entry(rs_recipe *r, rs_model_entry e)
     all[r->n_models++] = e;
     r->models = all;
     return true;
+}
+
+const char *ui_add_model(rs_recipe *r, const char *full, const char *on)
+{
+    const char *name = ui_new_name(r, full), *path = rs_recipe_str(r, full);
+    rs_model_entry e = {.name = name};
+    if (!name || !path) return NULL;
+    switch (kind_of(full)) {
+    case A_FISHER:
+        return NULL;
+    case AN_ADAPTER:
+        e.adapter = path;
+        e.on = on;
+        break;
+    case A_MODEL:
+        e.path = path;
+        break;
+    }
+    return add_model_entry(r, e) ? name : NULL;
 }
 
 static bool add_input(rs_recipe *r, rs_stage *s, const char *name)
@@ -98,7 +116,7 @@ static const char *twin_of(const rs_recipe *r, const rs_stage *s, const char *fu
 /* Fills what with what was done. */
 static bool add_source(rs_recipe *r, rs_stage *s, const char *full, char what[200])
 {
-    const char *name = new_name(r, full), *path = rs_recipe_str(r, full);
+    const char *name = ui_new_name(r, full), *path = rs_recipe_str(r, full);
     const char *twin = twin_of(r, s, full);
     char again[100] = "";
     if (twin) snprintf(again, sizeof again, ", which has it as %.60s already", twin);

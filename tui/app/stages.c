@@ -1,4 +1,5 @@
-/* stages.c - numbers and kinds of a whole stage: dampening, scale, weights, heal, budget. */
+/* stages.c - numbers and kinds of a whole stage: dampening, scale, weights, budget; the
+ * list behind each field of the controls line. */
 #include "tui/app/commands_internal.h"
 #include "tui/screens/screens.h"
 
@@ -348,62 +349,6 @@ bool ui_cmd_weight(ui_app *a, const ui_args *args, ui_effects *fx)
     ui_warn(a, "\"%s\" is no input of the stage; it has %s", args->word[0],
             names[0] ? names : "none");
     return false;
-}
-
-/* --- heal --- */
-
-static bool on_off(const char *v, const char *on, const char *off, bool *out)
-{
-    if (strcmp(v, on) != 0 && strcmp(v, off) != 0) return false;
-    *out = strcmp(v, on) == 0;
-    return true;
-}
-
-static bool set_heal(rs_recipe *r, rs_stage *s, const char *word)
-{
-    const rs_stage *fuel = rs_recipe_fuel(r);
-    if (strcmp(word, "weight") == 0 || strcmp(word, "delta") == 0) {
-        s->space_delta = word[0] == 'd';
-        if (!s->space_delta)
-            s->base = NULL;
-        else if (!s->base && fuel)
-            s->base = fuel->base;
-        return true;
-    }
-    const char *v = strchr(word, '=');
-    if (!v++) return false;
-    if (strncmp(word, "norm=", 5) == 0) return on_off(v, "lerp", "raw", &s->norm_lerp);
-    if (strncmp(word, "rowwise=", 8) == 0) return on_off(v, "on", "off", &s->rowwise);
-    if (strncmp(word, "vectors=", 8) == 0)
-        return on_off(v, "slerp", "lerp", &s->vectors_slerp);
-    if (strncmp(word, "opposite=", 9) == 0)
-        return on_off(v, "error", "lerp", &s->opposite_error);
-    double flat;
-    if (strncmp(word, "flat_below=", 11) != 0 || !ui_read_value(v, false, &flat))
-        return false;
-    if (flat < 0 || flat > 1) return false;
-    s->flat_below = flat;
-    return true;
-}
-
-bool ui_cmd_heal(ui_app *a, const ui_args *args, ui_effects *fx)
-{
-    (void)fx;
-    rs_recipe *r = ui_edit_begin(a);
-    rs_stage *s = r ? rs_recipe_heal(r) : NULL;
-    if (!r) return false;
-    if (!s) return refuse(a, r, "this recipe has no heal");
-    bool good = args->n > 0;
-    for (int i = 0; i < args->n; i++)
-        good = good && set_heal(r, s, args->word[i]);
-    if (!good)
-        return refuse(a, r,
-                      "heal: weight or delta, norm=raw|lerp rowwise=on|off "
-                      "vectors=lerp|slerp opposite=lerp|error flat_below=NUMBER");
-    char line[200], what[200];
-    snprintf(line, sizeof line, "heal %.180s", args->line);
-    snprintf(what, sizeof what, "heal %.180s", args->line);
-    return ui_edit_end(a, r, line, what);
 }
 
 /* --- budget --- */
