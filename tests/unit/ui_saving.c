@@ -1,5 +1,7 @@
 /* What is kept: saved versions, the session, edits that another recipe takes the place of. */
+#include "tests/gguf_build.h"
 #include "tests/unit/ui_app_fake.h"
+#include "tui/app/adhoc.h"
 
 static void session_comes_back(void)
 {
@@ -349,6 +351,42 @@ static void a_session_of_one_file(void)
     close_app();
 }
 
+static void merged_gguf(const char *path, const char *recipe)
+{
+    gguf_build g = GGUF_BUILD;
+    float x[4] = {1, 2, 3, 4};
+    gb_string(&g, "general.architecture", "none");
+    gb_string(&g, "ringside.recipe", recipe);
+    gb_tensor(&g, "x", RS_DTYPE_F32, 1, 4, x, sizeof x);
+    gb_save(&g, path);
+}
+
+/* A merged GGUF is opened as a merged folder is, where the sources are found; it is never
+ * written to. */
+static void a_merged_gguf_is_its_recipe(void)
+{
+    char path[512];
+    T_TRUE(open_demo(80, 24, UI_GLYPHS_BRAILLE));
+    snprintf(path, sizeof path, "%s/made.gguf", folder);
+    merged_gguf(path, app->doc.at.text);
+    line("load made.gguf");
+    T_SHOWS("luchador-miniature is open");
+    T_EQ(rs_recipe_fuel(app->doc.at.recipe)->n_inputs, 7);
+    T_TRUE(app->doc.at.plan && !ui_doc_file(&app->doc)->path);
+    line("scale 0.2");
+    line("write");
+    T_TRUE(ui_holds_recipe(path));
+    T_TRUE(holds_text("recipes/luchador-miniature.json", "\"scale\": 0.2"));
+    merged_gguf(path,
+                "{\"ringside\":1,\"models\":{\"m\":{\"path\":\"gone\"}},\"stages\":[{"
+                "\"name\":\"f\",\"method\":\"task_arithmetic\",\"base\":\"m\","
+                "\"inputs\":[]}],\"output\":{\"stage\":\"f\"}}");
+    T_TRUE(!ui_holds_recipe(path));
+    merged_gguf(path, "{\"ringside\":");
+    T_TRUE(!ui_holds_recipe(path));
+    close_app();
+}
+
 /* What a merge saves first does not end the tour before its last step was shown. */
 static void the_tour_ends_with_w(void)
 {
@@ -388,4 +426,5 @@ T_MAIN(T_TEST(session_comes_back), T_TEST(nothing_saved_is_lost),
        T_TEST(a_version_without_its_newest), T_TEST(dropped_before_a_load),
        T_TEST(dropped_for_nothing), T_TEST(a_long_path_is_whole),
        T_TEST(dropped_at_the_end), T_TEST(a_tree_that_does_not_fit),
-       T_TEST(a_session_of_one_file), T_TEST(the_tour_ends_with_w))
+       T_TEST(a_session_of_one_file), T_TEST(the_tour_ends_with_w),
+       T_TEST(a_merged_gguf_is_its_recipe))

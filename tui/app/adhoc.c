@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/os.h"
 #include "base/rng.h"
+#include "merge/recipe.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -28,6 +29,37 @@ static void write_recipe(const char *name, const char *model, rs_buf *b)
                    "      \"method\": \"task_arithmetic\",\n      \"base\": \"base\",\n"
                    "      \"inputs\": []\n    }\n  ],\n"
                    "  \"output\": {\"stage\": \"fuel\", \"dtype\": \"bfloat16\"}\n}\n");
+}
+
+static bool is_there(const rs_recipe *r, const char *path)
+{
+    char at[4096];
+    return !path || (rs_path_join(at, sizeof at, r->folder, path) &&
+                     rs_os_kind(at) != RS_PATH_NONE);
+}
+
+static bool sources_are_there(const rs_recipe *r)
+{
+    bool all = true;
+    for (int i = 0; i < r->n_models; i++)
+        all = all && is_there(r, r->models[i].path) && is_there(r, r->models[i].adapter);
+    for (int i = 0; i < r->n_measures; i++)
+        all = all && is_there(r, r->measures[i].path);
+    return all;
+}
+
+bool ui_holds_recipe(const char *path)
+{
+    char inside[4096];
+    size_t n = strlen(path);
+    rs_recipe *r = NULL;
+    if (n <= 5 || strcmp(path + n - 5, ".gguf") != 0)
+        return rs_path_join(inside, sizeof inside, path, "ringside.json") &&
+               rs_os_kind(inside) == RS_PATH_FILE;
+    if (rs_recipe_load(path, &r, NULL) != RS_OK) return false;
+    bool good = sources_are_there(r);
+    rs_recipe_free(r);
+    return good;
 }
 
 rs_status ui_adhoc_recipe(const char *model, const char *data, char out[4096],

@@ -93,7 +93,9 @@ void ui_doc_free(ui_document *d);
 
 /* Canonical text of a recipe relative to its own folder; owned by the caller. */
 char *ui_recipe_text(const rs_recipe *r);
-/* Reads a recipe file or a merged folder, and how many versions it has. */
+/* A file that is a recipe and is saved to, not one that holds the recipe it was made by. */
+bool ui_is_recipe_file(const char *path);
+/* Reads a recipe file, a merged folder or a merged GGUF, and how many versions it has. */
 rs_status ui_file_read(const char *path, rs_recipe **r, int *version,
                        rs_err *err) RS_MUST_USE;
 int ui_stem_length(const char *path); /* without ".json" */

@@ -74,10 +74,16 @@ rs_recipe *ui_recipe_moved(const rs_recipe *r, const char *folder, rs_err *err)
     return moved;
 }
 
+bool ui_is_recipe_file(const char *path)
+{
+    size_t n = strlen(path);
+    bool merged = n > 5 && strcmp(path + n - 5, ".gguf") == 0;
+    return !merged && rs_os_kind(path) == RS_PATH_FILE;
+}
+
 rs_status ui_file_read(const char *path, rs_recipe **r, int *version, rs_err *err)
 {
     RS_TRY(rs_recipe_load(path, r, err));
-    bool is_folder = rs_os_kind(path) == RS_PATH_FOLDER;
-    *version = is_folder ? 0 : newest_version(path);
+    *version = ui_is_recipe_file(path) ? newest_version(path) : 0;
     return RS_OK;
 }

@@ -76,10 +76,9 @@ static bool recipe_of_model(const ui_app *a, char path[4096], rs_err *err)
 {
     char made[4096];
     size_t n = strlen(path);
-    bool is_model =
-        (n > 5 && strcmp(path + n - 5, ".gguf") == 0) ||
-        (ui_folder_holds(path, "config.json") && !ui_folder_holds(path, "ringside.json"));
-    if (!is_model || !a->data) return true;
+    bool is_model = (n > 5 && strcmp(path + n - 5, ".gguf") == 0) ||
+                    ui_folder_holds(path, "config.json");
+    if (!is_model || !a->data || ui_holds_recipe(path)) return true;
     if (ui_adhoc_recipe(path, a->data, made, err) != RS_OK) return false;
     memcpy(path, made, sizeof made);
     return true;
@@ -123,7 +122,7 @@ static void folder_of(const char *path, char dst[4096])
 static int file_for(ui_app *a, const char *path, const rs_recipe *r, const char *text,
                     int version)
 {
-    bool is_recipe = rs_os_kind(path) == RS_PATH_FILE;
+    bool is_recipe = ui_is_recipe_file(path);
     for (int i = 0; i < a->doc.n_files; i++) {
         ui_file *f = &a->doc.files[i];
         if (!f->path || strcmp(f->path, path) != 0) continue;

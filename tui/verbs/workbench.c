@@ -65,12 +65,10 @@ static int check(const workbench_opts *o, ui_glyph_level *glyphs, ui_theme *them
 static rs_status what_to_open(const char *what, const ui_paths *paths, char out[4096],
                               rs_err *err)
 {
-    char inside[4096], model[4096];
+    char model[4096];
     size_t n = strlen(what);
     bool is_json = n > 5 && strcmp(what + n - 5, ".json") == 0;
-    bool is_merged = rs_path_join(inside, sizeof inside, what, "ringside.json") &&
-                     rs_os_kind(inside) == RS_PATH_FILE;
-    if (is_json || is_merged) {
+    if (is_json || ui_holds_recipe(what)) {
         if (rs_os_kind(what) == RS_PATH_NONE)
             return rs_fail(err, RS_E_NOT_FOUND, "there is no file %s", what);
         snprintf(out, 4096, "%s", what);
