@@ -121,7 +121,8 @@ whole=$(realpath "$ringside")
 (cd $it && "$whole" export . "$work/dot.gguf" -q 2>/dev/null)
 check 'a folder named . has its name' 0 '' sh -c "head -c 400 '$work/dot.gguf' | LC_ALL=C grep -aq 'general.name.*$(basename "$it")'"
 r 'bad type' 2 'bf16, f16, f32, q8_0 or q4_0' export $it "$work/x.gguf" --type q6_k
-r 'export over a diary' 3 'is no GGUF' export $it README.md --force
+cp README.md "$work/diary.gguf"
+r 'export over a diary' 3 'is no GGUF' export $it "$work/diary.gguf" --force
 r 'export of nothing' 3 'no-model' export no-model "$work/x.gguf"
 mkdir "$work/odd"
 cp $it/model.safetensors $it/tokenizer.json "$work/odd"
@@ -165,6 +166,18 @@ r 'it says what it is' 0 'what +subspace' inspect "$work/sub"
 r 'neither rank nor energy' 2 'either --rank R or --energy E' subspace --from $it --to $it --out "$work/x"
 r 'other shapes' 3 'in recipes.sparring.it and' subspace --from tests/golden/models/llama --to $it --rank 4 --out "$work/x"
 r 'a verb misspelt' 2 'did you mean merge' merg
+r 'no threads' 2 'not from 1 to 1024' plan $demo --threads 0
+r 'next to no memory' 2 'less than 1M' plan $demo --memory 1K
+r 'nobody listens' 2 'no open file descriptor' plan $demo --events 99
+r 'two texts' 2 'not two' tokenize --model $it --text a --file b
+r 'two prompts' 2 'not both' generate --model $it --prompt a --prompts b
+r 'a recipe is no model' 3 'is a recipe, not a model' inspect $demo
+r 'nor a GGUF' 3 'is a recipe, not a model' import $demo "$work/hf"
+r 'a GGUF has its ending' 2 'does not end in .gguf' export $it "$work/r3.bin"
+check 'no line of help is long' 0 '' sh -c "for v in export replay generate merge workbench; do
+    $ringside \$v --help; done | awk 'length > 110 { bad = 1; print } END { exit bad }'"
+check 'a screen prints no JSON' 1 '' sh -c "$ringside workbench --help | grep -e --json -e --events"
+check 'keys that are punctuation' 0 'tab-next Pq .&]' grep -F 'tab-next' docs/ringside.1
 r 'no text to score' 2 'either --file F or --jsonl F' perplexity --model $it
 r 'a window of one' 2 'at least 2 tokens' perplexity --model $it --file README.md --window 1
 r 'no tokens wanted' 2 'max-tokens 0' generate --model $it --prompt a --max-tokens 0

@@ -13,7 +13,7 @@
 static void print_help(void)
 {
     rs_buf b = {0};
-    rs_buf_puts(&b, "usage: ringside [RECIPE|FOLDER]        the workbench\n"
+    rs_buf_puts(&b, "usage: ringside [RECIPE|FOLDER|MODEL]  the workbench\n"
                     "       ringside VERB ...               one piece of work\n"
                     "       ringside VERB --help            its options\n\nverbs\n");
     for (int i = 0; i < ui_n_verbs; i++)

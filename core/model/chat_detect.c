@@ -131,6 +131,6 @@ rs_status rs_chat_detect(const char *model_path, const rs_tokenizer *t,
     return rs_fail(
         err, RS_E_UNSUPPORTED,
         found ? "the chat template of %s is none that is known; name a format (%s)"
-              : "%s has no chat template; name a format (%s) or use raw text",
+              : "%s has no chat template; name a format (%s) or use raw text (--raw)",
         model_path, rs_chat_names());
 }

@@ -250,7 +250,7 @@ static rs_status from_messages(const rs_line_options *o, const draft *d,
         return rs_fail(
             err, RS_E_INVALID,
             "a conversation needs a chat format and the model has none that is "
-            "known; name one (%s) or use raw text",
+            "known; name one (%s) or use raw text (--raw)",
             rs_chat_names());
     bool answered = n > 0 && (strcmp(m[n - 1].role, "assistant") == 0 ||
                               strcmp(m[n - 1].role, "model") == 0);

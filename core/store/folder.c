@@ -126,7 +126,9 @@ rs_status rs_ckpt_open_index(rs_checkpoint *c, const char *index, rs_err *err)
     s.weight_map = rs_json_get(root, "weight_map");
     c->layout = RS_LAYOUT_FOLDER;
     rs_status st = RS_OK;
-    if (!rs_json_is_object(s.weight_map))
+    if (rs_json_get(root, "ringside") && !s.weight_map)
+        st = rs_fail(err, RS_E_FORMAT, "%s is a recipe, not a model", index);
+    else if (!rs_json_is_object(s.weight_map))
         st = rs_fail(
             err, RS_E_FORMAT,
             "%s has no object \"weight_map\": it is no index of safetensors files",

@@ -195,7 +195,7 @@ static void a_plain_model_says_what_to_do(void)
 {
     char cwd[2048], text[2200];
     T_TRUE(open_plain());
-    T_TELLS("nothing is mixed in yet: a and a path add");
+    T_TELLS("nothing is mixed in yet: a adds");
     T_SHOWS("a adds an adapter");
     T_TRUE(getcwd(cwd, sizeof cwd) != NULL);
     snprintf(text, sizeof text, "add %s/recipes/sparring/lora/gothic", cwd);

@@ -118,6 +118,7 @@ static void copy_setup(ui_app *a, const ui_setup *s)
     a->program = ui_strdup(s->program ? s->program : "ringside");
     a->library_installed = s->library_installed;
     a->mono = s->mono;
+    a->ascii_only = s->ascii_only;
     a->opt = ui_options_defaults();
     a->width = s->width;
     a->height = s->height;
@@ -176,8 +177,9 @@ static void say_empty(ui_app *a)
 {
     const rs_stage *s = a->doc.at.plan ? rs_recipe_fuel(a->doc.at.recipe) : NULL;
     if (s && !s->n_inputs && !a->message[0])
-        ui_say(a, "nothing is mixed in yet: a and a path add an adapter, a model or a "
-                  "Fisher");
+        ui_say(a,
+               "nothing is mixed in yet: a adds an adapter, a model or a Fisher by its "
+               "path");
 }
 
 static void start_undo(ui_app *a)

@@ -30,6 +30,7 @@ typedef struct ui_setup {
     const char *home;       /* for ~ in paths; may be NULL */
     const char *program;    /* argv[0] of jobs: "ringside" if NULL */
     ui_glyph_level glyphs;
+    bool ascii_only;   /* the locale has no other characters */
     bool mono;         /* no colour at all */
     const char *theme; /* NULL: dark */
     int width, height;

@@ -29,6 +29,11 @@ static bool set_option(ui_app *a, const char *name, const char *value, ui_effect
         ui_warn(a, "set %s takes %s, not \"%.40s\"", name, words, value);
         return false;
     }
+    if (a->ascii_only && a->opt.glyphs != UI_GLYPHS_ASCII) {
+        a->opt.glyphs = UI_GLYPHS_ASCII;
+        ui_warn(a, "the locale is not UTF-8: only ascii can be shown");
+        return false;
+    }
     if (value) after_set(a, o, fx);
     ui_option_show(&a->opt, o, now);
     ui_say(a, "%s=%s", o->name, now);

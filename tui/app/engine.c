@@ -82,15 +82,16 @@ static bool start(ui_engine *e)
     int pair[2];
     char fd[16], threads[24], memory[24];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return false;
-    const char *argv[] = {"ringside",
-                          "engine",
-                          "--fd",
-                          fd,
-                          "--threads",
-                          threads,
-                          e->memory ? "--memory" : NULL,
-                          memory,
-                          NULL};
+    const char *argv[9] = {"ringside", "engine", "--fd", fd};
+    int n = 4;
+    if (e->threads) {
+        argv[n++] = "--threads";
+        argv[n++] = threads;
+    }
+    if (e->memory) {
+        argv[n++] = "--memory";
+        argv[n++] = memory;
+    }
     snprintf(fd, sizeof fd, "%d", pair[1]);
     snprintf(threads, sizeof threads, "%" PRId64, e->threads);
     snprintf(memory, sizeof memory, "%" PRIu64, e->memory);

@@ -289,6 +289,7 @@ static rs_status start_app(ui_loop *l, const ui_loop_options *o, rs_err *err)
                       .cwd = l->paths->cwd,
                       .home = getenv("HOME"),
                       .glyphs = o->glyphs,
+                      .ascii_only = o->ascii_only,
                       .mono = o->mono,
                       .theme = o->theme,
                       .width = l->width,

@@ -21,6 +21,7 @@ typedef struct ui_loop_options {
     ui_term *term;         /* NULL: none; borrowed */
     int width, height;     /* without a terminal */
     ui_glyph_level glyphs;
+    bool ascii_only; /* the locale has no other characters */
     bool mono;
     const char *theme;
     int64_t threads; /* of the engine; 0: its default */

@@ -196,6 +196,7 @@ struct ui_app {
     ui_load_order load;
     ui_morph morph;
     ui_tour tour;
+    bool ascii_only; /* the locale has no other characters */
     bool dragging; /* a slider is held by the mouse */
 
     /* --- what is said --- */

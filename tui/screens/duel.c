@@ -149,9 +149,9 @@ static void draw_counts(const ui_app *a, ui_grid *g, ui_rect r, int side)
     if (!isnan(said))
         x += ui_printf(g, x, r.y, r.x + r.w - x, UI_TEXT, "  dialogue %.0f %%",
                        said * 100);
-    if (r.w >= 38 && p->rate > 0)
-        x += ui_printf(g, x, r.y, r.x + r.w - x, UI_DIM, "  %s",
-                       ui_num_rate(g->glyphs, p->rate, "tok/s").s);
+    ui_num rate = ui_num_rate(g->glyphs, p->rate, "tok/s");
+    if (p->rate > 0 && x + 2 + ui_text_width(rate.s, strlen(rate.s)) < r.x + r.w)
+        x += ui_printf(g, x, r.y, r.x + r.w - x, UI_DIM, "  %s", rate.s);
     if (p->note[0] && x + 4 < r.x + r.w)
         ui_printf(g, x + 2, r.y, r.x + r.w - x - 2, UI_WARN, "%s", p->note);
 }

@@ -45,7 +45,7 @@ int ui_exit_of(rs_status s)
 
 int ui_fail(const char *verb, const rs_err *err)
 {
-    fprintf(stderr, "ringside %s: %s\n", verb, err->msg);
+    fprintf(stderr, "ringside%s%s: %s\n", *verb ? " " : "", verb, err->msg);
     return ui_exit_of(err->code);
 }
 

@@ -411,7 +411,7 @@ static int run(ui_common *c, void *opts, int n_args, char **args)
 const ui_verb ui_verb_compare = {
     .name = "compare",
     .usage = "--a M --b M --prompt T [--raw] [--max-tokens N] [sampler flags]",
-    .summary = "Two models on one prompt and seed, side by side.",
+    .summary = "two models on one prompt and seed, side by side",
     .details = "Prints both texts in columns as wide as the terminal (100 without one), "
                "then a table.\n"
                "Distinct trigrams: the share of word trigrams that are no repetition. "

@@ -123,6 +123,10 @@ static int run(ui_common *c, void *options, int n_args, char **args)
                            .progress_ctx = &show,
                            .note = note,
                            .note_ctx = &show};
+    size_t n = strlen(args[1]);
+    if (n < 6 || strcmp(args[1] + n - 5, ".gguf") != 0)
+        return ui_usage("export", "%s does not end in .gguf, by which a GGUF is known",
+                        args[1]);
     if (o->type && !(rs_dtype_from_name(o->type, &e.dtype) && rs_export_takes(e.dtype)))
         return ui_usage("export", "--type is bf16, f16, f32, q8_0 or q4_0, not \"%s\"",
                         o->type);

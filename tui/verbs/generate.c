@@ -305,7 +305,8 @@ static int run(ui_common *c, void *opts, int n_args, char **args)
     (void)args;
     if (!o->model) return ui_usage("generate", "--model is missing");
     if ((o->prompt != NULL) == (o->jsonl != NULL))
-        return ui_usage("generate", "one of --prompt and --prompts is needed");
+        return ui_usage("generate", "one of --prompt and --prompts is needed%s",
+                        o->prompt ? ", not both" : "");
     if (o->batch < 1 || o->batch > MAX_BATCH)
         return ui_usage("generate", "--batch %" PRId64 " is not from 1 to %d", o->batch,
                         MAX_BATCH);
@@ -326,7 +327,7 @@ const ui_verb ui_verb_generate = {
     .name = "generate",
     .usage = "--model M (--prompt T|--prompts F.jsonl) [--raw] [--max-tokens N] [sampler "
              "flags]",
-    .summary = "Writes text.",
+    .summary = "writes text",
     .details = "One prompt streams to stdout; seed, tokens and speed go to stderr. With "
                "--json, or a\n"
                "file of prompts, results come as lines\n"

@@ -4,6 +4,7 @@
 #include "tui/app/keys_doc.h"
 #include "tui/verbs/verbs.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* Text for mdoc: backslashes and leading dots and quotes are escaped. */
@@ -53,6 +54,20 @@ static void mdoc_verb(rs_buf *b, const ui_verb *v)
     mdoc_options(b, v->opts);
 }
 
+/* Each behind \\&, so that a key that is punctuation is a word like the others. */
+static void mdoc_key_names(rs_buf *b, const char *keys)
+{
+    rs_buf_puts(b, " Pq");
+    while (*keys) {
+        char name[24];
+        size_t n = strcspn(keys, " ");
+        snprintf(name, sizeof name, "%.*s", (int)n, keys);
+        rs_buf_puts(b, " \\&");
+        mdoc_text(b, name);
+        keys += n + (keys[n] == ' ');
+    }
+}
+
 static void mdoc_keys(rs_buf *b)
 {
     rs_buf_puts(b, ".Bl -tag -width Ds -compact\n");
@@ -60,10 +75,7 @@ static void mdoc_keys(rs_buf *b)
     for (int i = 0; (c = ui_command_at(i, UI_N_SCREENS)); i++) {
         rs_buf_printf(b, ".It Cm %s%s", c->name, c->args ? " Ar " : "");
         if (c->args) mdoc_text(b, c->args);
-        if (c->keys) {
-            rs_buf_puts(b, " Pq ");
-            mdoc_text(b, c->keys);
-        }
+        if (c->keys) mdoc_key_names(b, c->keys);
         rs_buf_putc(b, '\n');
         mdoc_text(b, c->help);
         rs_buf_putc(b, '\n');
@@ -74,7 +86,7 @@ static void mdoc_keys(rs_buf *b)
 static const char man_head[] =
     ".Dd $Mdocdate$\n.Dt RINGSIDE 1\n.Os\n.Sh NAME\n.Nm ringside\n"
     ".Nd terminal workbench for merging language models\n.Sh SYNOPSIS\n.Nm\n"
-    ".Op Ar RECIPE | FOLDER\n.Nm\n.Ar VERB\n.Op Ar options\n.Sh DESCRIPTION\n"
+    ".Op Ar RECIPE | FOLDER | MODEL\n.Nm\n.Ar VERB\n.Op Ar options\n.Sh DESCRIPTION\n"
     "Without a verb,\n.Nm\nopens the workbench: the session left last, at first the demo. A "
     "recipe or a merged\nfolder opens that. Every verb does one piece of the same work "
     "without a screen.\n.Pp\nA model is a folder, a\n.Pa .gguf\nfile,\n"
@@ -88,7 +100,17 @@ static const char man_tail[] =
     ".It Ev HF_HUB_CACHE , HF_HOME\nWhere the Hugging Face cache lies.\n"
     ".It Ev NO_COLOR\nIf set and not empty, no colour is used.\n"
     ".It Ev XDG_STATE_HOME , XDG_CONFIG_HOME , XDG_DATA_HOME\n"
-    "Where sessions and jobs, settings, and saved recipes are kept.\n.El\n"
+    "Where sessions and jobs, settings, and saved recipes are kept.\n"
+    ".It Ev VISUAL , EDITOR\nThe editor that e opens the recipe with.\n.El\n"
+    ".Sh FILES\n.Bl -tag -width Ds\n"
+    ".It Pa ~/.local/share/ringside/recipes/\nSaved recipes, NAME.json, and their older "
+    "versions, NAME.versions/N.json.\n"
+    ".It Pa ~/.local/state/ringside/session.json\nWhat was open, with the edits that are not "
+    "saved.\n"
+    ".It Pa ~/.local/state/ringside/jobs/\nA folder for each merge in the background.\n"
+    ".It Pa ~/.local/state/ringside/history , ~/.local/state/ringside/log\nLines that were "
+    "typed; what went wrong.\n"
+    ".El\n"
     ".Sh EXIT STATUS\n.Bl -tag -width Ds -compact\n.It 0\ndone\n.It 1\na check found a "
     "difference\n.It 2\nwrong usage\n.It 3\nbad input: malformed, mismatching or "
     "unsupported\n.It 4\ninput or output, memory or disk failed\n.It 130\ncancelled\n.El\n"

@@ -1,10 +1,14 @@
+#include "tui/draw/wrap.h"
 #include "tui/verbs/verbs.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { LEAST_MEMORY = 1000000, HELP_WIDTH = 79 };
 
 const ui_opt ui_common_opts[] = {
     {"--json", UI_OPT_FLAG, NULL, "one JSON document on stdout", offsetof(ui_common, json)},
@@ -84,6 +88,26 @@ static bool parse_value(const ui_opt *o, const char *text, void *at)
     return false;
 }
 
+/* Of the options of every verb: one that says something of this verb. */
+static bool fits(const ui_verb *v, const ui_opt *o)
+{
+    return !v->has_screen || o->offset == offsetof(ui_common, threads) ||
+           o->offset == offsetof(ui_common, memory) || o->offset == offsetof(ui_common, help);
+}
+
+/* What no verb could work with; UI_EXIT_OK: nothing. */
+static int check_common(const char *verb, const ui_common *c)
+{
+    if (c->threads_given && (c->threads < 1 || c->threads > 1024))
+        return ui_usage(verb, "--threads %" PRId64 " is not from 1 to 1024", c->threads);
+    if (c->memory_given && c->memory < LEAST_MEMORY)
+        return ui_usage(verb, "--memory %" PRIu64 " is less than 1M", c->memory);
+    bool open = c->events_fd == (int)c->events_fd && fcntl((int)c->events_fd, F_GETFD) != -1;
+    if (c->events_given && !open)
+        return ui_usage(verb, "--events %" PRId64 " is no open file descriptor", c->events_fd);
+    return UI_EXIT_OK;
+}
+
 typedef struct parser {
     const ui_verb *verb;
     ui_common *common;
@@ -92,6 +116,14 @@ typedef struct parser {
     char **argv;
     int n_args; /* words that are not options are moved to argv[0 ..] */
 } parser;
+
+static void note_given(ui_common *c, const ui_opt *o)
+{
+    c->seed_given |= o->offset == offsetof(ui_common, seed);
+    c->threads_given |= o->offset == offsetof(ui_common, threads);
+    c->memory_given |= o->offset == offsetof(ui_common, memory);
+    c->events_given |= o->offset == offsetof(ui_common, events_fd);
+}
 
 /* Takes argv[*i] as an option, with its value. */
 static int parse_opt(parser *p, int *i)
@@ -102,6 +134,7 @@ static int parse_opt(parser *p, int *i)
     const ui_opt *o = find_opt(p->verb->opts, word, n);
     if (!o) {
         o = find_opt(ui_common_opts, word, n);
+        if (o && !fits(p->verb, o)) o = NULL;
         base = p->common;
     }
     if (!o)
@@ -118,8 +151,7 @@ static int parse_opt(parser *p, int *i)
     if (!parse_value(o, value, (char *)base + o->offset))
         return ui_usage(p->verb->name, "%s is not a value for %.*s (%s)", value, (int)n, word,
                         o->arg);
-    if (o->offset == offsetof(ui_common, seed) && base == p->common)
-        p->common->seed_given = true;
+    if (base == p->common) note_given(p->common, o);
     return UI_EXIT_OK;
 }
 
@@ -156,8 +188,8 @@ static int run_parsed(const ui_verb *v, parser *p)
         rs_buf_free(&text);
         return UI_EXIT_OK;
     }
-    if (c->threads < 0 || c->threads > 1024)
-        return ui_usage(v->name, "--threads %" PRId64 " is not from 1 to 1024", c->threads);
+    int wrong = check_common(v->name, c);
+    if (wrong) return wrong;
     rs_err err;
     rs_options o = {(int)c->threads, c->memory, getenv("RINGSIDE_ISA")};
     if (rs_init(&o, &c->rt, &err) != RS_OK) return ui_fail(v->name, &err);
@@ -179,9 +211,10 @@ int ui_verb_run(const ui_verb *v, int argc, char **argv)
     return status;
 }
 
-static void help_rows(const ui_opt *opts, rs_buf *out)
+static void help_rows(const ui_verb *v, const ui_opt *opts, rs_buf *out)
 {
     for (const ui_opt *o = opts; o && o->name; o++) {
+        if (opts == ui_common_opts && !fits(v, o)) continue;
         char left[64];
         snprintf(left, sizeof left, "%s%s%s", o->name, o->arg ? " " : "",
                  o->arg ? o->arg : "");
@@ -191,16 +224,27 @@ static void help_rows(const ui_opt *opts, rs_buf *out)
     }
 }
 
+/* Lines end at a blank before column 80. */
+static void put_wrapped(const char *text, rs_buf *out)
+{
+    ui_wrap w = {0};
+    if (!ui_wrap_text(&w, text, strlen(text), HELP_WIDTH)) return;
+    for (int i = 0; i < w.n; i++)
+        rs_buf_printf(out, "%.*s\n", (int)(w.at[i].to - w.at[i].from), text + w.at[i].from);
+    ui_wrap_free(&w);
+}
+
 void ui_verb_help(const ui_verb *v, rs_buf *out)
 {
     rs_buf_printf(out, "usage: ringside %s %s\n\n%s\n", v->name, v->usage, v->summary);
-    if (v->details) rs_buf_printf(out, "\n%s\n", v->details);
+    if (v->details) rs_buf_putc(out, '\n');
+    if (v->details) put_wrapped(v->details, out);
     if (v->opts && v->opts->name) {
         rs_buf_puts(out, "\noptions\n");
-        help_rows(v->opts, out);
+        help_rows(v, v->opts, out);
     }
-    rs_buf_puts(out, "\nevery verb\n");
-    help_rows(ui_common_opts, out);
+    rs_buf_puts(out, v->has_screen ? "\nas every verb\n" : "\nevery verb\n");
+    help_rows(v, ui_common_opts, out);
 }
 
 const ui_verb *ui_verb_named(const char *name)

@@ -103,8 +103,10 @@ static int run_tokenize(ui_common *c, void *opts, int n_args, char **args)
     (void)n_args;
     (void)args;
     if (!o->model) return ui_usage("tokenize", "--model is missing");
-    if ((o->text != NULL) + (o->file != NULL) + (o->jsonl != NULL) != 1)
-        return ui_usage("tokenize", "one of --text, --file and --jsonl is needed");
+    int given = (o->text != NULL) + (o->file != NULL) + (o->jsonl != NULL);
+    if (given != 1)
+        return ui_usage("tokenize", "one of --text, --file and --jsonl is needed, not %s",
+                        given == 0 ? "none" : given == 2 ? "two" : "three");
     ui_model m;
     int parts = UI_MODEL_TOKENIZER | (o->chat ? UI_MODEL_CHAT : 0);
     if (ui_model_open(c, o->model, parts, o->chat_template, &m, &err) != RS_OK)
@@ -125,7 +127,7 @@ static int run_tokenize(ui_common *c, void *opts, int n_args, char **args)
 const ui_verb ui_verb_tokenize = {
     .name = "tokenize",
     .usage = "--model M (--text T|--file F|--jsonl F) [--no-special] [--chat]",
-    .summary = "Text to token ids.",
+    .summary = "text to token ids",
     .details =
         "Prints ids and pieces; with --json {\"ids\":[..]}. With --jsonl one line "
         "{\"ids\":[..]} for each\nline of the file; --chat adds the rendered \"text\".",
@@ -212,8 +214,9 @@ static int run_detokenize(ui_common *c, void *opts, int n_args, char **args)
     (void)n_args;
     (void)args;
     if (!o->model) return ui_usage("detokenize", "--model is missing");
-    if ((o->ids != NULL) + (o->jsonl != NULL) != 1)
-        return ui_usage("detokenize", "one of --ids and --jsonl is needed");
+    if ((o->ids != NULL) == (o->jsonl != NULL))
+        return ui_usage("detokenize", "one of --ids and --jsonl is needed%s",
+                        o->ids ? ", not both" : "");
     rs_ids ids = {0};
     bool listed = !o->ids || ui_parse_ids(o->ids, &ids);
     rs_ids_free(&ids);
@@ -236,7 +239,7 @@ static int run_detokenize(ui_common *c, void *opts, int n_args, char **args)
 const ui_verb ui_verb_detokenize = {
     .name = "detokenize",
     .usage = "--model M (--ids 2,9,4|--jsonl F) [--skip-special]",
-    .summary = "Token ids to text.",
+    .summary = "token ids to text",
     .details = "Prints the text; with --json {\"text\":\"..\"}. With --jsonl one line "
                "{\"text\":\"..\"} for each\nline {\"ids\":[..]} of the file.",
     .opts = detokenize_rows,

@@ -50,7 +50,7 @@ typedef struct ui_common {
     int64_t threads;
     uint64_t memory;
     int64_t seed;
-    bool seed_given;
+    bool seed_given, threads_given, memory_given, events_given;
     int64_t events_fd; /* -1: none */
     int working;       /* pieces of work begun and not ended, one within the other */
     rs_runtime rt;
@@ -68,6 +68,7 @@ typedef struct ui_verb {
     int (*run)(ui_common *c, void *opts, int n_args, char **args);
     void (*defaults)(void *opts); /* may be NULL */
     bool hidden;                  /* engine and the like */
+    bool has_screen;              /* prints nothing: no --json, --events, --quiet, --seed */
 } ui_verb;
 
 extern const ui_verb *const ui_verbs[]; /* verbs.c */

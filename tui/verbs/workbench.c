@@ -28,10 +28,14 @@ static const ui_opt opts[] = {
     {NULL, UI_OPT_FLAG, NULL, NULL, 0},
 };
 
+static bool ascii_only(void)
+{
+    return strcmp(nl_langinfo(CODESET), "UTF-8") != 0;
+}
+
 static bool glyph_level(const char *name, ui_glyph_level *out)
 {
-    if (!name) *out = strcmp(nl_langinfo(CODESET), "UTF-8") == 0 ? UI_GLYPHS_BRAILLE
-                                                                  : UI_GLYPHS_ASCII;
+    if (!name) *out = ascii_only() ? UI_GLYPHS_ASCII : UI_GLYPHS_BRAILLE;
     else if (strcmp(name, "braille") == 0) *out = UI_GLYPHS_BRAILLE;
     else if (strcmp(name, "block") == 0) *out = UI_GLYPHS_BLOCK;
     else if (strcmp(name, "ascii") == 0) *out = UI_GLYPHS_ASCII;
@@ -54,6 +58,9 @@ static int check(const workbench_opts *o, ui_glyph_level *glyphs, ui_theme *them
     if (!known) return ui_usage("", "--color is auto, never or always, not %s", o->color);
     if (!glyph_level(o->glyphs, glyphs))
         return ui_usage("", "--glyphs is braille, block or ascii, not %s", o->glyphs);
+    if (*glyphs != UI_GLYPHS_ASCII && ascii_only())
+        return ui_usage("", "--glyphs %s needs a UTF-8 locale, and this one is %s", o->glyphs,
+                        nl_langinfo(CODESET));
     *theme = UI_THEME_DARK;
     if (o->theme && !ui_theme_named(o->theme, theme))
         return ui_usage("", "there is no theme %s", o->theme);
@@ -110,6 +117,7 @@ static int with_terminal(ui_common *c, const workbench_opts *o, const ui_paths *
                           .open = open,
                           .term = term,
                           .glyphs = glyphs,
+                          .ascii_only = ascii_only(),
                           .mono = ui_term_depth(term) == UI_DEPTH_MONO,
                           .theme = o->theme,
                           .threads = c->threads,
@@ -154,5 +162,6 @@ const ui_verb ui_verb_workbench = {
     .opts = opts,
     .opts_size = sizeof(workbench_opts),
     .max_args = 1,
+    .has_screen = true,
     .run = run,
 };
