@@ -166,6 +166,12 @@ r 'it says what it is' 0 'what +subspace' inspect "$work/sub"
 r 'neither rank nor energy' 2 'either --rank R or --energy E' subspace --from $it --to $it --out "$work/x"
 r 'other shapes' 3 'in recipes.sparring.it and' subspace --from tests/golden/models/llama --to $it --rank 4 --out "$work/x"
 r 'a verb misspelt' 2 'did you mean merge' merg
+cp -r $it "$work/wordless"
+rm "$work/wordless"/tokenizer*
+echo '{"ids":[2,9,4]}' >"$work/wordless.jsonl"
+r 'ids without a tokenizer' 0 '"ids":.274,408.*"text":"",' generate --model "$work/wordless" --jsonl "$work/wordless.jsonl" --temp 0 --max-tokens 8 --json
+r 'words need one' 3 'only "ids" can be given' generate --model "$work/wordless" --jsonl "$work/p.jsonl" --raw --temp 0
+r 'a prompt needs one' 3 'no tokenizer' generate --model "$work/wordless" --prompt a
 r 'no threads' 2 'not from 1 to 1024' plan $demo --threads 0
 r 'next to no memory' 2 'less than 1M' plan $demo --memory 1K
 r 'nobody listens' 2 'no open file descriptor' plan $demo --events 99

@@ -275,7 +275,7 @@ static rs_status take_token(rs_generator *g, rs_token_event *e, rs_err *err)
     size_t shown = g->text.shown;
     RS_TRY(draw(g, e, err));
     bool eos = is_stop_id(g, e->id), full = g->ids.n - g->n_prompt >= g->max_new;
-    bool cut = rs_text_flow_add(&g->text, g->tokenizer, e->id);
+    bool cut = g->tokenizer && rs_text_flow_add(&g->text, g->tokenizer, e->id);
     if (!cut && (eos || full)) cut = rs_text_flow_end(&g->text);
     if (g->text.text.failed || g->text.run.failed)
         return rs_fail(err, RS_E_NOMEM, "no memory for a text");

@@ -37,7 +37,7 @@ typedef struct rs_generate_params {
 
 typedef struct rs_generator rs_generator;
 
-/* Borrows runtime, model and tokenizer; copies everything else. The prompt is read by the
+/* Borrows runtime, model and tokenizer (NULL: ids without text); copies everything else. The prompt is read by the
  * first step (or by rs_generator_prefill). RS_E_INVALID: no prompt, ids that the model does
  * not have, no room for one more token, an empty stop string, wrong sampler parameters. */
 rs_status rs_generator_new(const rs_runtime *rt, const rs_model *m, const rs_tokenizer *t,

@@ -275,7 +275,9 @@ static rs_status open_out(job *j, rs_err *err)
 
 static rs_status run_job(job *j, rs_err *err)
 {
-    int parts = UI_MODEL_WEIGHTS | UI_MODEL_TOKENIZER;
+    bool needs_text = j->opts->prompt || j->opts->text.stop.n; /* lines may be ids */
+    int parts =
+        UI_MODEL_WEIGHTS | (needs_text ? UI_MODEL_TOKENIZER : UI_MODEL_TOKENIZER_IF);
     RS_TRY(ui_model_open(j->common, j->opts->model, parts, j->opts->text.chat_template,
                          &j->model, err));
     RS_TRY(ui_text_params_make(&j->opts->text, j->common, &j->model, &j->params, err));

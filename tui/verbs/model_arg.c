@@ -57,8 +57,11 @@ static rs_status open_recipe(ui_common *c, const char *what, int parts, ui_model
 
 static rs_status open_text(const char *chat_name, int parts, ui_model *m, rs_err *err)
 {
-    if (!(parts & (UI_MODEL_TOKENIZER | UI_MODEL_CHAT))) return RS_OK;
-    RS_TRY(rs_tokenizer_load(m->path, &m->tokenizer, err));
+    const int text = UI_MODEL_TOKENIZER | UI_MODEL_TOKENIZER_IF | UI_MODEL_CHAT;
+    if (!(parts & text)) return RS_OK;
+    rs_status loaded = rs_tokenizer_load(m->path, &m->tokenizer, err);
+    if (loaded == RS_E_NOT_FOUND && (parts & UI_MODEL_TOKENIZER_IF)) return RS_OK;
+    if (loaded != RS_OK) return loaded;
     if (chat_name) {
         m->chat = rs_chat_named(chat_name);
         if (m->chat) return RS_OK;

@@ -110,6 +110,9 @@ static rs_status set_breakers(const ui_text_opts *o, const ui_model *m,
     static const ui_strings usual = {{"\n", ":", "\"", "*"}, 4};
     const ui_strings *list = o->dry_breakers.n ? &o->dry_breakers : &usual;
     if (o->dry_multiplier == 0) return RS_OK;
+    if (!m->tokenizer)
+        return rs_fail(err, RS_E_INVALID,
+                       "--dry-multiplier needs a tokenizer for its breakers");
     for (int i = 0; i < list->n; i++)
         if (strcmp(list->at[i], "none") != 0)
             RS_TRY(rs_tokenizer_ids_with(m->tokenizer, list->at[i], &out->dry_breakers,

@@ -134,7 +134,9 @@ typedef struct ui_model {
     struct ui_model_owned *owned;
 } ui_model;
 
-enum { UI_MODEL_WEIGHTS = 1, UI_MODEL_TOKENIZER = 2, UI_MODEL_CHAT = 4 };
+/* UI_MODEL_TOKENIZER_IF: without one if the model has none. */
+enum { UI_MODEL_WEIGHTS = 1, UI_MODEL_TOKENIZER = 2, UI_MODEL_CHAT = 4,
+       UI_MODEL_TOKENIZER_IF = 8 };
 
 /* chat_name: --chat-template, or NULL to recognise. UI_MODEL_CHAT: fail without a format. */
 rs_status ui_model_open(ui_common *c, const char *what, int parts, const char *chat_name,
