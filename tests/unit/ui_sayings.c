@@ -227,6 +227,20 @@ static void the_lane_of_t_goes_with_the_heal(void)
     close_app();
 }
 
+static void a_locale_of_ascii_draws_no_braille(void)
+{
+    T_TRUE(open_demo(80, 24, UI_GLYPHS_ASCII));
+    app->ascii_only = true;
+    command("glyphs braille");
+    T_TELLS("only ascii can be shown");
+    key("Esc");
+    T_EQ(app->opt.glyphs, UI_GLYPHS_ASCII);
+    app->ascii_only = false;
+    line("glyphs braille");
+    T_EQ(app->opt.glyphs, UI_GLYPHS_BRAILLE);
+    close_app();
+}
+
 /* The tour's box leaves free what it speaks of: the bar and the text. */
 static void the_tour_shows_what_it_means(void)
 {
@@ -237,10 +251,20 @@ static void the_tour_shows_what_it_means(void)
     line("tour 2");
     T_SHOWS("preview s01");
     T_ROW(4, "1.000 0.38  0.408"); /* and the row under the cursor */
+    key("h");
+    line("tour 10");
+    T_SHOWS("tour 10 of 10");
+    key("W");
+    T_SHOWS("saved as luchador-miniature v2");
+    T_TELLS("That was the way round"); /* a last word, until it was read */
+    key("j Enter");
+    T_TRUE(!shows("the way round"));
+    T_SHOWS(":tour brings it back");
     close_app();
 }
 
 T_MAIN(T_TEST(refusals_are_whole), T_TEST(keys_without_a_use_say_so),
        T_TEST(words_that_are_not_known), T_TEST(long_paths_show_their_ends),
        T_TEST(tensors_are_named_as_tensors), T_TEST(a_plain_model_says_what_to_do),
-       T_TEST(the_lane_of_t_goes_with_the_heal), T_TEST(the_tour_shows_what_it_means))
+       T_TEST(the_lane_of_t_goes_with_the_heal), T_TEST(the_tour_shows_what_it_means),
+       T_TEST(a_locale_of_ascii_draws_no_braille))

@@ -67,6 +67,13 @@ static bool saved(const ui_app *a)
            strncmp(a->message, "nothing changed since", 21) == 0;
 }
 
+/* The last word stays until it was read. */
+static bool never(const ui_app *a)
+{
+    (void)a;
+    return false;
+}
+
 static const step steps[] = {
     {"the rows",
      {"Each row is a layer of the model. The shades say how",
@@ -124,11 +131,16 @@ static const step steps[] = {
     {"saving",
      {"W saves the recipe as its next version; older ones",
       "stay. Everything else is in the session: Q leaves,",
-      "and the next start is where you are now.", "Press W, or Enter to end the tour."},
+      "and the next start is where you are now.", "Press W."},
      "W",
      saved},
+    {"the end",
+     {"That was the way round. ? lists the keys of a screen,",
+      "i says what the numbers and columns mean, and ^P", "finds any command.", ""},
+     "Enter",
+     never},
 };
-enum { N_STEPS = sizeof steps / sizeof *steps };
+enum { N_STEPS = sizeof steps / sizeof *steps, N_COUNTED = N_STEPS - 1 };
 
 void ui_tour_open(ui_app *a, int which)
 {
@@ -163,7 +175,7 @@ void ui_tour_watch(ui_app *a, const ui_msg *m)
     bool acts = m->kind == UI_MSG_KEY || m->kind == UI_MSG_COMMAND ||
                 m->kind == UI_MSG_MOUSE || m->kind == UI_MSG_DONE;
     if (!a->tour.step || !acts || !steps[a->tour.step - 1].done(a)) return;
-    if (++a->tour.step > N_STEPS) leave(a);
+    a->tour.step++;
 }
 
 /* Below the rows and as low as it can, or over the last of them: what it speaks of stays
@@ -184,12 +196,16 @@ void ui_tour_view(const ui_app *a, ui_grid *g, ui_rect body)
 {
     const step *s = &steps[a->tour.step - 1];
     char title[96];
-    snprintf(title, sizeof title, "tour %d of %d   %s", a->tour.step, (int)N_STEPS,
-             s->title);
+    if (a->tour.step > N_COUNTED)
+        snprintf(title, sizeof title, "tour   %s", s->title);
+    else
+        snprintf(title, sizeof title, "tour %d of %d   %s", a->tour.step, (int)N_COUNTED,
+                 s->title);
     ui_rect in = ui_draw_popup(g, place(a, s, body), title);
     for (int i = 0; i < 4; i++)
         ui_put(g, in.x, in.y + i, in.w, UI_TEXT, s->line[i]);
     int foot = in.y + in.h - 1;
     ui_printf(g, in.x, foot, in.w, UI_DIM, "waiting for %s", s->waits);
-    ui_put_right(g, in.x, foot, in.w, UI_DIM, "Enter skips, Esc leaves");
+    ui_put_right(g, in.x, foot, in.w, UI_DIM,
+                 a->tour.step > N_COUNTED ? "" : "Enter skips, Esc leaves");
 }
