@@ -240,7 +240,7 @@ static void the_full_plan_leads_back(void)
     T_TRUE(open_demo(120, 40, UI_GLYPHS_BRAILLE));
     line("merge elsewhere");
     key("o p");
-    T_SHOWS("tensors that change");
+    T_SHOWS("are copied"); /* its first line */
     key("q");
     T_EQ(app->mode, UI_MODE_PLAN);
     T_TRUE(app->plan.duel && strstr(app->plan.folder, "elsewhere"));

@@ -398,6 +398,8 @@ static void the_tour_ends_with_w(void)
     T_SHOWS("merging luchador-miniature v2 into");
     T_SHOWS("tour 10 of 10");
     key("W");
+    T_SHOWS("That was the way round");
+    key("Enter");
     T_SHOWS("tour: :tour brings it back");
     close_app();
 }
