@@ -1,5 +1,6 @@
-/* fisher_internal.h - the parts of a Fisher run: fisher.c (the way), fisher_sums.c (squares of
- * one layer), fisher_tables.c (tables, by rows), fisher_state.c (what a resumed run needs). */
+/* fisher_internal.h - the parts of a Fisher run: fisher.c (the way), fisher_run.c (what all
+ * share), fisher_sums.c (squares of one layer), fisher_tables.c (tables, by rows),
+ * fisher_state.c (what a resumed run needs). */
 #ifndef RS_FISHER_INTERNAL_H
 #define RS_FISHER_INTERNAL_H
 
@@ -59,7 +60,7 @@ typedef struct rs_fisher_run_state {
     int (*slot)[2];    /* [n_out] layer, slot */
     int n_out;
     bool can_resume; /* there is a state, of this run or of one before */
-    double saved; /* when the last state was written */
+    double saved;    /* when the last state was written */
     uint64_t steps, all_steps;
     char what[32];
 } rs_fisher_run_state;
@@ -74,7 +75,10 @@ rs_sink rs_sums_sink(rs_sums *s);
 void rs_sums_end_sequence(rs_sums *s);
 rs_status rs_sums_write(rs_sums *s, const rs_run *r, rs_err *err) RS_MUST_USE;
 
-/* fisher.c */
+/* fisher_run.c */
+bool rs_is_table(const rs_config *c, int layer, int slot);
+rs_status rs_run_list_outputs(rs_run *r, rs_err *err) RS_MUST_USE;
+rs_status rs_run_open_output(rs_run *r, rs_err *err) RS_MUST_USE;
 int rs_run_output(const rs_run *r, int layer, int slot); /* tensor of the output, or -1 */
 rs_status rs_run_step(rs_run *r, rs_err *err) RS_MUST_USE; /* one more of all_steps */
 /* [count] elements from `first` of an output tensor: scaled, in the output's type. values are
@@ -82,15 +86,24 @@ rs_status rs_run_step(rs_run *r, rs_err *err) RS_MUST_USE; /* one more of all_st
 rs_status rs_run_write(const rs_run *r, int i_out, int64_t first, float *values,
                        int64_t count, rs_err *err) RS_MUST_USE;
 rs_places rs_run_places(const rs_config *c, int64_t n);
-/* s is example i; then its parts, from and to the spill. */
+/* s is example i; then its parts, from and to the spill: x of a layer, dx, the slice of layer
+ * l of the per-layer inputs or their gradient, a donor's K and V or the gradients of them. */
 rs_status rs_run_take(rs_run *r, int i, rs_err *err) RS_MUST_USE;
+typedef enum rs_direction { RS_GET, RS_PUT } rs_direction;
+rs_status rs_run_move_x(rs_run *r, rs_direction d, int i, int layer,
+                        rs_err *err) RS_MUST_USE;
+rs_status rs_run_move_dx(rs_run *r, rs_direction d, int i, float *dx,
+                         rs_err *err) RS_MUST_USE;
+rs_status rs_run_move_ple(rs_run *r, rs_direction d, int i, int l, bool gradient,
+                          rs_err *err) RS_MUST_USE;
+rs_status rs_run_move_kv(rs_run *r, rs_direction d, int i, int donor, bool gradient,
+                         rs_err *err) RS_MUST_USE;
 rs_status rs_run_get_x(rs_run *r, int i, int layer, float *to, rs_err *err) RS_MUST_USE;
 rs_status rs_run_get_dx(rs_run *r, int i, float *to, rs_err *err) RS_MUST_USE;
 rs_status rs_run_get_dple(rs_run *r, int i,
                           rs_err *err) RS_MUST_USE; /* all layers of s */
 
 /* fisher_tables.c: the head, the embedding, the per-layer table; last. */
-bool rs_is_table(const rs_config *c, int layer, int slot);
 rs_status rs_run_tables(rs_run *r, rs_err *err) RS_MUST_USE;
 
 /* fisher_state.c: gradients where the way back stands, before layer `next`. */

@@ -23,14 +23,6 @@ static const rs_slot *model_slot(const rs_config *c, size_t offset, int *i)
     return NULL;
 }
 
-bool rs_is_table(const rs_config *c, int layer, int slot)
-{
-    size_t at = c->family->model_slots[slot].offset;
-    return layer < 0 &&
-           (at == offsetof(rs_model, embed) || at == offsetof(rs_model, head) ||
-            at == offsetof(rs_model, ple_embed));
-}
-
 static int output_of(const rs_run *r, size_t offset)
 {
     int slot;
