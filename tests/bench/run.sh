@@ -5,3 +5,8 @@ for program in "$@"; do
     echo "== ${program##*/}"
     "$program" || echo "${program##*/} ended with status $?"
 done
+for program in "$@"; do
+    case $program in
+    */bench_decode) "$(dirname "$0")/beside_llama.sh" "$program" ./ringside ;;
+    esac
+done
