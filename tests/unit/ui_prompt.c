@@ -152,6 +152,25 @@ static void searches_backwards(void)
     T_STR(ui_edit_text(), "gain mlp *0.5");
 }
 
+/* A prompt that goes away while it searches leaves no search behind. */
+static void a_search_cut_short(void)
+{
+    begin();
+    ui_history_clear();
+    enter_line("gain mlp *0.5");
+    for (int way = 0; way < 2; way++) {
+        ui_edit_start("", true);
+        ui_edit_key(UI_CTRL('R'));
+        type("ml");
+        T_TRUE(ui_edit_message() != NULL);
+        if (way) ui_edit_stop();
+        ui_edit_start("0.", false);
+        T_TRUE(ui_edit_message() == NULL);
+        type("25");
+        T_STR(ui_edit_text(), "0.25");
+    }
+}
+
 static void history_on_disk(void)
 {
     char path[256];
@@ -348,7 +367,8 @@ static void drawn_at_every_size(void)
 
 T_MAIN(T_TEST(edits_without_a_terminal), T_TEST(characters_beyond_ascii),
        T_TEST(long_lines_are_bounded), T_TEST(history_walks), T_TEST(searches_backwards),
-       T_TEST(history_on_disk), T_TEST(prompt_submits_and_cancels), T_TEST(tab_completes),
+       T_TEST(a_search_cut_short), T_TEST(history_on_disk),
+       T_TEST(prompt_submits_and_cancels), T_TEST(tab_completes),
        T_TEST(up_and_down_are_history_without_a_popup), T_TEST(refused_lines_stay),
        T_TEST(closing_late_spares_the_next_line), T_TEST(pastes_are_inserted_as_one_line),
        T_TEST(hints), T_TEST(drawn_at_every_size))

@@ -127,6 +127,7 @@ void ui_edit_stop(void)
 {
     if (!edit.is_active) return;
     edit.is_active = false;
+    rl_callback_sigcleanup(); /* a search that goes on holds lines of the history */
     rl_callback_handler_remove();
 }
 
