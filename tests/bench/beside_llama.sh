@@ -13,7 +13,7 @@ work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 threads=$(nproc)
 
-larger() { awk -v a="$1" -v b="$2" 'BEGIN { print a > b ? a : b }'; }
+larger() { awk -v a="$1" -v b="$2" 'BEGIN { print (a + 0 > b + 0 ? a : b) }'; }
 
 compare() { # name, file
     ours_p=0 ours_d=0 theirs_p=0 theirs_d=0

@@ -13,7 +13,8 @@ PREFILL, DECODE = 512, 24
 
 
 def feed(ctx, ids):
-    batch = L.llama_batch_get_one((L.llama_token * len(ids))(*ids), len(ids))
+    tokens = (L.llama_token * len(ids))(*ids)  # has to outlive the batch
+    batch = L.llama_batch_get_one(tokens, len(ids))
     if L.llama_decode(ctx, batch):
         sys.exit("llama_decode failed")
     L.llama_get_logits_ith(ctx, -1)
