@@ -16,17 +16,18 @@ threads=$(nproc)
 larger() { awk -v a="$1" -v b="$2" 'BEGIN { print (a + 0 > b + 0 ? a : b) }'; }
 
 compare() { # name, file
-    ours_p=0 ours_d=0 theirs_p=0 theirs_d=0
+    ours_p=0 ours_d=0 theirs_p=0 theirs_d=0 share=0
     for _ in 1 2 3; do
         "$bench" "$2" >"$work/out"
         ours_p=$(larger "$ours_p" "$(sed -n 's/^prefill.*as stored.* \([0-9]*\) tokens\/s$/\1/p' "$work/out")")
         ours_d=$(larger "$ours_d" "$(sed -n 's/^decode, stored\/bf16 *\([0-9.]*\) .*/\1/p' "$work/out")")
+        share=$(larger "$share" "$(sed -n 's/^decode, as stored.* \([0-9.]*\)  (target.*/\1/p' "$work/out")")
         line=$("$RS_LLAMA_PYTHON" "$here/llama.py" "$2" "$threads" 2>/dev/null) || return
         theirs_p=$(larger "$theirs_p" "$(echo "$line" | cut -d' ' -f2)")
         theirs_d=$(larger "$theirs_d" "$(echo "$line" | cut -d' ' -f4)")
     done
-    awk -v n="$1" -v a="$ours_p" -v b="$theirs_p" -v c="$ours_d" -v d="$theirs_d" 'BEGIN {
-        printf "%-8s prefill %4d of %4d tokens/s %5.2f   decode %5.1f of %5.1f %5.2f\n", n, a, b, a / b, c, d, c / d }'
+    awk -v n="$1" -v a="$ours_p" -v b="$theirs_p" -v c="$ours_d" -v d="$theirs_d" -v s="$share" 'BEGIN {
+        printf "%-8s prefill %4d of %4d tokens/s %5.2f   decode %5.1f of %5.1f %5.2f, %.2f of read bandwidth\n", n, a, b, a / b, c, d, c / d, s }'
 }
 
 echo "beside llama.cpp, $threads threads, ours of theirs (target 1.00)"
