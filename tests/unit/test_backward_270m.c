@@ -34,6 +34,40 @@ static double off_of(const rs_json *t, const float *g, int64_t n, int64_t cols)
     return off;
 }
 
+static int64_t ids_of(const rs_json *doc, int32_t ids[MAX_IDS])
+{
+    int64_t n = 0;
+    const rs_json *v = rs_json_first(rs_json_get(doc, "token_ids"));
+    for (; v && n < MAX_IDS; v = rs_json_next(v))
+        ids[n++] = (int32_t)rs_json_number(v);
+    return n;
+}
+
+/* How many tensors of `doc` have a gradient in `g` that is off by at most `limit` of its
+ * norm; those that are not are printed. */
+static int count_within(const rs_config *config, const rs_gradients *g,
+                        const rs_json *doc, double limit, double *worst)
+{
+    int count = 0;
+    const rs_json *t = rs_json_first(rs_json_get(doc, "tensors"));
+    for (; t; t = rs_json_next(t)) {
+        int layer;
+        const char *name = rs_json_string(rs_json_get(t, "hf"));
+        const rs_slot *slot = rs_slot_of(config, name, &layer);
+        if (!slot) continue;
+        int64_t rows = rs_slot_size(config, layer, slot->rows);
+        int64_t cols =
+            slot->cols == RS_SIZE_NONE ? 1 : rs_slot_size(config, layer, slot->cols);
+        double off = off_of(t, rs_gradients_of(g, layer, slot), rows * cols, cols);
+        if (off <= limit)
+            count++;
+        else
+            printf("  %s is off by %.1e\n", name, off);
+        *worst = fmax(*worst, off);
+    }
+    return count;
+}
+
 static void gradient_of_the_270m(void)
 {
     const char *gguf = getenv("RS_GEMMA270"),
@@ -55,10 +89,7 @@ static void gradient_of_the_270m(void)
     T_OK(rs_checkpoint_open(gguf, &file, &t_err));
     T_OK(rs_config_load(file, &config, &t_err));
     T_OK(rs_model_load(&rt, file, config, NULL, NULL, &m, &t_err));
-    int64_t n = 0;
-    const rs_json *v = rs_json_first(rs_json_get(doc, "token_ids"));
-    for (; v && n < MAX_IDS; v = rs_json_next(v))
-        ids[n++] = (int32_t)rs_json_number(v);
+    int64_t n = ids_of(doc, ids);
     T_OK(rs_gradients_new(&rt, config, &g, &t_err));
     T_OK(rs_work_new(&rt, m, n, &w, &t_err));
     T_OK(rs_sequence_new(config, n, true, &s, &t_err));
@@ -67,22 +98,7 @@ static void gradient_of_the_270m(void)
     double loss, worst = 0;
     T_OK(rs_backward_all(w, s, 1.0 / (double)(n - 1), &sink, &loss, &t_err));
     T_NEAR(loss / (double)(n - 1), rs_json_number(rs_json_get(doc, "loss")), 5e-6, 0);
-    int count = 0;
-    const rs_json *t = rs_json_first(rs_json_get(doc, "tensors"));
-    for (; t; t = rs_json_next(t), count++) {
-        int layer;
-        const rs_slot *slot =
-            rs_slot_of(config, rs_json_string(rs_json_get(t, "hf")), &layer);
-        T_TRUE(slot != NULL);
-        int64_t cols =
-            slot->cols == RS_SIZE_NONE ? 1 : rs_slot_size(config, layer, slot->cols);
-        const float *values = rs_gradients_of(g, layer, slot);
-        double off =
-            off_of(t, values, rs_slot_size(config, layer, slot->rows) * cols, cols);
-        if (!(off <= 1e-4))
-            T_FAIL("%s is off by %.1e", rs_json_string(rs_json_get(t, "hf")), off);
-        worst = fmax(worst, off);
-    }
+    int count = count_within(config, g, doc, 1e-4, &worst);
     printf("  %d tensors, %lld tokens, worst %.1e of a tensor's norm\n", count,
            (long long)n, worst);
     T_EQ(count, 236);
