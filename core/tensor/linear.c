@@ -3,7 +3,7 @@
 #include "tensor/blas.h"
 #include "tensor/convert.h"
 
-#include <stdlib.h>
+#include <stddef.h>
 
 enum {
     MATVEC_BYTES = 96 << 10, /* of weights that one chunk reads, at most */
@@ -145,14 +145,13 @@ rs_status rs_linear(const rs_runtime *rt, rs_linear_mode mode, const rs_product 
     run u = {.rt = rt, .products = products, .count = count, .n = n, .fast = fast};
     plan(&u);
     if (u.each > 0) {
-        size_t bytes = (size_t)u.each * (size_t)rt->threads * sizeof(float);
-        u.scratch = aligned_alloc(CACHE_LINE, bytes);
+        int64_t floats = u.each * rt->threads;
+        u.scratch = rs_runtime_scratch(rt, floats);
         if (!u.scratch)
-            return rs_fail(err, RS_E_NOMEM, "no memory for %zu bytes of widened weights",
-                           bytes);
+            return rs_fail(err, RS_E_NOMEM, "no memory for %lld bytes of widened weights",
+                           (long long)floats * (long long)sizeof(float));
     }
     rs_pool_run(u.work < SMALL_WORK ? NULL : rt->pool, u.total, one_chunk, &u);
-    free(u.scratch);
     return RS_OK;
 }
 

@@ -72,8 +72,8 @@ typedef enum rs_linear_mode {
     RS_LINEAR_FAST,  /* BLAS where n is large enough to pay */
 } rs_linear_mode;
 
-/* Runs `count` products of n tokens with the runtime's threads. Scratch for widened rows is
- * allocated inside; its failure is the only error. */
+/* Runs `count` products of n tokens with the runtime's threads. Widened rows lie in the
+ * runtime's scratch; that it does not fit is the only error. */
 rs_status rs_linear(const rs_runtime *rt, rs_linear_mode mode, const rs_product *products,
                     int count, int64_t n, rs_err *err) RS_MUST_USE;
 

@@ -4,10 +4,16 @@
 #include "tensor/blas.h"
 
 #include <stdint.h>
+#include <stdlib.h>
 #include <unistd.h>
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
+
+struct rs_scratch {
+    float *floats;
+    int64_t room;
+};
 
 static int processors(void)
 {
@@ -33,7 +39,13 @@ rs_status rs_init(const rs_options *o, rs_runtime *rt, rs_err *err)
     RS_TRY(rs_kernels_pick(o->isa, &rt->kernels, err));
     rt->threads = o->threads == 0 ? processors() : o->threads;
     rt->memory_bytes = o->memory_bytes ? o->memory_bytes : rs_os_memory("") / 4;
-    RS_TRY(rs_pool_new(rt->threads, &rt->pool, err));
+    if (!(rt->scratch = calloc(1, sizeof *rt->scratch)))
+        return rs_fail(err, RS_E_NOMEM, "no memory");
+    rs_status st = rs_pool_new(rt->threads, &rt->pool, err);
+    if (st != RS_OK) {
+        rs_quit(rt);
+        return st;
+    }
     rs_blas_threads(1);
     give_back_memory();
     return RS_OK;
@@ -42,5 +54,19 @@ rs_status rs_init(const rs_options *o, rs_runtime *rt, rs_err *err)
 void rs_quit(rs_runtime *rt)
 {
     rs_pool_free(rt->pool);
+    if (rt->scratch) free(rt->scratch->floats);
+    free(rt->scratch);
     *rt = (rs_runtime){0};
+}
+
+float *rs_runtime_scratch(const rs_runtime *rt, int64_t floats)
+{
+    enum { LINE = 64 / sizeof(float) };
+    struct rs_scratch *s = rt->scratch;
+    if (floats <= s->room) return s->floats;
+    int64_t room = (floats + LINE - 1) / LINE * LINE;
+    free(s->floats);
+    s->floats = aligned_alloc(64, (size_t)room * sizeof(float));
+    s->room = s->floats ? room : 0;
+    return s->floats;
 }

@@ -21,12 +21,18 @@ typedef struct rs_runtime {
     const rs_kernels *kernels;
     uint64_t memory_bytes; /* budget of one operation */
     int threads;
+    struct rs_scratch *scratch; /* private; rs_runtime_scratch */
 } rs_runtime;
 
 /* Also makes large blocks go back to the system when they are freed, and sets OpenBLAS to one
  * thread inside the pool (blas.h opens it up where it pays). */
 rs_status rs_init(const rs_options *o, rs_runtime *rt, rs_err *err) RS_MUST_USE;
 void rs_quit(rs_runtime *rt);
+
+/* At least `floats` floats, at a cache line's start, for the one operation that has the pool
+ * now; the next one finds them changed. Kept until rs_quit, since a large block that comes
+ * and goes costs its page faults each time. NULL: no memory. */
+float *rs_runtime_scratch(const rs_runtime *rt, int64_t floats);
 
 /* Progress of a long operation, called from the coordinating thread every 10-100 ms.
  * Returning false stops: the operation releases everything and returns RS_E_CANCELLED. */
