@@ -41,6 +41,7 @@ sync # what was written until here is not to be waited for below
 timed merge "$root/again" || exit 1
 took=$ms
 want=$(sha256sum <"$root/whole/model.safetensors")
+check "two merges write the same bytes" test "$(sha256sum <"$root/again/model.safetensors")" = "$want"
 rm -rf "$root/again"
 echo "  a merge of $(($(stat -c %s "$root/whole/model.safetensors") / 1000000)) MB takes $took ms"
 

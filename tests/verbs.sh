@@ -93,7 +93,9 @@ r manual 0 '.Sh VERBS' manual
 # names out of a recipe cannot speak to the terminal
 sed 's/"name": "naive-0.3"/"name": "a\\u001b]0;x\\u0007\\u009b2Jz"/; s#"sparring/#"'"$PWD"'/recipes/sparring/#' recipes/naive-0.3.json >"$work/esc.json"
 r 'plan of an odd name' 0 '^a.\]0;x' plan "$work/esc.json"
-check 'no escape reaches the terminal' 1 '' grep -qP '\x1b|\xc2\x9b|\x07' "$work/out"
+cat "$work/out" "$work/err" >"$work/shown" # check overwrites them
+check 'no escape reaches the terminal' 1 '' env LC_ALL=C grep -aqP '\x1b|\xc2\x9b|\x07' "$work/shown"
+check 'an escape would be found' 0 '' sh -c "printf '\\302\\233' | LC_ALL=C grep -aqP '\x1b|\xc2\x9b|\x07'"
 
 # preview equals merge: the model in memory gives the very logits of the written one
 "$ringside" logits --model $demo --ids 2,9,4,77,300 --out "$work/a.safetensors" -q
@@ -127,7 +129,7 @@ r 'export of nothing' 3 'no-model' export no-model "$work/x.gguf"
 mkdir "$work/odd"
 cp $it/model.safetensors $it/tokenizer.json "$work/odd"
 sed 's/"num_hidden_layers": 8/"num_hidden_layers": 9/; s/"full_attention"$/"full_attention", "full_attention"/' $it/config.json >"$work/odd/config.json"
-r 'export of a model with a hole' 3 'odd' export "$work/odd" "$work/x.gguf"
+r 'export of a model with a hole' 3 'layer 8 has 1 K/V heads of 48' export "$work/odd" "$work/x.gguf"
 "$ringside" export $it "$work/lines.gguf" -q --events 9 9>"$work/events" 2>/dev/null
 check 'export events' 0 '"event":"done".*"tensors":136' cat "$work/events"
 check 'nothing of refused exports' 1 '' test -e "$work/x.gguf" -o -e "$work/x.gguf.partial"
@@ -159,6 +161,39 @@ r 'Fisher of random tokens' 0 '"tokens":62' fisher --model $it --random 2 --leng
 r 'no data' 2 'one of --data F, --jsonl F and --random N' fisher --model $it --out "$work/x.f"
 r 'nothing selected' 3 'none of the model' fisher --model $it --random 2 --out "$work/x.f" --tensors '"nobody"'
 r 'too little memory' 4 '--memory' fisher --model $it --random 2 --out "$work/x.f" --memory 1M
+r 'Fisher by the token' 0 '' $fisher "$work/token.f" --per-token
+r 'it says so' 0 'scale = per_token' inspect "$work/token.f"
+check 'and is another' 1 '' cmp -s "$work/one.f" "$work/token.f"
+# stopped as soon as it has kept a state; too late is tried again
+interrupted() {
+    for _ in 1 2 3 4 5; do
+        rm -rf "$work/four.f"*
+        $ringside $fisher "$work/four.f" --checkpoint 0 2>"$work/said" &
+        while [ ! -e "$work/four.f.partial/state" ] && kill -0 $! 2>/dev/null; do sleep 0.01; done
+        kill -INT $! 2>/dev/null
+        wait $!
+        [ $? -eq 130 ] && return 0
+    done
+    return 1
+}
+check 'an interrupted Fisher' 0 '' interrupted
+check 'says how to go on' 0 '' grep -q 'cancelled; --resume goes on' "$work/said"
+cp -r "$work/four.f.partial" "$work/five.f.partial"
+cp -r "$work/four.f.partial" "$work/six.f.partial"
+r 'not with another seed' 3 'four.f.partial is of other work' $fisher "$work/four.f" --resume --seed 8
+r 'nor with other labels' 3 'four.f.partial is of other work' $fisher "$work/four.f" --resume --labels model
+r 'nor by the token' 3 'four.f.partial is of other work' $fisher "$work/four.f" --resume --per-token
+r 'it goes on' 0 '"resumed_at":[0-7],' $fisher "$work/four.f" --resume --json
+check 'to the same bytes' 0 '' cmp "$work/one.f" "$work/four.f"
+check 'and leaves nothing' 1 '' test -e "$work/four.f.partial"
+size=$(stat -c %s "$work/five.f.partial/state")
+printf 'damaged!' | dd of="$work/five.f.partial/state" bs=1 seek=$((size / 2)) conv=notrunc 2>/dev/null
+r 'a damaged state' 3 'state is damaged' $fisher "$work/five.f" --resume
+truncate -s $((size / 2)) "$work/six.f.partial/state"
+r 'half a state' 4 'state: the file ends' $fisher "$work/six.f" --resume
+check 'neither is a Fisher' 1 '' test -e "$work/five.f" -o -e "$work/six.f"
+r 'anew, over what is left' 0 '' $fisher "$work/five.f"
+check 'to the same bytes too' 0 '' cmp "$work/one.f" "$work/five.f"
 check 'nothing of refused Fishers' 1 '' test -e "$work/x.f" -o -e "$work/x.f.partial"
 r 'a subspace' 0 '68 matrices, rank 16' subspace --from recipes/sparring/pt --to $it --rank 16 --out "$work/sub"
 r 'a subspace by energy' 0 '"rank":' subspace --from recipes/sparring/pt --to $it --energy 0.5 --tensors q_proj --out "$work/sub2" --json
@@ -180,9 +215,12 @@ r 'two prompts' 2 'not both' generate --model $it --prompt a --prompts b
 r 'a recipe is no model' 3 'is a recipe, not a model' inspect $demo
 r 'nor a GGUF' 3 'is a recipe, not a model' import $demo "$work/hf"
 r 'a GGUF has its ending' 2 'does not end in .gguf' export $it "$work/r3.bin"
-check 'no line of help is long' 0 '' sh -c "for v in export replay generate merge workbench; do
-    $ringside \$v --help; done | awk 'length > 110 { bad = 1; print } END { exit bad }'"
-check 'a screen prints no JSON' 1 '' sh -c "$ringside workbench --help | grep -e --json -e --events"
+for v in export replay generate merge workbench; do "$ringside" $v --help || echo "no help for $v"; done >"$work/help"
+check 'five verbs have help' 0 '^5$' grep -c '^usage: ringside' "$work/help"
+check 'no line of help is long' 0 '' awk 'length > 110 { bad = 1; print } END { exit bad }' "$work/help"
+r 'help of the workbench' 0 '^usage: ringside' workbench --help
+cp "$work/out" "$work/help"
+check 'a screen prints no JSON' 1 '' grep -e --json -e --events "$work/help"
 check 'keys that are punctuation' 0 'tab-next Pq .&]' grep -F 'tab-next' docs/ringside.1
 r 'no text to score' 2 'either --file F or --jsonl F' perplexity --model $it
 r 'a window of one' 2 'at least 2 tokens' perplexity --model $it --file README.md --window 1

@@ -14,7 +14,7 @@ see "100 %"
 keys 1
 # The demo's merge takes moments: one is tried after the other until a signal holds one
 # before it is done. That one is surely there to be stopped.
-job() { pgrep -f "ringside merge .*/held-$n --events"; }
+job() { pgrep -f "ringside merge .*$home/out/held-$n --events"; }
 held() { pid=$(job) && kill -STOP "$pid" && [ ! -e "$home/out/held-$n" ]; }
 ended_or_held() { held || [ -e "$home/out/held-$n" ]; }
 for n in 2 3 4 5 6 7 8 9; do

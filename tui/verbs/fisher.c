@@ -10,7 +10,7 @@
 
 typedef struct fisher_opts {
     const char *model, *data, *jsonl, *out, *kind, *labels, *tensors, *dtype, *chat_template;
-    int64_t length, sequences, random;
+    int64_t length, sequences, random, checkpoint;
     bool per_token, raw, force, resume;
 } fisher_opts;
 
@@ -21,6 +21,7 @@ static void defaults(void *options)
     o->kind = "sequence";
     o->labels = "data";
     o->dtype = "float32";
+    o->checkpoint = 30;
 }
 
 // clang-format off
@@ -39,6 +40,7 @@ static const ui_opt opts[] = {
     {"--dtype", UI_OPT_STRING, "TYPE", "float32 (default) or bfloat16", offsetof(fisher_opts, dtype)},
     {"--raw", UI_OPT_FLAG, NULL, "prompts as plain text, no chat format", offsetof(fisher_opts, raw)},
     {"--chat-template", UI_OPT_STRING, "NAME", "chat format instead of the model's own", offsetof(fisher_opts, chat_template)},
+    {"--checkpoint", UI_OPT_INT, "S", "seconds between the states that --resume begins from (30)", offsetof(fisher_opts, checkpoint)},
     {"--resume", UI_OPT_FLAG, NULL, "go on with an interrupted run of the same work", offsetof(fisher_opts, resume)},
     {"--force", UI_OPT_FLAG, NULL, "replace an existing file", offsetof(fisher_opts, force)},
     {NULL, UI_OPT_FLAG, NULL, NULL, 0},
@@ -72,8 +74,8 @@ static int check_words(const fisher_opts *o)
         return ui_usage("fisher", "--labels is data or model, not %s", o->labels);
     if (!is_one_of(o->dtype, "float32", "bfloat16"))
         return ui_usage("fisher", "--dtype is float32 or bfloat16, not %s", o->dtype);
-    if (o->length < 2 || o->sequences < 0 || o->random < 0)
-        return ui_usage("fisher", "--length is at least 2, counts are not below 0");
+    if (o->length < 2 || o->sequences < 0 || o->random < 0 || o->checkpoint < 0)
+        return ui_usage("fisher", "--length is at least 2, counts and seconds are not below 0");
     return UI_EXIT_OK;
 }
 
@@ -141,7 +143,7 @@ static rs_status work(ui_common *c, const fisher_opts *o, subject *s, ui_progres
         .out = o->out,
         .force = o->force,
         .resume = o->resume,
-        .checkpoint_seconds = 30,
+        .checkpoint_seconds = (double)o->checkpoint,
         .now = ui_now,
         .progress = ui_progress_step,
         .progress_ctx = show};
@@ -156,8 +158,10 @@ static void result_json(const fisher_opts *o, const subject *s, const rs_fisher_
     rs_buf_printf(b, ",\"sequences\":%d,\"tokens\":%" PRId64 ",\"loss\":", s->data.n,
                   r->tokens);
     rs_buf_json_double(b, r->loss);
-    rs_buf_printf(b, ",\"tensors\":%" PRId64 ",\"spilled\":%" PRIu64 ",\"seconds\":%.3f}",
-                  r->n_tensors, r->spilled, seconds);
+    rs_buf_printf(b, ",\"tensors\":%" PRId64 ",\"spilled\":%" PRIu64, r->n_tensors,
+                  r->spilled);
+    if (r->resumed_at >= 0) rs_buf_printf(b, ",\"resumed_at\":%d", r->resumed_at);
+    rs_buf_printf(b, ",\"seconds\":%.3f}", seconds);
 }
 
 static void say(const ui_common *c, const fisher_opts *o, const subject *s,
@@ -170,8 +174,11 @@ static void say(const ui_common *c, const fisher_opts *o, const subject *s,
         ui_put_clean(&b, o->out);
         rs_buf_printf(&b,
                       ": %" PRId64 " tensors from %d sequences, %" PRId64
-                      " tokens at %.4f nat, in %.1f s\n",
+                      " tokens at %.4f nat, in %.1f s",
                       r->n_tensors, s->data.n, r->tokens, r->loss, seconds);
+        if (r->resumed_at >= 0)
+            rs_buf_printf(&b, ", resumed below layer %d", r->resumed_at);
+        rs_buf_puts(&b, "\n");
     }
     ui_print(&b);
     rs_buf_free(&b);
