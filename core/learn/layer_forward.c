@@ -12,7 +12,6 @@ typedef struct layer {
     const rs_layer_weights *lw;
     const rs_layer_config *lc;
     const float *x; /* the layer's input */
-    float *out;
 } layer;
 
 static void head_norm(const layer *l, const float *weight, float *x)
@@ -39,6 +38,11 @@ static void norm_in(void *ctx, int64_t row)
     int64_t H = l->w->c->hidden;
     l->w->rt->kernels->linear->rms_norm(l->x + row * H, l->lw->input_norm,
                                         l->w->c->rms_eps, l->w->h1 + row * H, H);
+}
+
+static rs_product product(const rs_matrix *m, const float *x, float *y)
+{
+    return (rs_product){m, x, y, m->cols, m->rows, 0};
 }
 
 /* Bias, norm, RoPE and scale of one row's queries; raw keeps what came out of the product. */
@@ -107,21 +111,30 @@ static void join(const layer *l, const float *from, const float *y, const float 
     rs_each_row(l->w->rt, l->w->n, join_row, &j);
 }
 
+/* The end of a branch: to = from + y, y = m x. The way back gives no `to` where it ends with
+ * the branch, and needs y only where a norm follows. */
+static rs_status end_branch(const layer *l, const rs_matrix *m, const float *x,
+                            const float *from, float *y, const float *norm, float *to,
+                            rs_err *err)
+{
+    if (!to && !norm) return RS_OK;
+    RS_TRY(rs_apply(l->w, m, x, y, err));
+    if (to) join(l, from, y, norm, to);
+    return RS_OK;
+}
+
 static rs_status attention(layer *l, rs_err *err)
 {
     rs_work *w = l->w;
+    const rs_layer_weights *lw = l->lw;
     rs_each_row(w->rt, w->n, norm_in, l);
-    RS_TRY(rs_apply(w, &l->lw->q, w->h1, w->q_raw, err));
+    rs_product all[] = {product(&lw->q, w->h1, w->q_raw), product(&lw->k, w->h1, w->k_raw),
+                        product(&lw->v, w->h1, w->v_raw)};
+    RS_TRY(rs_linear(w->rt, RS_LINEAR_FAST, all, l->lc->is_sharer ? 1 : 3, w->n, err));
     rs_each_row(w->rt, w->n, queries, l);
-    if (!l->lc->is_sharer) {
-        RS_TRY(rs_apply(w, &l->lw->k, w->h1, w->k_raw, err));
-        RS_TRY(rs_apply(w, &l->lw->v, w->h1, w->v_raw, err));
-        rs_each_row(w->rt, w->n, keys, l);
-    }
+    if (!l->lc->is_sharer) rs_each_row(w->rt, w->n, keys, l);
     rs_attend(w, l->s, l->i);
-    RS_TRY(rs_apply(w, &l->lw->o, w->att, w->y_att, err));
-    join(l, l->x, w->y_att, l->lw->post_attn_norm, w->x1);
-    return RS_OK;
+    return end_branch(l, &lw->o, w->att, l->x, w->y_att, lw->post_attn_norm, w->x1, err);
 }
 
 static void norm_mid(void *ctx, int64_t row)
@@ -147,13 +160,13 @@ static void gate_row(void *ctx, int64_t row)
 static rs_status mlp(layer *l, float *to, rs_err *err)
 {
     rs_work *w = l->w;
+    const rs_layer_weights *lw = l->lw;
     rs_each_row(w->rt, w->n, norm_mid, l);
-    RS_TRY(rs_apply(w, &l->lw->gate, w->h2, w->gate, err));
-    RS_TRY(rs_apply(w, &l->lw->up, w->h2, w->up, err));
+    rs_product all[] = {product(&lw->gate, w->h2, w->gate),
+                        product(&lw->up, w->h2, w->up)};
+    RS_TRY(rs_linear(w->rt, RS_LINEAR_FAST, all, 2, w->n, err));
     rs_each_row(w->rt, w->n, gate_row, l);
-    RS_TRY(rs_apply(w, &l->lw->down, w->act, w->y_mlp, err));
-    join(l, w->x1, w->y_mlp, l->lw->post_mlp_norm, to);
-    return RS_OK;
+    return end_branch(l, &lw->down, w->act, w->x1, w->y_mlp, lw->post_mlp_norm, to, err);
 }
 
 static void ple_row(void *ctx, int64_t row)
@@ -168,22 +181,20 @@ static void ple_row(void *ctx, int64_t row)
 static rs_status per_layer(layer *l, float *to, rs_err *err)
 {
     rs_work *w = l->w;
-    RS_TRY(rs_apply(w, &l->lw->ple_gate, w->x2, w->ple_raw, err));
+    const rs_layer_weights *lw = l->lw;
+    RS_TRY(rs_apply(w, &lw->ple_gate, w->x2, w->ple_raw, err));
     rs_each_row(w->rt, w->n, ple_row, l);
-    RS_TRY(rs_apply(w, &l->lw->ple_proj, w->ple_act, w->y_ple, err));
-    join(l, w->x2, w->y_ple, l->lw->ple_norm, to);
-    return RS_OK;
+    return end_branch(l, &lw->ple_proj, w->ple_act, w->x2, w->y_ple, lw->ple_norm, to,
+                      err);
 }
 
-/* Without x_out the last sum and what only it needs are left out. */
 rs_status rs_layer_insides(rs_work *w, rs_sequence *s, int i, float *x_out, rs_err *err)
 {
-    layer l = {w, s, i, &w->m->layers[i], &w->c->layers[i], s->x[i], x_out};
+    layer l = {w, s, i, &w->m->layers[i], &w->c->layers[i], s->x[i]};
     bool ple = w->c->ple_width > 0;
-    float *spare = w->dy, *out = x_out ? x_out : spare;
     RS_TRY(attention(&l, err));
-    RS_TRY(mlp(&l, ple ? w->x2 : out, err));
-    if (ple) RS_TRY(per_layer(&l, out, err));
+    RS_TRY(mlp(&l, ple ? w->x2 : x_out, err));
+    if (ple) RS_TRY(per_layer(&l, x_out, err));
     if (x_out && l.lw->layer_scalar != 1)
         w->rt->kernels->linear->scale(x_out, l.lw->layer_scalar, w->n * w->c->hidden);
     return RS_OK;

@@ -63,7 +63,8 @@ void rs_apply_back(rs_work *w, const rs_matrix *m, const float *dy, float beta,
 void rs_norm_back(const float *x, const float *w, double eps, const float *dy, float beta,
                   float *dx, float *gw, int64_t n);
 
-/* layer_forward.c: everything inside layer i for s->x[i]; x_out [n, hidden] may be NULL. */
+/* layer_forward.c: everything inside layer i for s->x[i], and the layer's output [n, hidden];
+ * x_out NULL: only what rs_backward_layer reads. */
 rs_status rs_layer_insides(rs_work *w, rs_sequence *s, int i, float *x_out,
                            rs_err *err) RS_MUST_USE;
 /* attend.c: att from q and the layer's keys and values; and back: dq, and what dk, dv of
