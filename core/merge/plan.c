@@ -22,22 +22,11 @@ static rs_status refuse_reference(const rs_recipe *r, const char *name, bool *se
     const rs_model_entry *e = rs_recipe_model(r, name);
     if (e && e->later)
         return rs_fail(err, RS_E_UNSUPPORTED,
-                       "model \"%s\" uses %s, which this version does not do yet",
-                       e->name,
-                       e->path || e->adapter ? "\"make\"" : "a combination of adapters");
+                       "model \"%s\" uses a combination of adapters, which this version "
+                       "does not do yet",
+                       e->name);
     const rs_stage *s = rs_recipe_stage(r, name);
     return s ? refuse_stage(r, s, seen, err) : RS_OK;
-}
-
-static rs_status refuse_measure(const rs_recipe *r, const char *name, rs_err *err)
-{
-    const rs_measure_entry *e = rs_recipe_measure(r, name);
-    if (!e || !e->make) return RS_OK;
-    return rs_fail(
-        err, RS_E_UNSUPPORTED,
-        "measure \"%s\" has a \"make\", which this version does not do yet: take it out "
-        "and name the finished file",
-        name);
 }
 
 static rs_status refuse_stage(const rs_recipe *r, const rs_stage *s, bool *seen,
@@ -54,8 +43,6 @@ static rs_status refuse_stage(const rs_recipe *r, const rs_stage *s, bool *seen,
         return rs_fail(err, RS_E_UNSUPPORTED,
                        "stage \"%s\" has a \"mask\", which this version does not do yet",
                        s->name);
-    if (s->dampen.by) RS_TRY(refuse_measure(r, s->dampen.by, err));
-    if (s->dampen.task) RS_TRY(refuse_measure(r, s->dampen.task, err));
     if (s->base) RS_TRY(refuse_reference(r, s->base, seen, err));
     for (int i = 0; i < s->n_inputs; i++)
         RS_TRY(refuse_reference(r, s->inputs[i].from, seen, err));

@@ -55,8 +55,8 @@ typedef struct rs_model_entry { /* "models" */
     const char *path;    /* a model, or NULL */
     const char *adapter; /* a PEFT adapter's folder, or NULL */
     const char *on; /* with adapter: folded on this model, so itself a model; or NULL */
-    const char
-        *later; /* compact JSON text of an entry of a later version (make, combine) */
+    const struct rs_make *make; /* how the adapter is made (make.h), or NULL */
+    const char *later; /* compact JSON text of an entry of a later version (combine) */
 } rs_model_entry;
 
 typedef enum rs_measure_type { RS_MEASURE_FISHER, RS_MEASURE_SUBSPACE } rs_measure_type;
@@ -66,8 +66,7 @@ typedef struct rs_measure_entry { /* "measures" */
     rs_measure_type type;
     const char *path;
     const char *scale; /* "per_token", "per_sequence", or NULL: as the file says */
-    const char
-        *make; /* compact JSON text of a "make" member, or NULL: a later version's */
+    const struct rs_make *make; /* how the file is made (make.h), or NULL */
 } rs_measure_entry;
 
 typedef enum rs_method {

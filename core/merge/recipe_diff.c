@@ -313,6 +313,22 @@ static void diff_stages(differ *d, const rs_recipe *a, const rs_recipe *b)
 
 /* --- models, measures, the rest --- */
 
+static void diff_make(differ *d, const char *name, const rs_make *a, const rs_make *b)
+{
+    if (!a != !b) say(d, "make of %s is %s", name, a ? "gone" : "new");
+    if (!a || !b || a->type != b->type) return;
+    for (const rs_make_key *k = rs_make_keys(a->type); k->name; k++) {
+        char label[300];
+        rs_buf x = {0}, y = {0};
+        rs_make_say(a, k, &x);
+        rs_make_say(b, k, &y);
+        snprintf(label, sizeof label, "make of %.200s: %s", name, k->name);
+        say_string(d, label, rs_buf_str(&x), rs_buf_str(&y));
+        rs_buf_free(&x);
+        rs_buf_free(&y);
+    }
+}
+
 static void describe_model(const rs_model_entry *e, char *dst, size_t size)
 {
     if (e->path)
@@ -340,6 +356,7 @@ static void diff_models(differ *d, const rs_recipe *a, const rs_recipe *b)
         describe_model(old, x, sizeof x);
         snprintf(label, sizeof label, "%s", old->name);
         say_string(d, label, x, y);
+        diff_make(d, old->name, old->make, b->models[i].make);
     }
 }
 
@@ -360,6 +377,7 @@ static void diff_measures(differ *d, const rs_recipe *a, const rs_recipe *b)
         say_string(d, now->name, old->path, now->path);
         snprintf(label, sizeof label, "scale of %s", now->name);
         say_string(d, label, old->scale, now->scale);
+        diff_make(d, now->name, old->make, now->make);
     }
 }
 

@@ -3,7 +3,7 @@
 #define RS_RECIPE_INTERNAL_H
 
 #include "base/json.h"
-#include "merge/recipe.h"
+#include "merge/make.h"
 
 enum { RS_RECIPE_BYTES = 4 << 20, RS_RECIPE_ENTRIES = 256 };
 
@@ -41,6 +41,17 @@ rs_status rs_read_dampen(const rs_reader *p, const rs_json *o, const char *where
 rs_status rs_read_reference(const rs_reader *p, const char *name, int n_stages,
                             const char *where);
 rs_status rs_read_fisher(const rs_reader *p, const char *name, const char *where);
+
+/* owner: "demo.json: measure "x"". out stays as it is where o is absent. */
+rs_status rs_read_make(const rs_reader *p, const rs_json *o, const char *owner,
+                       rs_make_type type, const rs_make **out);
+/* What makes name is there, and nothing is made from itself. */
+rs_status rs_check_makes(const rs_reader *p);
+
+/* The canonical text of a make. path: writes a path of data as a JSON string. */
+typedef void (*rs_make_path)(void *ctx, const char *path, rs_buf *b);
+void rs_make_write(const rs_make *m, rs_make_path path, void *ctx, rs_buf *b);
+void rs_make_say(const rs_make *m, const rs_make_key *k, rs_buf *b); /* one value */
 
 #define RS_READ_KEYS(p, o, where, ...)                                                   \
     rs_read_keys(p, o, where, (const char *const[]){__VA_ARGS__},                        \

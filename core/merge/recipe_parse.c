@@ -101,14 +101,14 @@ static rs_status read_model(const rs_reader *p, const rs_json *o, rs_model_entry
     RS_TRY(rs_read_text(p, o, "path", where, &e->path));
     RS_TRY(rs_read_text(p, o, "adapter", where, &e->adapter));
     RS_TRY(rs_read_text(p, o, "on", where, &e->on));
-    if (rs_json_get(o, "make"))
-        RS_TRY(rs_read_later(p, rs_json_get(o, "make"), &e->later));
     if (!e->path == !e->adapter)
         return rs_fail(p->err, RS_E_INVALID, "%s needs either \"path\" or \"adapter\"",
                        where);
     if (e->on && !e->adapter)
         return rs_fail(p->err, RS_E_INVALID, "%s: \"on\" goes with \"adapter\"", where);
-    return RS_OK;
+    if (e->path && rs_json_get(o, "make"))
+        return rs_fail(p->err, RS_E_INVALID, "%s: \"make\" goes with \"adapter\"", where);
+    return rs_read_make(p, rs_json_get(o, "make"), where, RS_MAKE_ADAPTER, &e->make);
 }
 
 /* `on` names a plain model, so an adapter is never folded on itself. */
@@ -189,8 +189,8 @@ static rs_status read_measure(const rs_reader *p, const rs_json *o, rs_measure_e
     e->type = fisher ? RS_MEASURE_FISHER : RS_MEASURE_SUBSPACE;
     e->path = fisher ? fisher : subspace;
     RS_TRY(read_scale(p, o, where, e));
-    if (!rs_json_get(o, "make")) return RS_OK;
-    return rs_read_later(p, rs_json_get(o, "make"), &e->make);
+    return rs_read_make(p, rs_json_get(o, "make"), where,
+                        fisher ? RS_MAKE_FISHER : RS_MAKE_SUBSPACE, &e->make);
 }
 
 static rs_status read_measures(const rs_reader *p, const rs_json *o)
@@ -375,6 +375,7 @@ static rs_status read_document(const rs_reader *p, const rs_json *root)
     RS_TRY(read_models(p, rs_json_get(root, "models")));
     RS_TRY(read_measures(p, rs_json_get(root, "measures")));
     RS_TRY(rs_read_stages(p, rs_json_get(root, "stages")));
+    RS_TRY(rs_check_makes(p));
     RS_TRY(read_output(p, rs_json_get(root, "output")));
     return read_budget(p, rs_json_get(root, "budget"));
 }

@@ -66,15 +66,29 @@ static void inline_number(writer *w, const char *key, double v)
     rs_buf_json_double(w->out, v);
 }
 
-static void inline_path(writer *w, const char *key, const char *path)
+static void put_path(void *ctx, const char *path, rs_buf *b)
 {
+    const writer *w = ctx;
     char moved[4096];
     const char *shown = path;
     if (w->folder) {
         rs_path_rebase(w->r->folder, w->folder, path, moved, sizeof moved);
         shown = moved;
     }
-    inline_string(w, key, shown);
+    rs_buf_json(b, shown, strlen(shown));
+}
+
+static void inline_path(writer *w, const char *key, const char *path)
+{
+    inline_key(w, key);
+    put_path(w, path, w->out);
+}
+
+static void inline_make(writer *w, const rs_make *m)
+{
+    if (!m) return;
+    inline_key(w, "make");
+    rs_make_write(m, put_path, w, w->out);
 }
 
 static void open_inline(writer *w)
@@ -112,7 +126,7 @@ static void write_model(writer *w, const rs_model_entry *e)
     if (e->path) inline_path(w, "path", e->path);
     if (e->adapter) inline_path(w, "adapter", e->adapter);
     if (e->on) inline_string(w, "on", e->on);
-    if (e->later) inline_key(w, "make"), put(w, e->later);
+    inline_make(w, e->make);
     close_inline(w);
 }
 
@@ -122,7 +136,7 @@ static void write_measure(writer *w, const rs_measure_entry *e)
     open_inline(w);
     inline_path(w, e->type == RS_MEASURE_FISHER ? "fisher" : "subspace", e->path);
     if (e->scale) inline_string(w, "scale", e->scale);
-    if (e->make) inline_key(w, "make"), put(w, e->make);
+    inline_make(w, e->make);
     close_inline(w);
 }
 

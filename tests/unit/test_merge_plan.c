@@ -415,12 +415,14 @@ static void refusals(void)
           RS_E_UNSUPPORTED, "the method ties");
     fails(ALL, "", TASK(""), "\"rounding\":\"stochastic\"", RS_E_UNSUPPORTED,
           "stochastic");
-    fails(ALL, "\"f\":{\"fisher\":\"x\",\"make\":{}}", TASK(",\"dampen\":{\"by\":\"f\"}"),
-          "", RS_E_UNSUPPORTED, "\"make\"");
-    fails(ALL ",\"new\":{\"adapter\":\"x\",\"make\":{}}", "",
+    fails(ALL, "\"f\":{\"fisher\":\"x\",\"make\":{\"model\":\"it\",\"random\":1}}",
+          TASK(",\"dampen\":{\"by\":\"f\"}"), "", RS_E_NOT_FOUND,
+          "Fisher \"f\" is not there yet (x): 'ringside prepare RECIPE' makes it");
+    fails(ALL ",\"new\":{\"adapter\":\"x\",\"make\":{\"model\":\"it\",\"corpora\":[\"a\"]}}",
+          "",
           "{\"name\":\"s\",\"method\":\"task_arithmetic\",\"base\":\"it\",\"inputs\":[{"
           "\"from\":\"new\"}]}",
-          "", RS_E_UNSUPPORTED, "model \"new\" uses \"make\"");
+          "", RS_E_NOT_FOUND, "adapter \"new\" is not there yet (x)");
     fails(ALL, "\"f\":{\"fisher\":\"@/nowhere\"}", TASK(",\"dampen\":{\"by\":\"f\"}"), "",
           RS_E_NOT_FOUND, "Fisher \"f\": there is no ");
     fails(ALL, "",

