@@ -24,6 +24,7 @@ static rs_status matrix_back(layer *l, const rs_matrix *m, rs_place at, const fl
 {
     RS_TRY(l->sink->matrix(l->sink->ctx, at, dy, m->rows, x, m->cols, l->w->n, err));
     rs_apply_back(l->w, m, dy, beta, dx);
+    rs_adapt_back(l->w, at, dy, x, dx);
     return RS_OK;
 }
 

@@ -45,6 +45,17 @@ static rs_product product(const rs_matrix *m, const float *x, float *y)
     return (rs_product){m, x, y, m->cols, m->rows, 0};
 }
 
+/* Products of the layer in one bundle, and what an adapter adds to each. */
+static rs_status multiply(const layer *l, const rs_product *all, int n, rs_err *err)
+{
+    RS_TRY(rs_linear(l->w->rt, RS_LINEAR_FAST, all, n, l->w->n, err));
+    for (int i = 0; i < n; i++) {
+        size_t offset = (size_t)((const char *)all[i].w - (const char *)l->lw);
+        rs_adapt(l->w, (rs_place){l->i, offset}, all[i].x, all[i].y);
+    }
+    return RS_OK;
+}
+
 /* Bias, norm, RoPE and scale of one row's queries; raw keeps what came out of the product. */
 static void queries(void *ctx, int64_t row)
 {
@@ -118,7 +129,8 @@ static rs_status end_branch(const layer *l, const rs_matrix *m, const float *x,
                             rs_err *err)
 {
     if (!to && !norm) return RS_OK;
-    RS_TRY(rs_apply(l->w, m, x, y, err));
+    rs_product one = product(m, x, y);
+    RS_TRY(multiply(l, &one, 1, err));
     if (to) join(l, from, y, norm, to);
     return RS_OK;
 }
@@ -130,7 +142,7 @@ static rs_status attention(layer *l, rs_err *err)
     rs_each_row(w->rt, w->n, norm_in, l);
     rs_product all[] = {product(&lw->q, w->h1, w->q_raw), product(&lw->k, w->h1, w->k_raw),
                         product(&lw->v, w->h1, w->v_raw)};
-    RS_TRY(rs_linear(w->rt, RS_LINEAR_FAST, all, l->lc->is_sharer ? 1 : 3, w->n, err));
+    RS_TRY(multiply(l, all, l->lc->is_sharer ? 1 : 3, err));
     rs_each_row(w->rt, w->n, queries, l);
     if (!l->lc->is_sharer) rs_each_row(w->rt, w->n, keys, l);
     rs_attend(w, l->s, l->i);
@@ -164,7 +176,7 @@ static rs_status mlp(layer *l, float *to, rs_err *err)
     rs_each_row(w->rt, w->n, norm_mid, l);
     rs_product all[] = {product(&lw->gate, w->h2, w->gate),
                         product(&lw->up, w->h2, w->up)};
-    RS_TRY(rs_linear(w->rt, RS_LINEAR_FAST, all, 2, w->n, err));
+    RS_TRY(multiply(l, all, 2, err));
     rs_each_row(w->rt, w->n, gate_row, l);
     return end_branch(l, &lw->down, w->act, w->x1, w->y_mlp, lw->post_mlp_norm, to, err);
 }
@@ -182,7 +194,8 @@ static rs_status per_layer(layer *l, float *to, rs_err *err)
 {
     rs_work *w = l->w;
     const rs_layer_weights *lw = l->lw;
-    RS_TRY(rs_apply(w, &lw->ple_gate, w->x2, w->ple_raw, err));
+    rs_product gate = product(&lw->ple_gate, w->x2, w->ple_raw);
+    RS_TRY(multiply(l, &gate, 1, err));
     rs_each_row(w->rt, w->n, ple_row, l);
     return end_branch(l, &lw->ple_proj, w->ple_act, w->x2, w->y_ple, lw->ple_norm, to,
                       err);

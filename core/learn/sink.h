@@ -2,8 +2,8 @@
  *
  * The way back does not make gradients of weights: it tells a sink what they are the product
  * of, token by token, and the sink makes of it what it needs: a sum (gradients), squares of
- * sums (Fisher, kind sequence), sums of squares (kind position), the small gradients of an
- * adapter's factors. A tensor may be told of several times in one way back (the head in pieces
+ * sums (Fisher, kind sequence), sums of squares (kind position), nothing (frozen weights beside
+ * an adapter, lora.h). A tensor may be told of several times in one way back (the head in pieces
  * of tokens, a tied table by head and lookup): its gradient is the sum. */
 #ifndef RS_SINK_H
 #define RS_SINK_H
@@ -33,5 +33,8 @@ typedef struct rs_sink {
     rs_status (*lookup)(void *ctx, rs_place at, const int32_t *ids, const float *rows,
                         int64_t ld, float scale, int64_t n, int64_t width, rs_err *err);
 } rs_sink;
+
+/* Takes everything and makes nothing of it: where the model's weights are frozen. */
+rs_sink rs_sink_none(void);
 
 #endif

@@ -174,6 +174,7 @@ void rs_work_free(rs_work *w)
 {
     if (!w) return;
     free(w->memory);
+    free(w->low);
     free(w->cos);
     free(w);
 }

@@ -33,6 +33,8 @@ struct rs_work {
     double *row_loss; /* [loss_rows] */
     float *exps;      /* [threads, vocab] */
     void *memory;
+    struct rs_lora *lora; /* beside the model, or NULL */
+    float *low;           /* [2][room, rank] of its products */
 };
 
 enum { RS_QUERY_BLOCK = 64, RS_MAX_HEAD_DIM = 1024 };
@@ -57,6 +59,11 @@ rs_status rs_apply(rs_work *w, const rs_matrix *m, const float *x, float *y,
 /* dx [n, cols] = beta dx + dy [n, rows] w */
 void rs_apply_back(rs_work *w, const rs_matrix *m, const float *dy, float beta,
                    float *dx);
+
+/* lora_pass.c: y [n, rows] += what the adapter's pair at a place adds to the product of x; and
+ * back: its part of dx, and the gradients of its factors. Nothing where there is no pair. */
+void rs_adapt(const rs_work *w, rs_place at, const float *x, float *y);
+void rs_adapt_back(const rs_work *w, rs_place at, const float *dy, const float *x, float *dx);
 
 /* steps.c: y = x norm(w), one row; backward adds to dx (beta 1) or sets it (0) and leaves
  * dy times the normed x in gw, which may be NULL or dy. w NULL: without weight. */

@@ -11,6 +11,9 @@
 /* c [m, n] = a [m, k] times b [n, k] transposed */
 void rs_blas_abt(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda,
                  const float *b, int64_t ldb, float *c, int64_t ldc);
+/* c [m, n] += a [m, k] times b [n, k] transposed */
+void rs_blas_add_abt(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda,
+                     const float *b, int64_t ldb, float *c, int64_t ldc);
 /* c [m, n] = beta c + a [m, k] times b [k, n] */
 void rs_blas_ab(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda,
                 const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
