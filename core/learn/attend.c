@@ -23,13 +23,6 @@ typedef struct block {
     float *p; /* [n, keys] weights */
 } block;
 
-static int64_t first_visible(const rs_config *c, int layer, int64_t position)
-{
-    if (c->layers[layer].is_full) return 0;
-    int64_t first = position - c->sliding_window + 1;
-    return first > 0 ? first : 0;
-}
-
 static attention attention_of(rs_work *w, const rs_sequence *s, int i)
 {
     const rs_layer_config *l = &w->c->layers[i];
@@ -49,7 +42,7 @@ static block block_of(const attention *a, int64_t row, int head, float *p)
     const rs_config *c = a->w->c;
     block b = {.row = row, .n = RS_QUERY_BLOCK, .head = head, .p = p};
     if (b.n > a->w->n - row) b.n = a->w->n - row;
-    b.from = first_visible(c, a->layer, row);
+    b.from = rs_first_visible(c, a->layer, row);
     b.keys = row + b.n - b.from;
     b.kv_head = head / (c->n_heads / c->layers[a->layer].n_kv_heads);
     return b;
@@ -59,21 +52,11 @@ static block block_of(const attention *a, int64_t row, int head, float *p)
 static void soften(const attention *a, const block *b, float *slope)
 {
     const rs_config *c = a->w->c;
-    const rs_linear_kernels *k = a->w->rt->kernels->linear;
-    float cap = (float)c->attn_softcap;
     for (int64_t i = 0; i < b->n; i++) {
-        float *p = b->p + i * b->keys;
-        int64_t first = first_visible(c, a->layer, b->row + i) - b->from;
-        int64_t n = b->row + i + 1 - b->from - first;
-        if (cap > 0) k->softcap(p + first, cap, n);
-        for (int64_t j = 0; slope && j < n; j++) {
-            float s = p[first + j] / cap;
-            slope[i * b->keys + first + j] = 1 - s * s;
-        }
-        double sum = k->exp_sum(p + first, k->max(p + first, n), n);
-        k->scale(p + first, (float)(1 / sum), n);
-        memset(p, 0, (size_t)first * sizeof *p);
-        memset(p + first + n, 0, (size_t)(b->keys - first - n) * sizeof *p);
+        int64_t at = b->row + i;
+        rs_soften(c, a->w->rt->kernels->linear, b->p + i * b->keys,
+                  rs_first_visible(c, a->layer, at) - b->from, at + 1 - b->from, b->keys,
+                  slope ? slope + i * b->keys : NULL);
     }
 }
 

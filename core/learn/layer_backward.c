@@ -122,13 +122,7 @@ static void turn_back(const layer *l, int64_t row, float *d)
 {
     const float *cosines, *sines;
     const rs_rope *r = rs_work_rope(l->w, l->i, &cosines, &sines);
-    const float *c = cosines + row * r->n_pairs, *s = sines + row * r->n_pairs;
-    float *far = d + r->half;
-    for (int j = 0; j < r->n_pairs; j++) {
-        float a = d[j], b = far[j];
-        d[j] = a * c[j] + b * s[j];
-        far[j] = b * c[j] - a * s[j];
-    }
+    rs_rope_turn_back(r, cosines + row * r->n_pairs, sines + row * r->n_pairs, d);
 }
 
 /* Gradients of one row's heads, through RoPE and norm, to the product's; the norm's weight

@@ -1,54 +1,43 @@
 #include "learn/sequence.h"
 
+#include "base/carver.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Counts floats, and with base hands them out. */
-typedef struct carver {
-    float *base;
-    size_t floats;
-} carver;
-
-static float *carve(carver *c, size_t floats)
-{
-    float *p = c->base ? c->base + c->floats : NULL;
-    c->floats += (floats + 15) / 16 * 16;
-    return p;
-}
 
 int64_t rs_kv_width(const rs_config *c, int i)
 {
     return (int64_t)c->layers[i].n_kv_heads * c->layers[i].head_dim;
 }
 
-static void carve_donors(rs_sequence *s, carver *c)
+static void carve_donors(rs_sequence *s, rs_carver *c)
 {
     for (int i = 0; i < s->config->n_layers; i++) {
         if (!s->config->layers[i].is_donor) continue;
         float **const all[] = {s->k, s->v, s->dk, s->dv};
         for (int j = 0; j < 4; j++) {
-            float *p = carve(c, (size_t)(s->room * rs_kv_width(s->config, i)));
+            float *p = rs_carve(c, s->room, rs_kv_width(s->config, i));
             if (all[j]) all[j][i] = p;
         }
     }
 }
 
-static void carve_all(rs_sequence *s, bool keep_all, carver *c)
+static void carve_all(rs_sequence *s, bool keep_all, rs_carver *c)
 {
     const rs_config *config = s->config;
-    size_t n = (size_t)s->room, H = (size_t)config->hidden, P = (size_t)config->ple_width;
-    s->ids = (int32_t *)(void *)carve(c, n);
-    s->labels = (int32_t *)(void *)carve(c, n);
-    s->lse = (double *)(void *)carve(c, 2 * n);
-    float *pair[2] = {carve(c, n * H), carve(c, n * H)};
+    int64_t n = s->room, H = config->hidden, P = config->ple_width;
+    s->ids = (int32_t *)(void *)rs_carve(c, n, 1);
+    s->labels = (int32_t *)(void *)rs_carve(c, n, 1);
+    s->lse = (double *)(void *)rs_carve(c, n, 2);
+    float *pair[2] = {rs_carve(c, n, H), rs_carve(c, n, H)};
     for (int i = 0; i <= config->n_layers; i++) {
-        float *x = keep_all && i > 1 ? carve(c, n * H) : pair[i & 1];
+        float *x = keep_all && i > 1 ? rs_carve(c, n, H) : pair[i & 1];
         if (s->x) s->x[i] = x;
     }
-    s->dx = carve(c, n * H);
+    s->dx = rs_carve(c, n, H);
     for (int i = 0; i < config->n_layers && P > 0; i++) {
-        float *ple = carve(c, n * P), *dple = carve(c, n * P);
+        float *ple = rs_carve(c, n, P), *dple = rs_carve(c, n, P);
         if (s->ple) s->ple[i] = ple, s->dple[i] = dple;
     }
     carve_donors(s, c);
@@ -57,18 +46,18 @@ static void carve_all(rs_sequence *s, bool keep_all, carver *c)
 uint64_t rs_sequence_bytes(const rs_config *c, int64_t room, bool keep_all)
 {
     rs_sequence s = {.config = c, .room = room};
-    carver count = {NULL, 0};
+    rs_carver count = {0};
     carve_all(&s, keep_all, &count);
-    return (uint64_t)count.floats * sizeof(float);
+    return rs_carver_bytes(&count);
 }
 
 static rs_status allocate(rs_sequence *s, bool keep_all, rs_err *err)
 {
     size_t layers = (size_t)s->config->n_layers + 1;
-    carver count = {NULL, 0};
-    carve_all(s, keep_all, &count);
+    rs_carver carver = {0};
+    carve_all(s, keep_all, &carver);
     s->x = calloc(7 * layers, sizeof *s->x);
-    s->memory = aligned_alloc(64, (count.floats + 16) / 16 * 16 * sizeof(float));
+    s->memory = rs_carver_open(&carver);
     if (!s->x || !s->memory)
         return rs_fail(err, RS_E_NOMEM, "no memory for a sequence of %" PRId64 " tokens",
                        s->room);
@@ -78,8 +67,7 @@ static rs_status allocate(rs_sequence *s, bool keep_all, rs_err *err)
     s->dv = s->dk + layers;
     s->ple = s->dv + layers;
     s->dple = s->ple + layers;
-    carver give = {s->memory, 0};
-    carve_all(s, keep_all, &give);
+    carve_all(s, keep_all, &carver);
     return RS_OK;
 }
 

@@ -23,7 +23,6 @@ struct rs_work {
     float *rows;              /* [n, widest vector] per-token gradients of a vector */
     float *dk_head, *dv_head; /* [heads][n, head_dim] */
     float **cos, **sin;       /* [n_ropes][room, pairs] */
-    int64_t angles;           /* positions that they are filled for */
     float *wide;              /* a piece of a widened matrix */
     int64_t wide_floats;
     float *scores; /* for each thread */
@@ -48,10 +47,6 @@ static inline const rs_rope *rs_work_rope(const rs_work *w, int layer, const flo
     *sin = w->sin[r];
     return &s->ropes[r];
 }
-
-/* Calls fn for each of n rows, with the threads where there are many. */
-void rs_each_row(const rs_runtime *rt, int64_t n, void (*fn)(void *ctx, int64_t row),
-                 void *ctx);
 
 /* y [n, rows] = x [n, cols] w^T */
 rs_status rs_apply(rs_work *w, const rs_matrix *m, const float *x, float *y,

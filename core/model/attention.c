@@ -14,31 +14,36 @@ typedef struct attention {
     int64_t block; /* rows of a block: BLOCK, or 1 for a batch */
 } attention;
 
-static int64_t first_visible(const rs_pass *p, int layer, int64_t position)
+int64_t rs_first_visible(const rs_config *c, int layer, int64_t position)
 {
-    const rs_config *c = p->m->config;
     if (c->layers[layer].is_full) return 0;
     int64_t first = position - c->sliding_window + 1;
     return first > 0 ? first : 0;
 }
 
-/* Scores of one query over keys from .. from + n - 1 become its weights; what it must not
- * see becomes 0. */
-static void soften(const rs_pass *p, int layer, int64_t row, float *scores, int64_t from,
-                   int64_t n)
+void rs_soften(const rs_config *c, const rs_linear_kernels *k, float *scores,
+               int64_t first, int64_t end, int64_t n, float *slope)
 {
-    const rs_linear_kernels *k = p->rt->kernels->linear;
-    int64_t first = first_visible(p, layer, p->position[row]) - from;
-    int64_t end = p->position[row] + 1 - from;
-    float *seen = scores + first;
-    if (p->m->config->attn_softcap > 0)
-        k->softcap(seen, (float)p->m->config->attn_softcap, end - first);
+    float *seen = scores + first, cap = (float)c->attn_softcap;
+    if (cap > 0) k->softcap(seen, cap, end - first);
+    for (int64_t i = first; slope && i < end; i++)
+        slope[i] = 1 - (scores[i] / cap) * (scores[i] / cap);
     double sum = k->exp_sum(seen, k->max(seen, end - first), end - first);
     k->scale(seen, (float)(1.0 / sum), end - first);
     for (int64_t i = 0; i < first; i++)
         scores[i] = 0;
     for (int64_t i = end; i < n; i++)
         scores[i] = 0;
+}
+
+/* Scores of one row's query over keys from .. from + n - 1. */
+static void soften(const rs_pass *p, int layer, int64_t row, float *scores, int64_t from,
+                   int64_t n)
+{
+    const rs_config *c = p->m->config;
+    int64_t at = p->position[row];
+    rs_soften(c, p->rt->kernels->linear, scores, rs_first_visible(c, layer, at) - from,
+              at + 1 - from, n, NULL);
 }
 
 static void attend(const attention *a, int64_t row, int64_t n, int head, float *scores)
@@ -50,7 +55,7 @@ static void attend(const attention *a, int64_t row, int64_t n, int head, float *
     rs_kv_layer *own = &rs_pass_kv(p, row)->layers[l->kv_layer];
     int hd = l->head_dim, kv_head = head / (c->n_heads / l->n_kv_heads);
     int64_t ld = (int64_t)c->n_heads * hd;
-    int64_t from = first_visible(p, a->layer, p->position[row]);
+    int64_t from = rs_first_visible(c, a->layer, p->position[row]);
     int64_t keys = p->position[row + n - 1] + 1 - from;
     const float *K = rs_kv_row(own, own->k, kv_head, hd, from);
     const float *V = rs_kv_row(own, own->v, kv_head, hd, from);

@@ -334,3 +334,21 @@ void rs_config_free(rs_config *c)
     free(c->layers);
     free(c);
 }
+
+static int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+rs_widths rs_config_widest(const rs_config *c)
+{
+    rs_widths w = {0};
+    for (int i = 0; i < c->n_layers; i++) {
+        const rs_layer_config *l = &c->layers[i];
+        w.queries = larger(w.queries, (int64_t)c->n_heads * l->head_dim);
+        w.keys = larger(w.keys, (int64_t)l->n_kv_heads * l->head_dim);
+        w.mlp = larger(w.mlp, l->intermediate);
+        w.head = larger(w.head, l->head_dim);
+    }
+    return w;
+}

@@ -46,4 +46,11 @@ rs_status rs_config_load(const rs_checkpoint *c, rs_config **out,
                          rs_err *err) RS_MUST_USE;
 void rs_config_free(rs_config *c); /* NULL is fine */
 
+/* The largest of any layer: heads x head_dim, K/V heads x head_dim, ... */
+typedef struct rs_widths {
+    int64_t queries, keys, mlp, head;
+} rs_widths;
+
+rs_widths rs_config_widest(const rs_config *c);
+
 #endif

@@ -3,6 +3,7 @@
 #define RS_MODEL_INTERNAL_H
 
 #include "base/arena.h"
+#include "base/carver.h"
 #include "model/family.h"
 #include "model/weights.h"
 
@@ -33,9 +34,23 @@ rs_status rs_model_part_complete(const rs_model *m, int layer, rs_err *err) RS_M
 /* rope.c: fills the store's ropes from the config. */
 rs_status rs_rope_build(const rs_config *c, struct rs_model_store *store,
                         rs_err *err) RS_MUST_USE;
-/* cos, sin [n_pairs] of one position, from float32 angles as the reference computes them. */
-void rs_rope_angles(const rs_rope *r, int64_t position, float *cos, float *sin);
-/* Turns one head x [2 half] in place. */
+/* Room for the angles of `rows` positions: cos, sin [n_ropes][rows, pairs]; both NULL: it is
+ * only counted. */
+void rs_rope_carve(const struct rs_model_store *s, int64_t rows, rs_carver *c,
+                   float **cos, float **sin);
+/* Fills one row for a position, from float32 angles as the reference computes them. */
+void rs_rope_angles(const struct rs_model_store *s, int64_t position, int64_t row,
+                    float *const *cos, float *const *sin);
+/* Turns one head x [2 half] in place, by cos, sin [n_pairs]; and the way back of it. */
 void rs_rope_turn(const rs_rope *r, const float *cos, const float *sin, float *x);
+void rs_rope_turn_back(const rs_rope *r, const float *cos, const float *sin, float *x);
+
+/* attention.c: the first key that the query at a position sees; it sees all from there up to
+ * its own. */
+int64_t rs_first_visible(const rs_config *c, int layer, int64_t position);
+/* n scores of one query become its weights, those outside [first, end) 0. slope [n], or NULL:
+ * inside, the derivative 1 - (s / cap)^2 of the soft-cap. */
+void rs_soften(const rs_config *c, const rs_linear_kernels *k, float *scores,
+               int64_t first, int64_t end, int64_t n, float *slope);
 
 #endif

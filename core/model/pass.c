@@ -1,75 +1,34 @@
 #include "model/pass_internal.h"
 
-#include "base/size.h"
-
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { QUERY_BLOCK = 16, ROWS_A_CHUNK = 4, FEW_ROWS = 16, LINE_FLOATS = 16 };
+enum { QUERY_BLOCK = 16, LINE_FLOATS = 16 };
 
 /* --- memory --- */
 
-typedef struct widths {
-    int64_t queries, keys, mlp, ple;
-} widths;
-
-static widths widest(const rs_config *c)
-{
-    widths w = {0, 0, 0, (int64_t)c->n_layers * c->ple_width};
-    for (int i = 0; i < c->n_layers; i++) {
-        const rs_layer_config *l = &c->layers[i];
-        int64_t q = (int64_t)c->n_heads * l->head_dim,
-                k = (int64_t)l->n_kv_heads * l->head_dim;
-        if (q > w.queries) w.queries = q;
-        if (k > w.keys) w.keys = k;
-        if (l->intermediate > w.mlp) w.mlp = l->intermediate;
-    }
-    return w;
-}
-
-/* Hands out pieces of one allocation; with base NULL it only counts. */
-typedef struct carver {
-    float *base;
-    size_t floats;
-    bool overflow;
-} carver;
-
-static float *carve(carver *c, int64_t rows, int64_t width)
-{
-    size_t n;
-    if (!rs_mul_size((size_t)rows, (size_t)width, &n) || n > SIZE_MAX / 16 - c->floats)
-        c->overflow = true;
-    if (c->overflow) return NULL;
-    float *p = c->base ? c->base + c->floats : NULL;
-    c->floats += (n + LINE_FLOATS - 1) / LINE_FLOATS * LINE_FLOATS;
-    return p;
-}
-
-static void carve_all(rs_pass *p, carver *c)
+static void carve_all(rs_pass *p, rs_carver *c)
 {
     const rs_config *config = p->m->config;
     const struct rs_model_store *s = p->m->store;
-    widths w = widest(config);
-    p->x = carve(c, p->n, config->hidden);
-    p->h = carve(c, p->n, config->hidden);
-    p->y = carve(c, p->n, config->hidden);
-    p->q = carve(c, p->n, w.queries);
-    p->att = carve(c, p->n, w.queries);
-    p->k = carve(c, p->n, w.keys);
-    p->v = carve(c, p->n, w.keys);
-    p->gate = carve(c, p->n, w.mlp);
-    p->up = carve(c, p->n, w.mlp);
-    p->ple = carve(c, p->n, w.ple);
-    p->ple_table = carve(c, p->n, w.ple);
-    p->ple_h = carve(c, p->n, config->ple_width);
-    p->scores = carve(c, p->rt->threads, p->scores_each);
-    p->position = (int64_t *)(void *)carve(c, p->n, 2);
-    for (int i = 0; i < s->n_ropes; i++) {
-        float *cosines = carve(c, p->n, s->ropes[i].n_pairs);
-        float *sines = carve(c, p->n, s->ropes[i].n_pairs);
-        if (p->cos) p->cos[i] = cosines, p->sin[i] = sines;
-    }
+    rs_widths w = rs_config_widest(config);
+    int64_t all_ple = (int64_t)config->n_layers * config->ple_width;
+    p->x = rs_carve(c, p->n, config->hidden);
+    p->h = rs_carve(c, p->n, config->hidden);
+    p->y = rs_carve(c, p->n, config->hidden);
+    p->q = rs_carve(c, p->n, w.queries);
+    p->att = rs_carve(c, p->n, w.queries);
+    p->k = rs_carve(c, p->n, w.keys);
+    p->v = rs_carve(c, p->n, w.keys);
+    p->gate = rs_carve(c, p->n, w.mlp);
+    p->up = rs_carve(c, p->n, w.mlp);
+    p->ple = rs_carve(c, p->n, all_ple);
+    p->ple_table = rs_carve(c, p->n, all_ple);
+    p->ple_h = rs_carve(c, p->n, config->ple_width);
+    p->scores = rs_carve(c, p->rt->threads, p->scores_each);
+    p->position = (int64_t *)(void *)rs_carve(c, p->n, 2);
+    rs_rope_carve(s, p->n, c, p->cos, p->sin);
 }
 
 rs_status rs_pass_new(rs_pass *p, int64_t n, int64_t max_keys, rs_err *err)
@@ -78,12 +37,10 @@ rs_status rs_pass_new(rs_pass *p, int64_t n, int64_t max_keys, rs_err *err)
     p->max_keys = max_keys;
     int64_t block = p->one_sequence && n > 1 ? QUERY_BLOCK : 1;
     p->scores_each = (block * max_keys + LINE_FLOATS - 1) / LINE_FLOATS * LINE_FLOATS;
-    carver count = {NULL, 0, false};
-    carve_all(p, &count);
     size_t ropes = (size_t)p->m->store->n_ropes;
-    p->memory = count.overflow
-                    ? NULL
-                    : aligned_alloc(64, (count.floats + LINE_FLOATS) * sizeof(float));
+    rs_carver c = {0};
+    carve_all(p, &c);
+    p->memory = rs_carver_open(&c);
     p->cos = calloc(ropes ? 2 * ropes : 1, sizeof *p->cos);
     if (!p->memory || !p->cos) {
         rs_pass_free(p);
@@ -91,8 +48,7 @@ rs_status rs_pass_new(rs_pass *p, int64_t n, int64_t max_keys, rs_err *err)
                        (long long)n);
     }
     p->sin = p->cos + ropes;
-    carver give = {p->memory, 0, false};
-    carve_all(p, &give);
+    carve_all(p, &c);
     return RS_OK;
 }
 
@@ -112,35 +68,24 @@ typedef struct row_run {
     void *ctx;
 } row_run;
 
-static bool row_chunk(void *ctx, int64_t chunk, int worker)
+static void one_row(void *ctx, int64_t row)
 {
-    (void)worker;
     const row_run *r = ctx;
-    int64_t end = (chunk + 1) * ROWS_A_CHUNK;
-    for (int64_t i = chunk * ROWS_A_CHUNK; i < end && i < r->p->n; i++)
-        r->fn(r->p, i, r->ctx);
-    return true;
+    r->fn(r->p, row, r->ctx);
 }
 
 void rs_pass_rows(const rs_pass *p, void (*fn)(const rs_pass *p, int64_t row, void *ctx),
                   void *ctx)
 {
     row_run r = {p, fn, ctx};
-    rs_pool *pool =
-        p->n < FEW_ROWS ? NULL : p->rt->pool; /* waking costs more than a row */
-    rs_pool_run(pool, (p->n + ROWS_A_CHUNK - 1) / ROWS_A_CHUNK, row_chunk, &r);
+    rs_each_row(p->rt, p->n, one_row, &r);
 }
 
 /* --- embeddings --- */
 
 static void rope_row(const rs_pass *p, int64_t row)
 {
-    const struct rs_model_store *s = p->m->store;
-    for (int i = 0; i < s->n_ropes; i++) {
-        int64_t pairs = s->ropes[i].n_pairs;
-        rs_rope_angles(&s->ropes[i], p->position[row], p->cos[i] + row * pairs,
-                       p->sin[i] + row * pairs);
-    }
+    rs_rope_angles(p->m->store, p->position[row], row, p->cos, p->sin);
 }
 
 static void embed_row(const rs_pass *p, int64_t row, void *ctx)

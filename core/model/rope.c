@@ -71,21 +71,47 @@ rs_status rs_rope_build(const rs_config *c, struct rs_model_store *s, rs_err *er
     return RS_OK;
 }
 
-void rs_rope_angles(const rs_rope *r, int64_t position, float *cos_, float *sin_)
+void rs_rope_carve(const struct rs_model_store *s, int64_t rows, rs_carver *c,
+                   float **cos_, float **sin_)
 {
+    for (int i = 0; i < s->n_ropes; i++) {
+        float *cosines = rs_carve(c, rows, s->ropes[i].n_pairs);
+        float *sines = rs_carve(c, rows, s->ropes[i].n_pairs);
+        if (cos_) cos_[i] = cosines, sin_[i] = sines;
+    }
+}
+
+void rs_rope_angles(const struct rs_model_store *s, int64_t position, int64_t row,
+                    float *const *cos_, float *const *sin_)
+{
+    for (int i = 0; i < s->n_ropes; i++) {
+        const rs_rope *r = &s->ropes[i];
+        for (int j = 0; j < r->n_pairs; j++) {
+            float angle = (float)position * r->freq[j];
+            cos_[i][row * r->n_pairs + j] = cosf(angle);
+            sin_[i][row * r->n_pairs + j] = sinf(angle);
+        }
+    }
+}
+
+/* way: 1, or -1 for the turn back */
+static void turn(const rs_rope *r, const float *cos_, const float *sin_, float way,
+                 float *x)
+{
+    float *far = x + r->half;
     for (int j = 0; j < r->n_pairs; j++) {
-        float angle = (float)position * r->freq[j];
-        cos_[j] = cosf(angle);
-        sin_[j] = sinf(angle);
+        float a = x[j], b = far[j], sine = way * sin_[j];
+        x[j] = a * cos_[j] - b * sine;
+        far[j] = b * cos_[j] + a * sine;
     }
 }
 
 void rs_rope_turn(const rs_rope *r, const float *cos_, const float *sin_, float *x)
 {
-    float *far = x + r->half;
-    for (int j = 0; j < r->n_pairs; j++) {
-        float a = x[j], b = far[j];
-        x[j] = a * cos_[j] - b * sin_[j];
-        far[j] = b * cos_[j] + a * sin_[j];
-    }
+    turn(r, cos_, sin_, 1, x);
+}
+
+void rs_rope_turn_back(const rs_rope *r, const float *cos_, const float *sin_, float *x)
+{
+    turn(r, cos_, sin_, -1, x);
 }

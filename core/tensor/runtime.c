@@ -10,6 +10,8 @@
 #include <malloc.h>
 #endif
 
+enum { ROWS_A_CHUNK = 4, FEW_ROWS = 16 /* waking costs more than a row */ };
+
 struct rs_scratch {
     float *floats;
     int64_t room;
@@ -69,4 +71,28 @@ float *rs_runtime_scratch(const rs_runtime *rt, int64_t floats)
     s->floats = aligned_alloc(64, (size_t)room * sizeof(float));
     s->room = s->floats ? room : 0;
     return s->floats;
+}
+
+typedef struct row_run {
+    void (*fn)(void *ctx, int64_t row);
+    void *ctx;
+    int64_t n;
+} row_run;
+
+static bool row_chunk(void *ctx, int64_t chunk, int worker)
+{
+    (void)worker;
+    const row_run *r = ctx;
+    int64_t end = (chunk + 1) * ROWS_A_CHUNK;
+    for (int64_t i = chunk * ROWS_A_CHUNK; i < end && i < r->n; i++)
+        r->fn(r->ctx, i);
+    return true;
+}
+
+void rs_each_row(const rs_runtime *rt, int64_t n, void (*fn)(void *ctx, int64_t row),
+                 void *ctx)
+{
+    row_run r = {fn, ctx, n};
+    rs_pool_run(n < FEW_ROWS ? NULL : rt->pool, (n + ROWS_A_CHUNK - 1) / ROWS_A_CHUNK,
+                row_chunk, &r);
 }

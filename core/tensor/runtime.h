@@ -34,6 +34,10 @@ void rs_quit(rs_runtime *rt);
  * and goes costs its page faults each time. NULL: no memory. */
 float *rs_runtime_scratch(const rs_runtime *rt, int64_t floats);
 
+/* Calls fn for each of n rows, with the threads where there are many. */
+void rs_each_row(const rs_runtime *rt, int64_t n, void (*fn)(void *ctx, int64_t row),
+                 void *ctx);
+
 /* Progress of a long operation, called from the coordinating thread every 10-100 ms.
  * Returning false stops: the operation releases everything and returns RS_E_CANCELLED. */
 typedef struct rs_progress {

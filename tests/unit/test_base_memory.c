@@ -1,6 +1,7 @@
 /* arena, buf, map, size */
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/carver.h"
 #include "base/map.h"
 #include "base/size.h"
 #include "tests/t.h"
@@ -151,7 +152,39 @@ static void sizes_do_not_wrap(void)
     T_TRUE(!rs_mul_i64(INT64_MAX, 2, &s) && rs_mul_i64(-4, 2, &s) && s == -8);
 }
 
+static void carver_counts_then_gives(void)
+{
+    rs_carver c = {0};
+    T_TRUE(!rs_carve(&c, 3, 5) && !rs_carve(&c, 0, 7) && !rs_carve(&c, 1, 17));
+    T_EQ(rs_carver_bytes(&c), (16 + 32) * sizeof(float));
+    float *memory = rs_carver_open(&c);
+    T_TRUE(memory != NULL);
+    float *a = rs_carve(&c, 3, 5), *b = rs_carve(&c, 0, 7), *d = rs_carve(&c, 1, 17);
+    T_TRUE(a == memory && b == memory + 16 && d == memory + 16);
+    T_EQ((uintptr_t)d % 64, 0);
+    memset(a, 1, 15 * sizeof *a);
+    memset(d, 1, 17 * sizeof *d);
+    free(memory);
+}
+
+static void carver_refuses_overflow(void)
+{
+    static const int64_t sizes[][2] = {
+        {-1, 1}, {1, -1}, {INT64_MAX, 4}, {1ll << 32, 1ll << 32}, {1ll << 30, 1ll << 30}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        rs_carver c = {0};
+        T_TRUE(!rs_carve(&c, 1, 16) && !rs_carve(&c, sizes[i][0], sizes[i][1]));
+        T_TRUE(!rs_carve(&c, 1, 1) && rs_carver_bytes(&c) >= 1ull << 56);
+        T_TRUE(rs_carver_open(&c) == NULL);
+    }
+    rs_carver c = {0};
+    for (int i = 0; i < 64; i++)
+        (void)rs_carve(&c, 1ll << 50, 8); /* each fits, not all of them */
+    T_TRUE(rs_carver_open(&c) == NULL && rs_carver_bytes(&c) >= 1ull << 56);
+}
+
 T_MAIN(T_TEST(arena_is_aligned_and_zeroed), T_TEST(arena_takes_large_pieces),
        T_TEST(arena_refuses_overflow), T_TEST(buf_grows), T_TEST(buf_stays_failed),
        T_TEST(buf_writes_json), T_TEST(buf_writes_shortest_doubles),
-       T_TEST(map_finds_all), T_TEST(map_keeps_the_first), T_TEST(sizes_do_not_wrap))
+       T_TEST(map_finds_all), T_TEST(map_keeps_the_first), T_TEST(sizes_do_not_wrap),
+       T_TEST(carver_counts_then_gives), T_TEST(carver_refuses_overflow))
