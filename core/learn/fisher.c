@@ -74,7 +74,7 @@ static rs_status lose(rs_run *r, int i, const rs_sink *sink, rs_err *err)
     r->loss += loss;
     memcpy(r->labels[i], s->labels, (size_t)s->n * sizeof *s->labels);
     memcpy(r->lse[i], s->lse, (size_t)s->n * sizeof *s->lse);
-    RS_TRY(rs_run_move_dx(r, RS_PUT, i, s->dx, err));
+    RS_TRY(rs_run_move_dx(r, RS_PUT, i, err));
     for (int l = 0; l < r->c->n_layers; l++)
         if (r->c->layers[l].is_donor) RS_TRY(rs_run_move_kv(r, RS_PUT, i, l, true, err));
     return rs_run_step(r, err);
@@ -103,12 +103,12 @@ static rs_status backward_sequence(rs_run *r, int i, int l, const rs_sink *sink,
     bool shares = lc->is_sharer || lc->is_donor;
     RS_TRY(rs_run_take(r, i, err));
     RS_TRY(rs_run_move_x(r, RS_GET, i, l, err));
-    RS_TRY(rs_run_move_dx(r, RS_GET, i, r->s->dx, err));
+    RS_TRY(rs_run_move_dx(r, RS_GET, i, err));
     RS_TRY(rs_run_move_ple(r, RS_GET, i, l, false, err));
     if (lc->is_sharer) RS_TRY(rs_run_move_kv(r, RS_GET, i, lc->kv_layer, false, err));
     if (shares) RS_TRY(rs_run_move_kv(r, RS_GET, i, lc->kv_layer, true, err));
     RS_TRY(rs_backward_layer(r->work, r->s, l, sink, err));
-    RS_TRY(rs_run_move_dx(r, RS_PUT, i, r->s->dx, err));
+    RS_TRY(rs_run_move_dx(r, RS_PUT, i, err));
     RS_TRY(rs_run_move_ple(r, RS_PUT, i, l, true, err));
     return shares ? rs_run_move_kv(r, RS_PUT, i, lc->kv_layer, true, err) : RS_OK;
 }
@@ -160,11 +160,11 @@ static rs_status embed_back_all(rs_run *r, rs_sums *sums, rs_err *err)
     for (int i = 0; i < r->n; i++) {
         RS_TRY(rs_run_take(r, i, err));
         RS_TRY(rs_run_move_x(r, RS_GET, i, 0, err));
-        RS_TRY(rs_run_move_dx(r, RS_GET, i, r->s->dx, err));
+        RS_TRY(rs_run_move_dx(r, RS_GET, i, err));
         RS_TRY(rs_run_get_dple(r, i, err));
         RS_TRY(rs_backward_embed(r->work, r->s, &sink, err));
         rs_sums_end_sequence(sums);
-        RS_TRY(rs_run_move_dx(r, RS_PUT, i, r->s->dx, err));
+        RS_TRY(rs_run_move_dx(r, RS_PUT, i, err));
     }
     return rs_sums_write(sums, r, err);
 }
@@ -299,7 +299,7 @@ static void clean_up(rs_run *r)
     free(r->lse);
     free(r->base);
     free(r->name);
-    free(r->slot);
+    free(r->output);
     rs_work_free(r->work);
     rs_sequence_free(r->s);
     rs_spill_free(r->spill);

@@ -15,10 +15,8 @@ typedef struct rs_sum {
     int i_out; /* tensor of the output; -1: not wanted */
     int64_t rows, cols;
     float *acc; /* [rows, cols] over the sequences so far */
-    float *one; /* vectors: [rows] this sequence's gradient */
+    float *one; /* kind sequence, vectors: [rows] this sequence's gradient; else NULL */
 } rs_sum;
-
-enum { RS_SUMS = 32 };
 
 /* The tensors of one layer, or outside the layers those that are no tables. */
 typedef struct rs_sums {
@@ -26,11 +24,10 @@ typedef struct rs_sums {
     const rs_config *c;
     rs_fisher_kind kind;
     int layer;
-    rs_sum of[RS_SUMS];      /* by slot */
+    rs_sum of[RS_MAX_SLOTS];      /* by slot */
     float *memory, *scratch; /* scratch: for each thread */
     int64_t scratch_each;
-    float *squares; /* position: [n, rows + cols] of the product at hand */
-    int64_t room;
+    int64_t room; /* tokens of the longest sequence */
 } rs_sums;
 
 /* Where a sequence's activations lie in the spill: bytes from its base. */
@@ -39,7 +36,7 @@ typedef struct rs_places {
     uint64_t bytes;
 } rs_places;
 
-typedef struct rs_fisher_run_state {
+typedef struct rs_run {
     const rs_runtime *rt;
     const rs_checkpoint *file;
     const rs_config *c;
@@ -57,15 +54,13 @@ typedef struct rs_fisher_run_state {
     int64_t tokens, counted; /* of all sequences; labels that count */
     rs_tensor_file *out;
     const char **name; /* [n_out] */
-    int (*slot)[2];    /* [n_out] layer, slot */
     int n_out;
+    int *output; /* by rs_slot_index: tensor of the output, -1: not wanted */
     bool can_resume; /* there is a state, of this run or of one before */
     double saved;    /* when the last state was written */
     uint64_t steps, all_steps;
     char what[32];
-} rs_fisher_run_state;
-
-typedef rs_fisher_run_state rs_run;
+} rs_run;
 
 /* fisher_sums.c */
 rs_status rs_sums_open(rs_sums *s, const rs_run *r, int layer, rs_err *err) RS_MUST_USE;
@@ -76,10 +71,11 @@ void rs_sums_end_sequence(rs_sums *s);
 rs_status rs_sums_write(rs_sums *s, const rs_run *r, rs_err *err) RS_MUST_USE;
 
 /* fisher_run.c */
-bool rs_is_table(const rs_config *c, int layer, int slot);
+bool rs_is_table(int layer, const rs_slot *s);
 rs_status rs_run_list_outputs(rs_run *r, rs_err *err) RS_MUST_USE;
 rs_status rs_run_open_output(rs_run *r, rs_err *err) RS_MUST_USE;
-int rs_run_output(const rs_run *r, int layer, int slot); /* tensor of the output, or -1 */
+/* Tensor of the output, or -1. */
+int rs_run_output(const rs_run *r, int layer, const rs_slot *s);
 rs_status rs_run_step(rs_run *r, rs_err *err) RS_MUST_USE; /* one more of all_steps */
 /* [count] elements from `first` of an output tensor: scaled, in the output's type. values are
  * overwritten. */
@@ -92,14 +88,11 @@ rs_status rs_run_take(rs_run *r, int i, rs_err *err) RS_MUST_USE;
 typedef enum rs_direction { RS_GET, RS_PUT } rs_direction;
 rs_status rs_run_move_x(rs_run *r, rs_direction d, int i, int layer,
                         rs_err *err) RS_MUST_USE;
-rs_status rs_run_move_dx(rs_run *r, rs_direction d, int i, float *dx,
-                         rs_err *err) RS_MUST_USE;
+rs_status rs_run_move_dx(rs_run *r, rs_direction d, int i, rs_err *err) RS_MUST_USE;
 rs_status rs_run_move_ple(rs_run *r, rs_direction d, int i, int l, bool gradient,
                           rs_err *err) RS_MUST_USE;
 rs_status rs_run_move_kv(rs_run *r, rs_direction d, int i, int donor, bool gradient,
                          rs_err *err) RS_MUST_USE;
-rs_status rs_run_get_x(rs_run *r, int i, int layer, float *to, rs_err *err) RS_MUST_USE;
-rs_status rs_run_get_dx(rs_run *r, int i, float *to, rs_err *err) RS_MUST_USE;
 rs_status rs_run_get_dple(rs_run *r, int i,
                           rs_err *err) RS_MUST_USE; /* all layers of s */
 

@@ -12,40 +12,38 @@
 
 enum { CONVERT = 1 << 16 }; /* numbers that are scaled and rounded at a time */
 
-bool rs_is_table(const rs_config *c, int layer, int slot)
+bool rs_is_table(int layer, const rs_slot *s)
 {
-    size_t at = c->family->model_slots[slot].offset;
-    return layer < 0 &&
-           (at == offsetof(rs_model, embed) || at == offsetof(rs_model, head) ||
-            at == offsetof(rs_model, ple_embed));
+    return layer < 0 && (s->offset == offsetof(rs_model, embed) ||
+                         s->offset == offsetof(rs_model, head) ||
+                         s->offset == offsetof(rs_model, ple_embed));
 }
 
 /* --- what is written --- */
 
-int rs_run_output(const rs_run *r, int layer, int slot)
+int rs_run_output(const rs_run *r, int layer, const rs_slot *s)
 {
-    for (int i = 0; i < r->n_out; i++)
-        if (r->slot[i][0] == layer && r->slot[i][1] == slot) return i;
-    return -1;
+    return r->output[rs_slot_index(r->c, layer, s)];
 }
 
 rs_status rs_run_list_outputs(rs_run *r, rs_err *err)
 {
     int count = rs_checkpoint_count(r->file);
+    size_t places = ((size_t)r->c->n_layers + 1) * RS_MAX_SLOTS;
     r->name = calloc((size_t)count + 1, sizeof *r->name);
-    r->slot = calloc((size_t)count + 1, sizeof *r->slot);
-    if (!r->name || !r->slot)
+    r->output = malloc(places * sizeof *r->output);
+    if (!r->name || !r->output)
         return rs_fail(err, RS_E_NOMEM, "no memory for a list of %d tensors", count);
+    for (size_t i = 0; i < places; i++)
+        r->output[i] = -1;
     for (int i = 0; i < count; i++) {
         const rs_tensor *t = rs_checkpoint_at(r->file, i);
         int layer;
         const rs_slot *s = rs_slot_of(r->c, t->name, &layer);
         if (!s || s->form == RS_FORM_SCALAR) continue;
         if (r->o->wants && !r->o->wants(r->o->wants_ctx, t->name, layer)) continue;
-        const rs_family *f = r->c->family;
-        r->name[r->n_out] = t->name;
-        r->slot[r->n_out][0] = layer;
-        r->slot[r->n_out++][1] = (int)(s - (layer < 0 ? f->model_slots : f->layer_slots));
+        r->output[rs_slot_index(r->c, layer, s)] = r->n_out;
+        r->name[r->n_out++] = t->name;
     }
     if (r->n_out > 0) return RS_OK;
     return rs_fail(err, RS_E_INVALID, "none of the model's tensors is selected");
@@ -141,31 +139,17 @@ static rs_status move(rs_run *r, rs_direction d, uint64_t at, float *values,
                        : rs_spill_get(r->spill, at, values, n, err);
 }
 
-static uint64_t x_at(const rs_run *r, int i, int layer)
-{
-    uint64_t H = (uint64_t)r->examples[i].n * (uint64_t)r->c->hidden * sizeof(float);
-    return r->base[i] + rs_run_places(r->c, r->examples[i].n).x + H * (uint64_t)layer;
-}
-
 rs_status rs_run_move_x(rs_run *r, rs_direction d, int i, int layer, rs_err *err)
 {
-    return move(r, d, x_at(r, i, layer), r->s->x[layer], r->c->hidden, err);
+    uint64_t H = (uint64_t)r->examples[i].n * (uint64_t)r->c->hidden * sizeof(float);
+    uint64_t x = rs_run_places(r->c, r->examples[i].n).x + H * (uint64_t)layer;
+    return move(r, d, r->base[i] + x, r->s->x[layer], r->c->hidden, err);
 }
 
-rs_status rs_run_get_x(rs_run *r, int i, int layer, float *to, rs_err *err)
-{
-    return move(r, RS_GET, x_at(r, i, layer), to, r->c->hidden, err);
-}
-
-rs_status rs_run_move_dx(rs_run *r, rs_direction d, int i, float *dx, rs_err *err)
+rs_status rs_run_move_dx(rs_run *r, rs_direction d, int i, rs_err *err)
 {
     uint64_t at = r->base[i] + rs_run_places(r->c, r->examples[i].n).dx;
-    return move(r, d, at, dx, r->c->hidden, err);
-}
-
-rs_status rs_run_get_dx(rs_run *r, int i, float *to, rs_err *err)
-{
-    return rs_run_move_dx(r, RS_GET, i, to, err);
+    return move(r, d, at, r->s->dx, r->c->hidden, err);
 }
 
 /* The slice of layer l of the per-layer inputs (or of their gradient). */

@@ -9,60 +9,67 @@
 
 enum { BLOCK_FLOATS = 1 << 16 }; /* of a gradient at a time: it stays in the cache */
 
-static const rs_slot *slots_of(const rs_config *c, int layer)
-{
-    return layer < 0 ? c->family->model_slots : c->family->layer_slots;
-}
-
 static int64_t padded(int64_t n)
 {
     return (n + 15) / 16 * 16;
 }
 
+static rs_sum *sum_of(rs_sums *s, const rs_slot *slot)
+{
+    return &s->of[slot - rs_family_slots(s->c, s->layer)];
+}
+
+static int64_t block_rows(const rs_sum *u)
+{
+    return BLOCK_FLOATS / u->cols > 1 ? BLOCK_FLOATS / u->cols : 1;
+}
+
+/* Floats for each thread: a block of the gradient, or their part of the squares. */
+static int64_t scratch_for(const rs_sums *s, const rs_sum *u)
+{
+    if (s->kind == RS_FISHER_SEQUENCE) return padded(block_rows(u) * u->cols);
+    return padded((u->rows + u->cols) * s->room / s->rt->threads + 1);
+}
+
 /* Sizes of what is wanted; hands out memory where there is some. */
 static int64_t lay_out(rs_sums *s, const rs_run *r, float *memory)
 {
-    const rs_slot *slot = slots_of(r->c, s->layer);
     int64_t at = 0;
-    for (int i = 0; slot[i].tail; i++) {
-        rs_sum *u = &s->of[i];
-        *u = (rs_sum){.i_out = rs_run_output(r, s->layer, i)};
-        if (u->i_out < 0 || rs_is_table(r->c, s->layer, i)) {
-            u->i_out = -1;
-            continue;
-        }
-        bool vector = slot[i].cols == RS_SIZE_NONE;
-        u->rows = rs_slot_size(r->c, s->layer, slot[i].rows);
-        u->cols = vector ? 1 : rs_slot_size(r->c, s->layer, slot[i].cols);
+    for (const rs_slot *slot = rs_family_slots(r->c, s->layer); slot->tail; slot++) {
+        int i_out = rs_run_output(r, s->layer, slot);
+        if (i_out < 0 || rs_is_table(s->layer, slot)) continue;
+        rs_sum *u = sum_of(s, slot);
+        bool vector = slot->cols == RS_SIZE_NONE;
+        u->i_out = i_out;
+        u->rows = rs_slot_size(r->c, s->layer, slot->rows);
+        u->cols = rs_slot_size(r->c, s->layer, slot->cols);
         if (memory) u->acc = memory + at;
         at += padded(u->rows * u->cols);
-        if (vector && memory) u->one = memory + at;
-        if (vector) at += padded(u->rows);
-        int64_t rows = BLOCK_FLOATS / u->cols > 1 ? BLOCK_FLOATS / u->cols : 1;
-        if (padded(rows * u->cols) > s->scratch_each)
-            s->scratch_each = padded(rows * u->cols);
-        int64_t both = (u->rows + u->cols) * s->room;
-        if (!vector && both > s->scratch_each * r->rt->threads &&
-            s->kind == RS_FISHER_POSITION)
-            s->scratch_each = padded(both / r->rt->threads + 1);
+        if (vector && s->kind == RS_FISHER_SEQUENCE) {
+            if (memory) u->one = memory + at;
+            at += padded(u->rows);
+        }
+        int64_t scratch = vector ? 0 : scratch_for(s, u);
+        if (scratch > s->scratch_each) s->scratch_each = scratch;
     }
     return at;
 }
 
 static rs_sums empty(const rs_run *r, int layer)
 {
-    return (rs_sums){.rt = r->rt,
-                     .c = r->c,
-                     .kind = r->o->kind,
-                     .layer = layer,
-                     .room = r->s ? r->s->room : 0};
+    rs_sums s = {.rt = r->rt,
+                 .c = r->c,
+                 .kind = r->o->kind,
+                 .layer = layer,
+                 .room = r->s->room};
+    for (int i = 0; i < RS_MAX_SLOTS; i++)
+        s.of[i].i_out = -1;
+    return s;
 }
 
 uint64_t rs_sums_need(const rs_run *r, int layer)
 {
     rs_sums s = empty(r, layer);
-    for (int i = 0; i < r->n; i++)
-        if (r->examples[i].n > s.room) s.room = r->examples[i].n;
     int64_t floats = lay_out(&s, r, NULL);
     return (uint64_t)(floats + s.scratch_each * r->rt->threads) * sizeof(float);
 }
@@ -91,10 +98,9 @@ void rs_sums_close(rs_sums *s)
 
 static rs_sum *sum_at(rs_sums *s, rs_place at)
 {
-    const rs_slot *slot = slots_of(s->c, at.layer);
-    for (int i = 0; at.layer == s->layer && slot[i].tail; i++)
-        if (slot[i].offset == at.offset) return s->of[i].i_out >= 0 ? &s->of[i] : NULL;
-    return NULL;
+    const rs_slot *slot = rs_slot_at(s->c, at.layer, at.offset);
+    rs_sum *u = slot && at.layer == s->layer ? sum_of(s, slot) : NULL;
+    return u && u->i_out >= 0 ? u : NULL;
 }
 
 /* --- kind sequence: blocks of rows of dy^T x, squared while they are in the cache --- */
@@ -119,7 +125,7 @@ static bool square_block(void *ctx, int64_t chunk, int worker)
 
 static void add_sequence(squaring *q)
 {
-    q->rows = BLOCK_FLOATS / q->u->cols > 1 ? BLOCK_FLOATS / q->u->cols : 1;
+    q->rows = block_rows(q->u);
     rs_pool_run(q->s->rt->pool, (q->u->rows + q->rows - 1) / q->rows, square_block, q);
 }
 
@@ -194,7 +200,7 @@ rs_sink rs_sums_sink(rs_sums *s)
 
 void rs_sums_end_sequence(rs_sums *s)
 {
-    for (int i = 0; i < RS_SUMS; i++) {
+    for (int i = 0; i < RS_MAX_SLOTS; i++) {
         rs_sum *u = &s->of[i];
         if (!u->one) continue;
         s->rt->kernels->linear->add_squares(u->acc, u->one, u->rows);
@@ -204,8 +210,8 @@ void rs_sums_end_sequence(rs_sums *s)
 
 rs_status rs_sums_write(rs_sums *s, const rs_run *r, rs_err *err)
 {
-    for (int i = 0; i < RS_SUMS; i++)
-        if (s->of[i].acc && s->of[i].i_out >= 0)
+    for (int i = 0; i < RS_MAX_SLOTS; i++)
+        if (s->of[i].i_out >= 0)
             RS_TRY(rs_run_write(r, s->of[i].i_out, 0, s->of[i].acc,
                                 s->of[i].rows * s->of[i].cols, err));
     return RS_OK;

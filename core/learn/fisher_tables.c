@@ -15,18 +15,10 @@
 
 enum { SUB = 64 }; /* rows of a table that one thread takes at a time */
 
-static const rs_slot *model_slot(const rs_config *c, size_t offset, int *i)
-{
-    const rs_slot *s = c->family->model_slots;
-    for (*i = 0; s[*i].tail; ++*i)
-        if (s[*i].offset == offset) return &s[*i];
-    return NULL;
-}
-
 static int output_of(const rs_run *r, size_t offset)
 {
-    int slot;
-    return model_slot(r->c, offset, &slot) ? rs_run_output(r, -1, slot) : -1;
+    const rs_slot *s = rs_slot_at(r->c, -1, offset);
+    return s ? rs_run_output(r, -1, s) : -1;
 }
 
 /* --- the head --- */
@@ -37,9 +29,9 @@ typedef struct head_pass {
     bool tied; /* lookups are added */
     int i_out;
     int64_t first, rows; /* the block of rows at hand */
-    float *acc;          /* [rows, hidden] */
-    float *h, *dx; /* of the sequence at hand: [counted, hidden] normed, [n, hidden] */
-    int32_t *at;   /* [counted] their positions */
+    float *acc;  /* [rows, hidden] */
+    float *h;    /* [counted, hidden] of the sequence at hand, normed; then squares */
+    int32_t *at; /* [counted] their positions */
     int64_t counted;
     const double *lse;
     const int32_t *labels;
@@ -94,7 +86,7 @@ static void add_lookups(const head_pass *p, int64_t first, int64_t n, float *g,
         int64_t row = s->ids[t] - first;
         if (row < 0 || row >= n || s->ids[t] == c->pad) continue;
         float *to = g + row * c->hidden;
-        const float *from = p->dx + t * c->hidden;
+        const float *from = s->dx + t * c->hidden;
         for (int64_t i = 0; i < c->hidden; i++) {
             float v = scale * from[i];
             to[i] += squared ? v * v : v;
@@ -128,9 +120,9 @@ static rs_status take_head_sequence(head_pass *p, int i, rs_err *err)
     const rs_config *c = r->c;
     int64_t H = c->hidden, n = 0;
     RS_TRY(rs_run_take(r, i, err));
-    float *x = r->s->x[0];
-    RS_TRY(rs_run_get_x(r, i, c->n_layers, x, err));
-    if (p->tied) RS_TRY(rs_run_get_dx(r, i, p->dx, err));
+    const float *x = r->s->x[c->n_layers];
+    RS_TRY(rs_run_move_x(r, RS_GET, i, c->n_layers, err));
+    if (p->tied) RS_TRY(rs_run_move_dx(r, RS_GET, i, err));
     p->labels = r->s->labels;
     p->lse = r->lse[i];
     for (int64_t t = 0; t + 1 < r->s->n; t++) {
@@ -173,13 +165,12 @@ static rs_status head_table(rs_run *r, int i_out, bool tied, rs_err *err)
     head_pass p = {.r = r, .w = &r->m->head, .tied = tied, .i_out = i_out};
     p.each = (2 * SUB * H + (room + 1) * SUB + 15) / 16 * 16;
     p.acc = malloc((size_t)(block * H) * sizeof *p.acc);
-    p.h = malloc((size_t)(3 * room * H) * sizeof *p.h);
+    p.h = malloc((size_t)(2 * room * H) * sizeof *p.h);
     p.at = malloc((size_t)room * sizeof *p.at);
     p.scratch = malloc((size_t)(p.each * r->rt->threads) * sizeof *p.scratch);
     rs_status s = p.acc && p.h && p.at && p.scratch
                       ? RS_OK
                       : rs_fail(err, RS_E_NOMEM, "no memory for the Fisher of a table");
-    if (s == RS_OK) p.dx = p.h + 2 * room * H;
     for (p.first = 0; p.first < V && s == RS_OK; p.first += p.rows) {
         p.rows = V - p.first < block ? V - p.first : block;
         s = head_block(&p, err);
@@ -202,7 +193,8 @@ typedef struct lookup_pass {
     int32_t *id;             /* distinct ids, rising */
     int64_t n_ids, first, n; /* those at hand */
     float *acc;              /* [n, width] */
-    float *rows;             /* [room, width] of the sequence at hand */
+    const float *rows;       /* [room, width] of the sequence at hand */
+    float *gathered;         /* per_layer: memory of rows */
     float *sum;              /* [width] */
 } lookup_pass;
 
@@ -233,12 +225,13 @@ static rs_status take_rows(lookup_pass *p, int i, rs_err *err)
     rs_run *r = p->r;
     const rs_config *c = r->c;
     RS_TRY(rs_run_take(r, i, err));
-    if (!p->per_layer) return rs_run_get_dx(r, i, p->rows, err);
+    p->rows = p->per_layer ? p->gathered : r->s->dx;
+    if (!p->per_layer) return rs_run_move_dx(r, RS_GET, i, err);
     RS_TRY(rs_run_get_dple(r, i, err));
     int64_t P = c->ple_width;
     for (int64_t t = 0; t < r->s->n; t++)
         for (int l = 0; l < c->n_layers; l++)
-            memcpy(p->rows + t * p->width + l * P, r->s->dple[l] + t * P,
+            memcpy(p->gathered + t * p->width + l * P, r->s->dple[l] + t * P,
                    (size_t)P * sizeof(float));
     return RS_OK;
 }
@@ -293,17 +286,19 @@ static rs_status lookup_table(rs_run *r, int i_out, bool per_layer, rs_err *err)
     rs_status s = list_ids(&p, err);
     int64_t block = s == RS_OK ? block_rows(r, p.n_ids, p.width) : 0;
     p.acc = malloc((size_t)(block * p.width + 1) * sizeof *p.acc);
-    p.rows = malloc((size_t)((r->s->room + 1) * p.width) * sizeof *p.rows);
-    if (s == RS_OK && (!p.acc || !p.rows))
+    p.sum = malloc((size_t)p.width * sizeof *p.sum);
+    if (per_layer)
+        p.gathered = malloc((size_t)(r->s->room * p.width) * sizeof *p.gathered);
+    if (s == RS_OK && (!p.acc || !p.sum || (per_layer && !p.gathered)))
         s = rs_fail(err, RS_E_NOMEM, "no memory for the Fisher of a table");
-    p.sum = p.rows ? p.rows + r->s->room * p.width : NULL;
     for (p.first = 0; p.first < p.n_ids && s == RS_OK; p.first += p.n) {
         p.n = p.n_ids - p.first < block ? p.n_ids - p.first : block;
         s = lookup_block(&p, err);
     }
     free(p.id);
     free(p.acc);
-    free(p.rows);
+    free(p.sum);
+    free(p.gathered);
     return s == RS_OK ? rs_run_step(r, err) : s;
 }
 

@@ -15,56 +15,49 @@ typedef struct entry {
 struct rs_gradients {
     const rs_runtime *rt;
     const rs_config *c;
-    entry *of; /* [n_layers + 1][RS_MAX_SLOTS]; the last row: outside the layers */
+    entry *of; /* by rs_slot_index */
     float *memory;
     size_t floats;
 };
 
-static const rs_slot *slots_of(const rs_config *c, int layer)
-{
-    return layer < 0 ? c->family->model_slots : c->family->layer_slots;
-}
-
-static entry *entry_at(const rs_gradients *g, int layer, ptrdiff_t slot)
-{
-    int row = layer < 0 ? g->c->n_layers : layer;
-    return &g->of[row * RS_MAX_SLOTS + slot];
-}
-
 static entry *entry_of(const rs_gradients *g, rs_place at)
 {
-    const rs_slot *s = slots_of(g->c, at.layer);
-    for (int i = 0; s[i].tail; i++)
-        if (s[i].offset == at.offset) return entry_at(g, at.layer, i);
-    return NULL;
+    const rs_slot *s = rs_slot_at(g->c, at.layer, at.offset);
+    return s ? &g->of[rs_slot_index(g->c, at.layer, s)] : NULL;
 }
 
-/* Sizes of the tensors of a layer; hands out memory from *at where there is some. */
-static size_t lay_out(const rs_config *c, int layer, entry *of, float *memory, size_t at)
+static size_t padded(int64_t n)
 {
-    const rs_slot *s = slots_of(c, layer);
-    for (int i = 0; s[i].tail; i++) {
-        if (s[i].form == RS_FORM_SCALAR || !rs_slot_needed(c, layer, &s[i])) continue;
-        int64_t rows = rs_slot_size(c, layer, s[i].rows);
-        int64_t cols = s[i].cols == RS_SIZE_NONE ? 1 : rs_slot_size(c, layer, s[i].cols);
-        if (of) of[i] = (entry){memory ? memory + at : NULL, rows, cols};
-        at += ((size_t)(rows * cols) + 15) / 16 * 16;
-    }
-    return at;
+    return ((size_t)n + 15) / 16 * 16;
 }
 
-static size_t lay_out_all(const rs_config *c, entry *of, float *memory)
+/* Sizes of a layer's tensors from float *at on; hands out memory where there is some. */
+static void lay_out(rs_gradients *g, int layer, float *memory, size_t *at)
+{
+    for (const rs_slot *s = rs_family_slots(g->c, layer); s->tail; s++) {
+        if (s->form == RS_FORM_SCALAR || !rs_slot_needed(g->c, layer, s)) continue;
+        entry *e = &g->of[rs_slot_index(g->c, layer, s)];
+        e->rows = rs_slot_size(g->c, layer, s->rows);
+        e->cols = rs_slot_size(g->c, layer, s->cols);
+        if (memory) e->at = memory + *at;
+        *at += padded(e->rows * e->cols);
+    }
+}
+
+static rs_status allocate(rs_gradients *g, rs_err *err)
 {
     size_t at = 0;
-    for (int i = 0; i <= c->n_layers; i++)
-        at = lay_out(c, i < c->n_layers ? i : -1, of ? of + i * RS_MAX_SLOTS : NULL,
-                     memory, at);
-    return at;
-}
-
-uint64_t rs_gradients_bytes(const rs_config *c)
-{
-    return (uint64_t)lay_out_all(c, NULL, NULL) * sizeof(float);
+    g->of = calloc((size_t)(g->c->n_layers + 1) * RS_MAX_SLOTS, sizeof *g->of);
+    if (!g->of) return rs_fail(err, RS_E_NOMEM, "no memory for gradients");
+    for (int layer = -1; layer < g->c->n_layers; layer++)
+        lay_out(g, layer, NULL, &g->floats);
+    g->memory = calloc(g->floats + 1, sizeof *g->memory);
+    if (!g->memory)
+        return rs_fail(err, RS_E_NOMEM, "no memory for %.2f GiB of gradients",
+                       (double)g->floats * sizeof(float) / 0x1p30);
+    for (int layer = -1; layer < g->c->n_layers; layer++)
+        lay_out(g, layer, g->memory, &at);
+    return RS_OK;
 }
 
 rs_status rs_gradients_new(const rs_runtime *rt, const rs_config *c, rs_gradients **out,
@@ -75,17 +68,12 @@ rs_status rs_gradients_new(const rs_runtime *rt, const rs_config *c, rs_gradient
     if (!g) return rs_fail(err, RS_E_NOMEM, "no memory for gradients");
     g->rt = rt;
     g->c = c;
-    g->floats = lay_out_all(c, NULL, NULL);
-    g->of = calloc((size_t)(c->n_layers + 1) * RS_MAX_SLOTS, sizeof *g->of);
-    g->memory = calloc(g->floats + 1, sizeof *g->memory);
-    if (!g->of || !g->memory) {
+    rs_status s = allocate(g, err);
+    if (s == RS_OK)
+        *out = g;
+    else
         rs_gradients_free(g);
-        return rs_fail(err, RS_E_NOMEM, "no memory for %.2f GiB of gradients",
-                       (double)rs_gradients_bytes(c) / 0x1p30);
-    }
-    lay_out_all(c, g->of, g->memory);
-    *out = g;
-    return RS_OK;
+    return s;
 }
 
 void rs_gradients_free(rs_gradients *g)
@@ -152,5 +140,5 @@ rs_sink rs_gradients_sink(rs_gradients *g)
 
 const float *rs_gradients_of(const rs_gradients *g, int layer, const rs_slot *s)
 {
-    return entry_at(g, layer, s - slots_of(g->c, layer))->at;
+    return g->of[rs_slot_index(g->c, layer, s)].at;
 }

@@ -11,7 +11,6 @@
 
 typedef struct rs_gradients rs_gradients;
 
-uint64_t rs_gradients_bytes(const rs_config *c); /* what one takes */
 rs_status rs_gradients_new(const rs_runtime *rt, const rs_config *c, rs_gradients **out,
                            rs_err *err) RS_MUST_USE;
 void rs_gradients_free(rs_gradients *g); /* NULL is fine */

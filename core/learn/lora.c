@@ -29,12 +29,9 @@ static bool is_target(const build *b, const char *name)
     return b->o->wants ? b->o->wants(b->o->wants_ctx, name, role.layer) : usual(&role);
 }
 
-static int slot_number(const rs_config *c, size_t offset)
+static int *place_of(const rs_lora *l, int layer, const rs_slot *s)
 {
-    const rs_slot *s = c->family->layer_slots;
-    for (int i = 0; s[i].tail; i++)
-        if (s[i].offset == offset) return i;
-    return -1;
+    return &l->index[rs_slot_index(l->config, layer, s)];
 }
 
 static rs_status check_rank(const rs_lora *l, const rs_lora_pair *p, rs_err *err)
@@ -62,7 +59,7 @@ static rs_status add_pair(build *b, const rs_tensor *t, rs_err *err)
                         .cols = t->dim[1]};
     if (!p->weight) return rs_fail(err, RS_E_NOMEM, "no memory for an adapter");
     RS_TRY(check_rank(l, p, err));
-    int *place = &l->index[layer * RS_MAX_SLOTS + slot_number(l->config, s->offset)];
+    int *place = place_of(l, layer, s);
     if (*place >= 0)
         return rs_fail(err, RS_E_FORMAT, "%s and %s are the same matrix",
                        l->pairs[*place].weight, p->weight);
@@ -82,8 +79,8 @@ static void sort_pairs(rs_lora *l)
 {
     qsort(l->pairs, (size_t)l->n, sizeof *l->pairs, by_layer);
     for (int i = 0; i < l->n; i++) {
-        const rs_lora_pair *p = &l->pairs[i];
-        l->index[p->at.layer * RS_MAX_SLOTS + slot_number(l->config, p->at.offset)] = i;
+        rs_place at = l->pairs[i].at;
+        *place_of(l, at.layer, rs_slot_at(l->config, at.layer, at.offset)) = i;
     }
     l->lowest_layer = l->pairs[0].at.layer;
 }
@@ -191,7 +188,7 @@ void rs_lora_free(rs_lora *l)
 const rs_lora_pair *rs_lora_at(const rs_lora *l, rs_place at)
 {
     if (at.layer < 0) return NULL;
-    int slot = slot_number(l->config, at.offset);
-    int i = slot < 0 ? -1 : l->index[at.layer * RS_MAX_SLOTS + slot];
+    const rs_slot *s = rs_slot_at(l->config, at.layer, at.offset);
+    int i = s ? *place_of(l, at.layer, s) : -1;
     return i < 0 ? NULL : &l->pairs[i];
 }

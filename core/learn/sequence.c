@@ -141,7 +141,6 @@ void rs_sequence_rewind(rs_sequence *s)
     size_t row = (size_t)s->n * sizeof(float);
     memset(s->dx, 0, row * (size_t)c->hidden);
     for (int i = 0; i < c->n_layers; i++) {
-        if (s->dple[i]) memset(s->dple[i], 0, row * (size_t)c->ple_width);
         if (!s->dk[i]) continue;
         memset(s->dk[i], 0, row * (size_t)rs_kv_width(c, i));
         memset(s->dv[i], 0, row * (size_t)rs_kv_width(c, i));

@@ -27,7 +27,7 @@ typedef struct rs_sequence {
     float **ple;      /* [n_layers][n, P] per-layer inputs, or NULL */
     float **k, **v;   /* [n_layers][n, K/V heads x head_dim] of donors, else NULL */
     float *dx;        /* [n, hidden] gradient of the stream where the way back stands */
-    float **dple;     /* as ple */
+    float **dple;     /* as ple; set by each layer's way back */
     float **dk, **dv; /* as k, v: what the sharers above have added */
     void *memory;
 } rs_sequence;

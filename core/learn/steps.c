@@ -19,6 +19,6 @@ void rs_norm_back(const float *x, const float *w, double eps, const float *dy, f
         double y = (double)dy[i], g = w ? y * (double)w[i] : y, at = (double)x[i];
         double add = r * g - at * back;
         dx[i] = (float)(beta != 0 ? (double)dx[i] + add : add);
-        if (gw) gw[i] = (float)(y * at * r);
+        gw[i] = (float)(y * at * r);
     }
 }

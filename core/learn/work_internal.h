@@ -60,8 +60,8 @@ void rs_apply_back(rs_work *w, const rs_matrix *m, const float *dy, float beta,
 void rs_adapt(const rs_work *w, rs_place at, const float *x, float *y);
 void rs_adapt_back(const rs_work *w, rs_place at, const float *dy, const float *x, float *dx);
 
-/* steps.c: y = x norm(w), one row; backward adds to dx (beta 1) or sets it (0) and leaves
- * dy times the normed x in gw, which may be NULL or dy. w NULL: without weight. */
+/* steps.c: back through one row of y = norm(x) w, w NULL: 1. dx = beta dx + what comes of dy
+ * (dx may be dy), gw = dy times the normed x. */
 void rs_norm_back(const float *x, const float *w, double eps, const float *dy, float beta,
                   float *dx, float *gw, int64_t n);
 

@@ -120,7 +120,7 @@ static rs_status read_sizes(const config_reader *r)
     RS_TRY(opt_int(r, "max_position_embeddings", 1, MAX_POSITIONS, &c->max_positions));
     RS_TRY(opt_int(r, "sliding_window", 1, MAX_POSITIONS, &c->sliding_window));
     bool has_ple = false;
-    for (const rs_slot *s = c->family->model_slots; s->tail; s++)
+    for (const rs_slot *s = rs_family_slots(c, -1); s->tail; s++)
         has_ple |= s->when == RS_WHEN_PLE;
     if (!has_ple) return RS_OK;
     RS_TRY(opt_int(r, "hidden_size_per_layer_input", 0, MAX_WIDTH, &c->ple_width));

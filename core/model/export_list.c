@@ -13,19 +13,13 @@ enum { BLOCK = 32 };
 /* --- the source's tensors by slot --- */
 
 typedef struct found {
-    int *at; /* [(n_layers + 1) * RS_MAX_SLOTS] index of the source's tensor, -1: none */
+    int *at; /* by rs_slot_index: the source's tensor, -1: none */
     const rs_config *config;
 } found;
 
-static const rs_slot *slots_of(const rs_config *c, int layer)
-{
-    return layer < 0 ? c->family->model_slots : c->family->layer_slots;
-}
-
 static int *place(const found *f, int layer, const rs_slot *s)
 {
-    ptrdiff_t row = layer < 0 ? f->config->n_layers : layer;
-    return f->at + row * RS_MAX_SLOTS + (s - slots_of(f->config, layer));
+    return f->at + rs_slot_index(f->config, layer, s);
 }
 
 static rs_status find_one(const found *f, const rs_export_source *src, int i, rs_err *err)
@@ -98,7 +92,7 @@ static rs_status add_item(rs_export_job *j, int layer, const rs_slot *s, int i_s
 
 static rs_status add_row(rs_export_job *j, const found *f, int layer, rs_err *err)
 {
-    for (const rs_slot *s = slots_of(f->config, layer); s->tail; s++) {
+    for (const rs_slot *s = rs_family_slots(f->config, layer); s->tail; s++) {
         if (!rs_slot_needed(f->config, layer, s)) continue;
         int i = *place(f, layer, s);
         if (i >= 0)

@@ -238,6 +238,24 @@ static const rs_slot *find(const rs_slot *slots, const char *tail)
     return NULL;
 }
 
+const rs_slot *rs_family_slots(const rs_config *c, int layer)
+{
+    return layer < 0 ? c->family->model_slots : c->family->layer_slots;
+}
+
+const rs_slot *rs_slot_at(const rs_config *c, int layer, size_t offset)
+{
+    for (const rs_slot *s = rs_family_slots(c, layer); s->tail; s++)
+        if (s->offset == offset) return s;
+    return NULL;
+}
+
+size_t rs_slot_index(const rs_config *c, int layer, const rs_slot *s)
+{
+    size_t row = (size_t)(layer < 0 ? c->n_layers : layer);
+    return row * RS_MAX_SLOTS + (size_t)(s - rs_family_slots(c, layer));
+}
+
 /* Skips "layers.N.", which rs_role_of has found to be there. */
 static const char *after_layer(const char *tail)
 {
@@ -251,9 +269,8 @@ const rs_slot *rs_slot_of(const rs_config *c, const char *name, int *layer)
     rs_role role = rs_role_of(c, name);
     *layer = role.layer;
     if (role.kind == RS_KIND_TOWER || role.inert) return NULL;
-    const rs_slot *s = role.layer < 0
-                           ? find(c->family->model_slots, role.tail)
-                           : find(c->family->layer_slots, after_layer(role.tail));
+    const rs_slot *s = find(rs_family_slots(c, role.layer),
+                            role.layer < 0 ? role.tail : after_layer(role.tail));
     return s && rs_slot_needed(c, role.layer, s) ? s : NULL;
 }
 

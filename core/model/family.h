@@ -123,6 +123,14 @@ const char *rs_family_names(void); /* "gemma4_text, gemma3_text, ...", for messa
 const char *rs_rope_type_name(rs_rope_type t);
 bool rs_rope_type_from_name(const char *name, rs_rope_type *out);
 
+enum { RS_MAX_SLOTS = 32 };
+
+/* All slots of a layer, or with -1 those outside the layers; the last one's tail is NULL. */
+const rs_slot *rs_family_slots(const rs_config *c, int layer);
+/* The one of them that belongs at this offset, or NULL. */
+const rs_slot *rs_slot_at(const rs_config *c, int layer, size_t offset);
+/* Its place in a table of [n_layers + 1][RS_MAX_SLOTS]; the last row: outside the layers. */
+size_t rs_slot_index(const rs_config *c, int layer, const rs_slot *s);
 /* The slot of a tensor, or NULL: towers, inert and unknown tensors have none. */
 const rs_slot *rs_slot_of(const rs_config *c, const char *name, int *layer);
 bool rs_slot_needed(const rs_config *c, int layer, const rs_slot *s);

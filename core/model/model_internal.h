@@ -19,14 +19,12 @@ struct rs_model_store {
     rs_arena arena; /* norms, tables */
     const rs_kernels *kernels;
     unsigned char
-        *bound;   /* [(n_layers + 1) * RS_MAX_SLOTS]; the last row: outside layers */
+        *bound;   /* by rs_slot_index */
     void *memory; /* of rs_model_load, or of what lies outside the layers; or NULL */
     void *layer_memory;       /* of the layer that rs_model_load_part read, or NULL */
     rs_rope *ropes;           /* the distinct ones */
     int n_ropes, *layer_rope; /* [n_layers] into ropes */
 };
-
-enum { RS_MAX_SLOTS = 32 };
 
 /* RS_E_MISMATCH naming what is missing of a layer, or with -1 outside the layers. */
 rs_status rs_model_part_complete(const rs_model *m, int layer, rs_err *err) RS_MUST_USE;

@@ -173,8 +173,7 @@ bool rs_kind_from_name(const char *name, rs_kind *out)
 
 static bool slots_have(const rs_config *c, int layer, rs_kind kind)
 {
-    const rs_slot *s = layer < 0 ? c->family->model_slots : c->family->layer_slots;
-    for (; s->tail; s++)
+    for (const rs_slot *s = rs_family_slots(c, layer); s->tail; s++)
         if (kind_of(s->tail, layer >= 0) == kind && rs_slot_needed(c, layer, s))
             return true;
     return false;

@@ -69,10 +69,7 @@ void rs_model_free(rs_model *m)
 
 static unsigned char *bound_flag(const rs_model *m, int layer, const rs_slot *s)
 {
-    const rs_family *f = m->config->family;
-    ptrdiff_t slot = s - (layer < 0 ? f->model_slots : f->layer_slots);
-    size_t row = (size_t)(layer < 0 ? m->config->n_layers : layer);
-    return m->store->bound + row * RS_MAX_SLOTS + slot;
+    return m->store->bound + rs_slot_index(m->config, layer, s);
 }
 
 static void *place_of(rs_model *m, int layer, const rs_slot *s)
@@ -154,8 +151,7 @@ rs_status rs_model_bind(rs_model *m, const char *name, rs_dtype dtype, int n_dim
 
 rs_status rs_model_part_complete(const rs_model *m, int layer, rs_err *err)
 {
-    const rs_family *f = m->config->family;
-    for (const rs_slot *s = layer < 0 ? f->model_slots : f->layer_slots; s->tail; s++) {
+    for (const rs_slot *s = rs_family_slots(m->config, layer); s->tail; s++) {
         if (!rs_slot_needed(m->config, layer, s) || *bound_flag(m, layer, s)) continue;
         if (layer < 0)
             return rs_fail(err, RS_E_MISMATCH, "the model has no tensor %s", s->tail);
