@@ -31,6 +31,7 @@ part "clang without warnings" "$make" --no-print-directory "$jobs" CC=clang WERR
 part "layering" "$make" --no-print-directory lint
 part "fuzz corpora" "$make" --no-print-directory "$jobs" fuzz-replay
 part "verbs" tests/verbs.sh ./ringside
+part "recipes that rebuild themselves" tests/prepare.sh ./ringside
 part "killed merges" tests/killed.sh ./ringside "$SYNTHETIC"
 part "screens" tests/snapshot/run.sh ./ringside
 part "terminal" tests/terminal/run.sh ./ringside

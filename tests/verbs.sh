@@ -6,6 +6,7 @@ it=recipes/sparring/it
 demo=recipes/luchador-miniature.json
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+export XDG_CACHE_HOME="$work/cache"
 passed=0 failed=0 skipped=0
 
 # check NAME STATUS PATTERN COMMAND...: the exit status and a pattern in stdout or stderr

@@ -91,6 +91,13 @@ const char *rs_make_word(rs_make_type t)
                                    : "adapter";
 }
 
+bool rs_make_names(const rs_make_key *k)
+{
+    return k->holds == RS_HOLDS_MODEL || k->holds == RS_HOLDS_FISHER ||
+           k->holds == RS_HOLDS_SUBSPACE || k->holds == RS_HOLDS_DATA ||
+           k->holds == RS_HOLDS_CORPORA;
+}
+
 /* --- values by key --- */
 
 static void *place(rs_make *m, const rs_make_key *k)
@@ -346,12 +353,9 @@ void rs_make_say(const rs_make *m, const rs_make_key *k, rs_buf *b)
 void rs_make_settings(const rs_make *m, rs_buf *b)
 {
     for (const rs_make_key *k = rs_make_keys(m->type); k->name; k++) {
-        bool named = k->holds == RS_HOLDS_MODEL || k->holds == RS_HOLDS_FISHER ||
-                     k->holds == RS_HOLDS_SUBSPACE || k->holds == RS_HOLDS_DATA ||
-                     k->holds == RS_HOLDS_CORPORA;
         bool unsaid = (k->holds == RS_HOLDS_TEXT || k->holds == RS_HOLDS_SELECTOR) &&
                       !rs_make_string(m, k);
-        if (named) continue;
+        if (rs_make_names(k)) continue;
         rs_buf_printf(b, ",\"%s\":", k->name);
         if (unsaid)
             rs_buf_puts(b, "null");

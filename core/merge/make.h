@@ -3,10 +3,10 @@
  *
  * Keys and their values are rows of one table for each kind of product (rs_make_keys); parsing,
  * the canonical text, differences in words and the identity of a product all go through it.
- * Keys are the options of the verbs fisher, subspace and train with _ for -. Models, measures
- * and stages are named as elsewhere in the recipe; data are paths relative to its folder.
+ * Keys are the options of the verbs fisher, subspace and train with _ for -. Models and
+ * measures are named as elsewhere in the recipe; data are paths relative to its folder.
  *
- * A product is what a make makes. rs_products gives them in an order in which each comes after
+ * A product is what a make makes. rs_made_list gives them in an order in which each comes after
  * what it is made from; that there is such an order is checked when a recipe is parsed. */
 #ifndef RS_MAKE_H
 #define RS_MAKE_H
@@ -44,7 +44,7 @@ typedef enum rs_make_holds {
     RS_HOLDS_COUNT,    /* int64_t from least to most */
     RS_HOLDS_NUMBER,   /* double from least to most */
     RS_HOLDS_SWITCH,   /* bool, false by default */
-    RS_HOLDS_MODEL,    /* const char *: a model or stage of the recipe */
+    RS_HOLDS_MODEL,    /* const char *: a model, or an adapter with "on" */
     RS_HOLDS_FISHER,   /* const char *: a Fisher measure */
     RS_HOLDS_SUBSPACE, /* const char *: a subspace measure */
     RS_HOLDS_DATA,     /* const char *: a path */
@@ -64,6 +64,8 @@ typedef struct rs_make_key {
 const rs_make_key *rs_make_keys(rs_make_type t);
 const char *rs_make_word(rs_make_type t); /* "fisher", "subspace", "adapter" */
 
+bool rs_make_names(const rs_make_key *k); /* a model, a measure or data: it has contents */
+
 const char *rs_make_string(const rs_make *m, const rs_make_key *k); /* NULL: not said */
 double rs_make_number(const rs_make *m, const rs_make_key *k);      /* also of counts */
 bool rs_make_switch(const rs_make *m, const rs_make_key *k);
@@ -73,20 +75,20 @@ bool rs_make_switch(const rs_make *m, const rs_make_key *k);
 void rs_make_settings(const rs_make *m, rs_buf *b);
 
 /* What there is to make: an entry of the recipe that has a make. */
-typedef struct rs_product {
+typedef struct rs_made {
     const char *name;
     const char *path; /* as in the recipe */
     const rs_make *make;
-    int node; /* for rs_product_needs */
-} rs_product;
+    int node; /* for rs_made_needs */
+} rs_made;
 
-enum { RS_PRODUCTS = 512 };
+enum { RS_MADE = 512 };
 
 /* Each after what it is made from; only: that entry and what it is made from, NULL: all.
- * out has room for RS_PRODUCTS. */
-rs_status rs_products(const rs_recipe *r, const char *only, rs_product *out, int *n,
+ * out has room for RS_MADE. */
+rs_status rs_made_list(const rs_recipe *r, const char *only, rs_made *out, int *n,
                       rs_err *err) RS_MUST_USE;
 /* Is b, directly or by way of others, among what a is made from? */
-bool rs_product_needs(const rs_recipe *r, const rs_product *a, const rs_product *b);
+bool rs_made_needs(const rs_recipe *r, const rs_made *a, const rs_made *b);
 
 #endif

@@ -1,5 +1,5 @@
 /* make_order.c - what the products of a recipe are made from, and in which order. Nodes are
- * the recipe's models, measures and stages; arrows lead to what a node is made from. */
+ * the recipe's models and measures; arrows lead to what a node is made from. */
 #include "merge/make.h"
 
 #include "merge/recipe_internal.h"
@@ -8,14 +8,12 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { NODES = 3 * RS_RECIPE_ENTRIES, ARROWS = RS_RECIPE_ENTRIES + 8 };
+enum { NODES = 2 * RS_RECIPE_ENTRIES, ARROWS = 8 };
 
 static int node_of(const rs_recipe *r, const char *name)
 {
     const rs_model_entry *e = rs_recipe_model(r, name);
-    const rs_stage *s = rs_recipe_stage(r, name);
-    if (e) return (int)(e - r->models);
-    return s ? r->n_models + r->n_measures + (int)(s - r->stages) : -1;
+    return e ? (int)(e - r->models) : -1;
 }
 
 static int measure_node(const rs_recipe *r, const char *name)
@@ -26,17 +24,14 @@ static int measure_node(const rs_recipe *r, const char *name)
 
 static const char *node_name(const rs_recipe *r, int node)
 {
-    if (node < r->n_models) return r->models[node].name;
-    node -= r->n_models;
-    if (node < r->n_measures) return r->measures[node].name;
-    return r->stages[node - r->n_measures].name;
+    return node < r->n_models ? r->models[node].name
+                              : r->measures[node - r->n_models].name;
 }
 
 static const rs_make *make_of(const rs_recipe *r, int node)
 {
-    if (node < r->n_models) return r->models[node].make;
-    node -= r->n_models;
-    return node < r->n_measures ? r->measures[node].make : NULL;
+    return node < r->n_models ? r->models[node].make
+                              : r->measures[node - r->n_models].make;
 }
 
 typedef struct arrows {
@@ -60,26 +55,12 @@ static void arrows_of_make(const rs_recipe *r, const rs_make *m, arrows *a)
     }
 }
 
-static void arrows_of_stage(const rs_recipe *r, const rs_stage *s, arrows *a)
-{
-    if (s->method == RS_METHOD_LATER) return;
-    if (s->base) add(a, node_of(r, s->base));
-    for (int i = 0; i < s->n_inputs; i++)
-        add(a, node_of(r, s->inputs[i].from));
-    if (s->dampen.kind != RS_DAMPEN_NONE && s->dampen.by)
-        add(a, measure_node(r, s->dampen.by));
-    if (s->dampen.kind != RS_DAMPEN_NONE && s->dampen.task)
-        add(a, measure_node(r, s->dampen.task));
-}
-
 static void arrows_of(const rs_recipe *r, int node, arrows *a)
 {
     const rs_make *m = make_of(r, node);
     a->n = 0;
     if (m) arrows_of_make(r, m, a);
     if (node < r->n_models && r->models[node].on) add(a, node_of(r, r->models[node].on));
-    node -= r->n_models + r->n_measures;
-    if (node >= 0) arrows_of_stage(r, &r->stages[node], a);
 }
 
 /* --- the walk --- */
@@ -87,7 +68,7 @@ static void arrows_of(const rs_recipe *r, int node, arrows *a)
 typedef struct walk {
     const rs_recipe *r;
     char state[NODES]; /* 0 not seen, 1 on the way, 2 done */
-    rs_product *out;   /* may be NULL */
+    rs_made *out;   /* may be NULL */
     int n;
 } walk;
 
@@ -95,8 +76,8 @@ static void take(walk *w, int node)
 {
     const rs_recipe *r = w->r;
     const rs_make *m = make_of(r, node);
-    if (!m || !w->out || w->n == RS_PRODUCTS) return;
-    w->out[w->n++] = (rs_product){.name = node_name(r, node),
+    if (!m || !w->out || w->n == RS_MADE) return;
+    w->out[w->n++] = (rs_made){.name = node_name(r, node),
                                   .path = node < r->n_models
                                               ? r->models[node].adapter
                                               : r->measures[node - r->n_models].path,
@@ -133,7 +114,7 @@ static rs_status not_made(const rs_recipe *r, const char *name, rs_err *err)
                    r->name, name, hint);
 }
 
-rs_status rs_products(const rs_recipe *r, const char *only, rs_product *out, int *n,
+rs_status rs_made_list(const rs_recipe *r, const char *only, rs_made *out, int *n,
                       rs_err *err)
 {
     walk w = {.r = r, .out = out};
@@ -148,7 +129,7 @@ rs_status rs_products(const rs_recipe *r, const char *only, rs_product *out, int
     return found ? RS_OK : not_made(r, only, err);
 }
 
-bool rs_product_needs(const rs_recipe *r, const rs_product *a, const rs_product *b)
+bool rs_made_needs(const rs_recipe *r, const rs_made *a, const rs_made *b)
 {
     walk w = {.r = r};
     if (visit(&w, a->node, NULL) != RS_OK) return false;
@@ -176,11 +157,11 @@ static rs_status check_measure(const rs_reader *p, const char *name, rs_measure_
 static rs_status check_model(const rs_reader *p, const char *name, const char *where)
 {
     const rs_model_entry *e = rs_recipe_model(p->r, name);
-    RS_TRY(rs_read_reference(p, name, p->r->n_stages, where));
-    if (!e || e->path || e->on) return RS_OK;
+    if (!e) return rs_read_reference(p, name, 0, where);
+    if (e->path || e->on) return RS_OK;
     return rs_fail(p->err, RS_E_INVALID,
-                   "%s: \"%s\" is an adapter, no model: with \"on\" it would be one", where,
-                   name);
+                   "%s: \"%s\" is an adapter, no model: with \"on\" it would be one",
+                   where, name);
 }
 
 static rs_status check_names(const rs_reader *p, const rs_make *m, const char *owner)
@@ -211,6 +192,6 @@ rs_status rs_check_makes(const rs_reader *p)
     int n;
     for (int i = 0; i < r->n_models + r->n_measures; i++)
         if (make_of(r, i)) RS_TRY(check_names(p, make_of(r, i), node_name(r, i)));
-    if (rs_products(r, NULL, NULL, &n, p->err) == RS_OK) return RS_OK;
+    if (rs_made_list(r, NULL, NULL, &n, p->err) == RS_OK) return RS_OK;
     return rs_err_prefix(p->err, "%s", p->what);
 }

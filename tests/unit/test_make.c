@@ -119,7 +119,7 @@ static void refused(void)
            "kind is sequence or position, not \"positions\", did you mean \"position\"?");
     FISHER("\"model\": \"it\", \"data\": \"x\", \"tensors\": \"mpl\"",
            "make: tensors: ");
-    FISHER("\"model\": \"fuel\", \"data\": \"x\"", "\"f\" would be made from itself");
+    FISHER("\"model\": \"fuel\", \"data\": \"x\"", "\"fuel\" is no model");
     SPACE("\"from\": \"pt\", \"to\": \"it\"", "needs either \"rank\" or \"energy\"");
     SPACE("\"from\": \"pt\", \"to\": \"it\", \"rank\": 4, \"energy\": 0.5",
           "needs either \"rank\" or \"energy\"");
@@ -170,22 +170,22 @@ static const char chain_measures[] =
 static void order(void)
 {
     rs_recipe *r;
-    rs_product p[RS_PRODUCTS];
+    rs_made p[RS_MADE];
     int n;
     T_OK(parse(chain_models, chain_measures, &r));
-    T_OK(rs_products(r, NULL, p, &n, &t_err));
+    T_OK(rs_made_list(r, NULL, p, &n, &t_err));
     T_EQ(n, 4);
     T_STR(p[0].name, "s");
     T_STR(p[1].name, "style");
     T_STR(p[1].path, "out/style");
     T_STR(p[2].name, "late");
     T_STR(p[3].name, "f");
-    T_TRUE(rs_product_needs(r, &p[1], &p[0]) && rs_product_needs(r, &p[2], &p[0]));
-    T_TRUE(!rs_product_needs(r, &p[0], &p[1]) && !rs_product_needs(r, &p[3], &p[0]));
-    T_TRUE(!rs_product_needs(r, &p[1], &p[1]));
-    T_OK(rs_products(r, "style", p, &n, &t_err));
+    T_TRUE(rs_made_needs(r, &p[1], &p[0]) && rs_made_needs(r, &p[2], &p[0]));
+    T_TRUE(!rs_made_needs(r, &p[0], &p[1]) && !rs_made_needs(r, &p[3], &p[0]));
+    T_TRUE(!rs_made_needs(r, &p[1], &p[1]));
+    T_OK(rs_made_list(r, "style", p, &n, &t_err));
     T_EQ(n, 2);
-    T_FAILS(rs_products(r, "styel", p, &n, &t_err), RS_E_NOT_FOUND,
+    T_FAILS(rs_made_list(r, "styel", p, &n, &t_err), RS_E_NOT_FOUND,
             "no \"make\" for \"styel\", did you mean \"style\"?");
     rs_recipe_free(r);
 }

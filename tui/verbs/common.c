@@ -182,10 +182,18 @@ static void write_step(const ui_progress *p, const rs_progress *g)
     rs_buf_free(&e);
 }
 
-bool ui_progress_step(void *ctx, const rs_progress *g)
+bool ui_progress_step(void *ctx, const rs_progress *step)
 {
     ui_progress *p = ctx;
     double now = ui_now();
+    char what[256];
+    rs_progress named = *step;
+    const rs_progress *g = &named;
+    if (p->part) {
+        snprintf(what, sizeof what, "%s%s%s", p->part, step->what ? ": " : "",
+                 step->what ? step->what : "");
+        named.what = what;
+    }
     if (now - p->last_time > 0.2) {
         double rate = (double)(g->done - p->last_done) / (now - p->last_time);
         if (g->done >= p->last_done)

@@ -1,8 +1,8 @@
 /* ringside fisher: which weights a model's behaviour on data depends on. */
 #include "base/os.h"
 #include "merge/selector.h"
-#include "store/content_hash.h"
 #include "tui/verbs/learn_data.h"
+#include "tui/verbs/products.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,7 +10,8 @@
 
 typedef struct fisher_opts {
     const char *model, *data, *jsonl, *out, *kind, *labels, *tensors, *dtype, *chat_template;
-    int64_t length, sequences, random, checkpoint;
+    const char *made_from; /* metadata of what prepare makes, or NULL */
+    int64_t length, sequences, random, checkpoint, seed;
     bool per_token, raw, force, resume;
 } fisher_opts;
 
@@ -87,10 +88,10 @@ static bool wants(void *ctx, const char *name, int layer)
     return rs_selector_matches(s->selector, s->config, &role, name);
 }
 
-static rs_status read_data(ui_common *c, const fisher_opts *o, subject *s, rs_err *err)
+static rs_status read_data(const fisher_opts *o, subject *s, rs_err *err)
 {
     if (o->random > 0)
-        return ui_examples_random(s->config, o->random, o->length, (uint64_t)c->seed,
+        return ui_examples_random(s->config, o->random, o->length, (uint64_t)o->seed,
                                   &s->data, err);
     const char *path = o->data ? o->data : o->jsonl;
     return ui_examples_read(s->config, s->m.tokenizer, s->m.chat, path, o->jsonl != NULL,
@@ -108,7 +109,7 @@ static rs_status open_subject(ui_common *c, const fisher_opts *o, subject *s, rs
                        o->length, s->config->max_positions);
     if (o->tensors)
         RS_TRY(rs_selector_parse(&s->arena, o->tensors, &s->selector, err));
-    return read_data(c, o, s, err);
+    return read_data(o, s, err);
 }
 
 static void close_subject(subject *s)
@@ -124,22 +125,23 @@ static rs_status work(ui_common *c, const fisher_opts *o, subject *s, ui_progres
                       rs_fisher_result *r, rs_err *err)
 {
     char hash[33], seed[24];
-    RS_TRY(rs_checkpoint_content_hash(&c->rt, s->file, NULL, NULL, hash, err));
-    snprintf(seed, sizeof seed, "%" PRId64, c->seed);
+    RS_TRY(ui_content_hash(c, s->file, show, hash, err));
+    snprintf(seed, sizeof seed, "%" PRId64, o->seed);
     rs_string_pair pairs[] = {{"model_hash", hash},
                               {"data_hash", s->data.hash},
                               {"model_type", s->config->model_type},
-                              {"seed", seed}};
+                              {"seed", seed},
+                              {UI_MADE_FROM, o->made_from}};
     rs_fisher_options f = {
         .kind = strcmp(o->kind, "position") == 0 ? RS_FISHER_POSITION : RS_FISHER_SEQUENCE,
         .draws = strcmp(o->labels, "model") == 0,
-        .seed = (uint64_t)c->seed,
+        .seed = (uint64_t)o->seed,
         .per_token = o->per_token,
         .bf16 = strcmp(o->dtype, "bfloat16") == 0,
         .wants = s->selector ? wants : NULL,
         .wants_ctx = s,
         .metadata = pairs,
-        .n_metadata = sizeof pairs / sizeof *pairs,
+        .n_metadata = o->made_from ? 5 : 4,
         .out = o->out,
         .force = o->force,
         .resume = o->resume,
@@ -148,6 +150,36 @@ static rs_status work(ui_common *c, const fisher_opts *o, subject *s, ui_progres
         .progress = ui_progress_step,
         .progress_ctx = show};
     return rs_fisher_run(&c->rt, s->file, s->config, s->data.at, s->data.n, &f, r, err);
+}
+
+rs_status ui_fisher_make(ui_common *c, const rs_make *m, ui_product *p,
+                         ui_progress *show, rs_err *err)
+{
+    subject s = {0};
+    rs_fisher_result r = {0};
+    fisher_opts o = {.model = p->model[0],
+                     .data = p->data[0],
+                     .out = p->out,
+                     .kind = m->kind,
+                     .labels = m->labels,
+                     .tensors = m->tensors,
+                     .dtype = m->dtype,
+                     .chat_template = m->chat_template,
+                     .made_from = p->made_from,
+                     .length = m->length,
+                     .sequences = m->sequences,
+                     .random = m->random,
+                     .checkpoint = p->checkpoint,
+                     .seed = m->seed,
+                     .per_token = m->per_token,
+                     .raw = m->raw,
+                     .force = p->force,
+                     .resume = p->resume};
+    rs_status st = open_subject(c, &o, &s, err);
+    if (st == RS_OK) st = work(c, &o, &s, show, &r, err);
+    p->resumed = st == RS_OK && r.resumed_at >= 0;
+    close_subject(&s);
+    return st;
 }
 
 static void result_json(const fisher_opts *o, const subject *s, const rs_fisher_result *r,
@@ -187,7 +219,8 @@ static void say(const ui_common *c, const fisher_opts *o, const subject *s,
 static int run(ui_common *c, void *options, int n_args, char **args)
 {
     (void)n_args, (void)args;
-    const fisher_opts *o = options;
+    fisher_opts *o = options;
+    o->seed = c->seed;
     int wrong = check_words(o);
     if (wrong) return wrong;
     subject s = {0};

@@ -1,8 +1,7 @@
 /* ringside subspace: the directions that instruction tuning, or any other, moved a model in. */
 #include "learn/subspace.h"
 #include "merge/selector.h"
-#include "store/content_hash.h"
-#include "tui/verbs/verbs.h"
+#include "tui/verbs/products.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,7 +9,8 @@
 
 typedef struct subspace_opts {
     const char *from, *to, *out, *tensors;
-    int64_t rank;
+    const char *made_from; /* metadata of what prepare makes, or NULL */
+    int64_t rank, seed;
     double energy;
     bool exact, force;
 } subspace_opts;
@@ -104,20 +104,21 @@ static rs_status work(ui_common *c, const subspace_opts *o, subject *s, ui_progr
 {
     char from[33], to[33];
     RS_TRY(open_subject(o, s, err));
-    RS_TRY(rs_checkpoint_content_hash(&c->rt, s->from, NULL, NULL, from, err));
-    RS_TRY(rs_checkpoint_content_hash(&c->rt, s->to, NULL, NULL, to, err));
+    RS_TRY(ui_content_hash(c, s->from, show, from, err));
+    RS_TRY(ui_content_hash(c, s->to, show, to, err));
     rs_string_pair pairs[] = {{"kind", "subspace"},
                               {"from_hash", from},
                               {"to_hash", to},
-                              {"method", o->exact || o->rank == 0 ? "exact" : "random"}};
+                              {"method", o->exact || o->rank == 0 ? "exact" : "random"},
+                              {UI_MADE_FROM, o->made_from}};
     rs_subspace_options p = {.rank = (int)o->rank,
                              .energy = o->energy,
                              .exact = o->exact,
-                             .seed = (uint64_t)c->seed,
+                             .seed = (uint64_t)o->seed,
                              .wants = s->selector ? wants : NULL,
                              .wants_ctx = s,
                              .metadata = pairs,
-                             .n_metadata = sizeof pairs / sizeof *pairs,
+                             .n_metadata = o->made_from ? 5 : 4,
                              .out = o->out,
                              .force = o->force,
                              .progress = ui_progress_step,
@@ -149,7 +150,8 @@ static void say(const ui_common *c, const subspace_opts *o, const subject *s,
 static int run(ui_common *c, void *options, int n_args, char **args)
 {
     (void)n_args, (void)args;
-    const subspace_opts *o = options;
+    subspace_opts *o = options;
+    o->seed = c->seed;
     int wrong = check_words(o);
     if (wrong) return wrong;
     subject s = {0};
@@ -162,6 +164,26 @@ static int run(ui_common *c, void *options, int n_args, char **args)
     if (st == RS_OK) say(c, o, &s, &r);
     close_subject(&s);
     return st == RS_OK ? UI_EXIT_OK : ui_fail("subspace", &err);
+}
+
+rs_status ui_subspace_make(ui_common *c, const rs_make *m, ui_product *p,
+                           ui_progress *show, rs_err *err)
+{
+    subject s = {0};
+    rs_subspace_result r = {0};
+    subspace_opts o = {.from = p->model[0],
+                       .to = p->model[1],
+                       .out = p->out,
+                       .tensors = m->tensors,
+                       .made_from = p->made_from,
+                       .rank = m->rank,
+                       .seed = m->seed,
+                       .energy = m->energy,
+                       .exact = m->exact,
+                       .force = p->force};
+    rs_status st = work(c, &o, &s, show, &r, err);
+    close_subject(&s);
+    return st;
 }
 
 const ui_verb ui_verb_subspace = {

@@ -92,6 +92,7 @@ int ui_exit_of(rs_status s);
 typedef struct ui_progress {
     ui_common *common;
     const char *verb;
+    const char *part; /* in front of what a step says: "fisher instruct"; or NULL */
     bool inner; /* a part of the verb's work, such as loading a model */
     double started, shown, rate;
     uint64_t last_done;
