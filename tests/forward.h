@@ -71,10 +71,8 @@ UNUSED int64_t ids_of(const rs_checkpoint *c, int i, int32_t *ids)
 UNUSED double worst(const float *a, const float *b, int64_t n)
 {
     double w = 0;
-    for (int64_t i = 0; i < n; i++) {
-        double d = fabs((double)a[i] - (double)b[i]);
-        if (!(d <= w)) w = d;
-    }
+    for (int64_t i = 0; i < n; i++)
+        w = t_max(w, fabs((double)a[i] - (double)b[i]));
     return w;
 }
 
@@ -82,7 +80,7 @@ UNUSED double largest(const float *a, int64_t n)
 {
     double w = 0;
     for (int64_t i = 0; i < n; i++)
-        w = fmax(w, fabs((double)a[i]));
+        w = t_max(w, fabs((double)a[i]));
     return w;
 }
 

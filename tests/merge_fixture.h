@@ -95,9 +95,8 @@ UNUSED double error_of(const rs_checkpoint *expected, const char *id, const char
     if (rs_checkpoint_read_raw(expected, t, 0, t->n_bytes, want, &t_err) != RS_OK)
         return -1;
     for (int64_t i = 0; i < t->n_elements; i++) {
-        double e = fabs((double)got[i] - want[i]);
-        if (!(e <= worst)) worst = e;
-        if (fabs(want[i]) > largest) largest = fabs(want[i]);
+        worst = t_max(worst, fabs((double)got[i] - want[i]));
+        largest = t_max(largest, fabs(want[i]));
     }
     return largest > 0 ? worst / largest : worst;
 }

@@ -93,6 +93,12 @@ static int t_result;
 
 static __attribute__((unused)) rs_err t_err; /* for T_OK and T_FAILS: pass &t_err */
 
+/* The larger of two; once one is NaN it stays NaN, where fmax and `if (d > worst)` lose it. */
+static __attribute__((unused)) double t_max(double a, double b)
+{
+    return a > b || isnan(a) ? a : b;
+}
+
 /* root/below in a static buffer, one for each file that includes this; "" if too long. */
 static __attribute__((unused)) const char *t_join(const char *root, const char *below)
 {

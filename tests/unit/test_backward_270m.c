@@ -20,15 +20,15 @@ static double off_of(const rs_json *t, const float *g, int64_t n, int64_t cols)
 {
     double l2 = rs_json_number(rs_json_get(t, "l2")), off = fabs(l2_of(g, n) - l2) / l2;
     int64_t at = (int64_t)rs_json_number(rs_json_get(t, "max_at"));
-    off = fmax(off, fabs((double)g[at] - rs_json_number(rs_json_get(t, "max"))) / l2);
+    off = t_max(off, fabs((double)g[at] - rs_json_number(rs_json_get(t, "max"))) / l2);
     int k = 0;
     const rs_json *v = rs_json_first(rs_json_get(t, "first8"));
     for (; v; v = rs_json_next(v), k++)
-        off = fmax(off, fabs((double)g[k] - rs_json_number(v)) / l2);
+        off = t_max(off, fabs((double)g[k] - rs_json_number(v)) / l2);
     const rs_json *row = rs_json_first(rs_json_get(t, "rows"));
     for (; row; row = rs_json_next(row)) {
         const float *gr = g + strtoll(rs_json_key(row), NULL, 10) * cols;
-        off = fmax(off,
+        off = t_max(off,
                    fabs(l2_of(gr, cols) - rs_json_number(rs_json_get(row, "l2"))) / l2);
     }
     return off;
@@ -63,7 +63,7 @@ static int count_within(const rs_config *config, const rs_gradients *g,
             count++;
         else
             printf("  %s is off by %.1e\n", name, off);
-        *worst = fmax(*worst, off);
+        *worst = t_max(*worst, off);
     }
     return count;
 }

@@ -116,9 +116,8 @@ static double off_by(const rs_checkpoint *got, const rs_checkpoint *want,
         return INFINITY;
     double worst = 0, top = 0;
     for (size_t i = 0; i < n; i++) {
-        double d = fabs((double)a[i] - (double)b[i]);
-        if (!(d <= worst)) worst = d;
-        top = fmax(top, fabs((double)b[i]));
+        worst = t_max(worst, fabs((double)a[i] - (double)b[i]));
+        top = t_max(top, fabs((double)b[i]));
     }
     free(a);
     free(b);

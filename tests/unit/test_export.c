@@ -39,7 +39,7 @@ static void same_logits(const char *name, rs_dtype d)
 
 static void comes_round(const char *name, const char *arch)
 {
-    if (!rs_gguf_arch_is_known(arch)) T_SKIP("this architecture is not read");
+    T_TRUE(rs_gguf_arch_is_known(arch));
     same_logits(name, RS_DTYPE_BF16);
     if (t_result == T_PASSED) same_logits(name, RS_DTYPE_F32);
 }

@@ -1,8 +1,7 @@
 /* Fisher files: against torch's, and against themselves: memory, threads, cancel and resume
  * give the same bytes. */
-#include "learn/backward.h"
 #include "learn/fisher.h"
-#include "tests/t.h"
+#include "tests/learn.h"
 
 #include "base/os.h"
 #include "model/family.h"
@@ -11,102 +10,74 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MAX_IDS = 512, MAX_SEQ = 4 };
+enum { N_SEQ = 4 };
 
-typedef struct subject {
-    rs_runtime rt;
-    rs_checkpoint *file, *want;
-    rs_config *config;
-    int32_t ids[MAX_SEQ][MAX_IDS];
-    rs_example examples[MAX_SEQ];
-} subject;
+/* A pupil whose work is the four sequences of its fixture. */
+typedef struct scholar {
+    pupil p;
+    int32_t ids[N_SEQ][MAX_IDS];
+    rs_example examples[N_SEQ];
+} scholar;
 
-static bool open_subject(subject *s, const char *model, const char *golden, int threads,
-                         uint64_t memory)
+static bool open_scholar(scholar *s, const char *model, const char *golden, int threads)
 {
-    rs_options o = {.threads = threads, .memory_bytes = memory};
-    *s = (subject){0};
-    if (rs_init(&o, &s->rt, &t_err) != RS_OK ||
-        rs_checkpoint_open(model, &s->file, &t_err) != RS_OK ||
-        rs_checkpoint_open(golden, &s->want, &t_err) != RS_OK ||
-        rs_config_load(s->file, &s->config, &t_err) != RS_OK)
-        return false;
-    for (int i = 0; i < MAX_SEQ; i++) {
+    if (open_pupil(&s->p, model, golden, threads) != RS_OK) return false;
+    for (int i = 0; i < N_SEQ; i++) {
         char name[16];
-        int64_t raw[MAX_IDS];
         snprintf(name, sizeof name, "ids.%d", i);
-        const rs_tensor *t = rs_checkpoint_find(s->want, name);
-        if (!t || t->n_elements > MAX_IDS ||
-            rs_checkpoint_read_raw(s->want, t, 0, (size_t)t->n_bytes, raw, &t_err) !=
-                RS_OK)
-            return false;
-        for (int64_t k = 0; k < t->n_elements; k++)
-            s->ids[i][k] = (int32_t)raw[k];
-        s->examples[i] = (rs_example){s->ids[i], NULL, t->n_elements};
+        int64_t n = ids_named(s->p.want, name, s->ids[i]);
+        if (n < 2) return false;
+        s->examples[i] = (rs_example){s->ids[i], NULL, n};
     }
     return true;
 }
 
-static void close_subject(subject *s)
+static bool open_e4b(scholar *s, int threads)
 {
-    rs_config_free(s->config);
-    rs_checkpoint_close(s->file);
-    rs_checkpoint_close(s->want);
-    rs_quit(&s->rt);
+    return open_scholar(s, "tests/golden/models/gemma4_e4b",
+                        "tests/golden/grad/gemma4_e4b.safetensors", threads);
 }
 
-/* Which rows of a tensor the fixture holds, or NULL: all. */
-static int64_t *rows_of(const subject *s, const rs_tensor *t)
-{
-    char name[200];
-    snprintf(name, sizeof name, "rows.%s", t->name + 7);
-    const rs_tensor *rows = rs_checkpoint_find(s->want, name);
-    int64_t *row = rows ? calloc((size_t)rows->n_elements + 1, sizeof *row) : NULL;
-    if (row && rs_checkpoint_read_raw(s->want, rows, 0, (size_t)rows->n_bytes, row,
-                                      &t_err) != RS_OK)
-        row[0] = INT64_MAX;
-    return row;
-}
-
-/* Every tensor of the fixture against the file: max |a - b| / max |b| over one tensor. */
-static double worst_of(const subject *s, const char *path, int *n, const char **name)
-{
+/* A Fisher file that is open, and the tensor of it that was read last. */
+typedef struct fisher_file {
     rs_checkpoint *have;
-    double worst = 0;
-    *n = 0;
-    if (rs_checkpoint_open(path, &have, &t_err) != RS_OK) return INFINITY;
-    for (int i = 0; i < rs_checkpoint_count(s->want); i++) {
-        const rs_tensor *t = rs_checkpoint_at(s->want, i);
-        if (strncmp(t->name, "fisher.", 7) != 0) continue;
-        const rs_tensor *own = rs_checkpoint_find(have, t->name + 7);
-        float *b = calloc((size_t)t->n_elements + 1, sizeof *b);
-        float *a = own ? calloc((size_t)own->n_elements + 1, sizeof *a) : NULL;
-        int64_t *row = rows_of(s, t);
-        if (!own || (!row && own->n_elements != t->n_elements) ||
-            rs_checkpoint_read_f32(have, own, 0, own->n_elements, a, &t_err) != RS_OK ||
-            rs_checkpoint_read_f32(s->want, t, 0, t->n_elements, b, &t_err) != RS_OK)
-            return INFINITY;
-        double off = 0, top = 0;
-        int64_t cols = t->n_dims > 1 ? t->dim[1] : 1;
-        for (int64_t k = 0; k < t->n_elements; k++) {
-            int64_t at = row ? row[k / cols] * cols + k % cols : k;
-            off = fmax(off, fabs((double)a[at] - (double)b[k]));
-            top = fmax(top, fabs((double)b[k]));
-        }
-        free(row);
-        free(a);
-        free(b);
-        ++*n;
-        double ratio = off > 0 ? off / top : off;
-        if (!(ratio <= worst)) worst = ratio, *name = t->name;
-    }
-    rs_checkpoint_close(have);
-    return worst;
+    const rs_checkpoint *model;
+    float *values;
+    int64_t n;
+} fisher_file;
+
+static rs_status open_fisher(fisher_file *f, const char *path, const scholar *s)
+{
+    *f = (fisher_file){.model = s->p.m.file};
+    return rs_checkpoint_open(path, &f->have, &t_err);
 }
 
-static rs_status run(subject *s, const rs_fisher_options *o, rs_fisher_result *r)
+static void close_fisher(fisher_file *f)
 {
-    return rs_fisher_run(&s->rt, s->file, s->config, s->examples, MAX_SEQ, o, r, &t_err);
+    free(f->values);
+    rs_checkpoint_close(f->have);
+}
+
+/* A tensor of the file, of as many numbers as the model's. */
+static const float *in_file(void *ctx, const char *name)
+{
+    fisher_file *f = ctx;
+    const rs_tensor *own = rs_checkpoint_find(f->have, name),
+                    *t = rs_checkpoint_find(f->model, name);
+    free(f->values);
+    f->values = NULL;
+    if (!own || !t || own->n_elements != t->n_elements) return NULL;
+    f->n = own->n_elements;
+    f->values = calloc((size_t)f->n + 1, sizeof *f->values);
+    if (rs_checkpoint_read_f32(f->have, own, 0, f->n, f->values, &t_err) != RS_OK)
+        return NULL;
+    return f->values;
+}
+
+static rs_status run(scholar *s, const rs_fisher_options *o, rs_fisher_result *r)
+{
+    return rs_fisher_run(&s->p.m.rt, s->p.m.file, s->p.m.config, s->examples, N_SEQ, o, r,
+                         &t_err);
 }
 
 static const char *in(const char *folder, const char *name, char path[512])
@@ -130,43 +101,81 @@ static void the_families(void)
 {
     static const struct {
         const char *model, *grads;
+        int n, of_fixture;
         double limit;
     } all[] = {
-        {"tests/golden/models/gemma3", "tests/golden/grad/gemma3.safetensors", 2e-4},
-        {"tests/golden/models/gemma4_e4b", "tests/golden/grad/gemma4_e4b.safetensors",
-         2e-4},
-        {"tests/golden/models/llama", "tests/golden/grad/llama.safetensors", 2e-4},
-        {"tests/golden/models/qwen3", "tests/golden/grad/qwen3.safetensors", 2e-4},
-        {"recipes/sparring/it", "tests/golden/grad/sparring_it.safetensors", 5e-5},
+        {"tests/golden/models/gemma3", "gemma3", 54, 54, 2e-4},
+        {"tests/golden/models/gemma4_e4b", "gemma4_e4b", 92, 92, 2e-4},
+        {"tests/golden/models/llama", "llama", 30, 30, 2e-4},
+        {"tests/golden/models/qwen3", "qwen3", 35, 35, 2e-4},
+        {"recipes/sparring/it", "sparring_it", 127, 12, 5e-5},
     };
     const char *folder = t_folder();
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        subject s;
-        char path[512];
+        scholar s;
+        char path[512], grads[128];
         rs_fisher_result r;
-        int n;
-        const char *name = "";
-        T_TRUE(open_subject(&s, all[i].model, all[i].grads, 2, 1 << 30));
+        fisher_file f;
+        snprintf(grads, sizeof grads, "tests/golden/grad/%s.safetensors", all[i].grads);
+        T_TRUE(open_scholar(&s, all[i].model, grads, 2));
         rs_fisher_options o = {.out = in(folder, "f.safetensors", path), .force = true};
         T_OK(run(&s, &o, &r));
-        double worst = worst_of(&s, path, &n, &name);
-        printf("  %s: %d tensors, worst %.1e of %s\n", all[i].model, n, worst, name);
-        T_TRUE(n >= 3 && worst <= all[i].limit);
-        close_subject(&s);
+        T_EQ(r.n_tensors, all[i].n);
+        T_OK(open_fisher(&f, path, &s));
+        T_EQ(rs_checkpoint_count(f.have), all[i].n);
+        comparison c = compare_all(s.p.want, "fisher.", in_file, &f);
+        printf("  %s: %d tensors, worst %.1e of %s\n", all[i].model, c.n, c.worst, c.name);
+        T_EQ(c.n, all[i].of_fixture);
+        T_TRUE(c.worst <= all[i].limit);
+        close_fisher(&f);
+        close_pupil(&s.p);
     }
+}
+
+/* By the token: the sums over four sequences, divided by the tokens that count. */
+static void by_the_token(void)
+{
+    scholar s;
+    rs_fisher_result r;
+    fisher_file mean, token;
+    char path[512];
+    const char *folder = t_folder();
+    T_TRUE(open_scholar(&s, "tests/golden/models/llama",
+                        "tests/golden/grad/llama.safetensors", 2));
+    rs_fisher_options o = {.out = in(folder, "mean.safetensors", path)};
+    T_OK(run(&s, &o, &r));
+    T_OK(open_fisher(&mean, path, &s));
+    o.out = in(folder, "token.safetensors", path);
+    o.per_token = true;
+    T_OK(run(&s, &o, &r));
+    T_OK(open_fisher(&token, path, &s));
+    T_EQ(r.tokens, 20 + 16 + 12 + 10);
+    T_STR(rs_checkpoint_metadata(mean.have, "scale"), "per_sequence");
+    T_STR(rs_checkpoint_metadata(token.have, "scale"), "per_token");
+    for (int i = 0; i < rs_checkpoint_count(mean.have); i++) {
+        const char *name = rs_checkpoint_at(mean.have, i)->name;
+        const float *a = in_file(&mean, name), *b = in_file(&token, name);
+        T_TRUE(a && b);
+        for (int64_t k = 0; k < mean.n; k++)
+            T_NEAR(b[k], (double)a[k] * N_SEQ / (double)r.tokens, 1e-37, 2e-7);
+    }
+    close_fisher(&mean);
+    close_fisher(&token);
+    close_pupil(&s.p);
 }
 
 /* --- the same bytes --- */
 
 typedef struct stopper {
-    uint64_t left; /* steps until it says stop; 0: never */
+    int64_t at; /* the step that says stop, from 1; 0: none */
+    int64_t steps;
 } stopper;
 
 static bool step(void *ctx, const rs_progress *p)
 {
     stopper *s = ctx;
     (void)p;
-    return s->left == 0 || --s->left > 0;
+    return ++s->steps != s->at;
 }
 
 static double tick(void)
@@ -175,59 +184,79 @@ static double tick(void)
     return t += 1;
 }
 
+/* The smallest budget with which a run goes through: hardly more than what does not depend
+ * on it. */
+static rs_status run_in_least_memory(scholar *s, const rs_fisher_options *o,
+                                     rs_fisher_result *r)
+{
+    uint64_t low = 1 << 20, high = 256 << 20;
+    while (high - low > 1 << 14) {
+        s->p.m.rt.memory_bytes = (low + high) / 2;
+        bool enough = run(s, o, r) == RS_OK;
+        *(enough ? &high : &low) = s->p.m.rt.memory_bytes;
+    }
+    s->p.m.rt.memory_bytes = high;
+    return run(s, o, r);
+}
+
+/* Steps of a run over four sequences and six layers: forward, the loss, three a layer back. */
+enum { LAYERS = 6, FORWARD = N_SEQ * (LAYERS + 1), A_LAYER = 3 * N_SEQ };
+
+/* Stopped at this step, with states after each layer or without; then it goes on where it
+ * was, to the bytes of `whole`. */
+static void stop_and_go_on(scholar *s, rs_fisher_options o, const char *whole, int64_t at,
+                           int64_t all_steps)
+{
+    rs_fisher_result r;
+    stopper stop = {.at = at}, never = {0};
+    int64_t done = o.now && at > FORWARD ? (at - 1 - FORWARD) / A_LAYER : 0;
+    o.progress_ctx = &stop;
+    T_FAILS(run(s, &o, &r), RS_E_CANCELLED, "cancelled");
+    T_EQ(stop.steps, at);
+    T_TRUE(rs_os_kind(o.out) == RS_PATH_NONE);
+    o.resume = true;
+    o.progress_ctx = &never;
+    T_OK(run(s, &o, &r));
+    T_EQ(r.resumed_at, done > 0 ? LAYERS - done : -1);
+    T_EQ(never.steps, all_steps - done * A_LAYER);
+    T_TRUE(same_files(whole, o.out));
+    T_OK(rs_os_unlink(o.out, &t_err));
+}
+
 static void memory_threads_and_resume(void)
 {
-    static const char model[] = "tests/golden/models/gemma4_e4b",
-                      grads[] = "tests/golden/grad/gemma4_e4b.safetensors";
     const char *folder = t_folder();
     char one[512], two[512];
     rs_fisher_result r;
-    subject s;
+    scholar s;
     for (int kind = 0; kind < 2; kind++) {
-        T_TRUE(open_subject(&s, model, grads, 1, 1 << 30));
+        stopper count = {0};
+        T_TRUE(open_e4b(&s, 1));
+        T_EQ(s.p.m.config->n_layers, LAYERS);
         rs_fisher_options o = {.kind = (rs_fisher_kind)kind,
                                .out = in(folder, "one.safetensors", one),
                                .force = true,
                                .bf16 = kind == 1,
-                               .progress = step};
-        stopper never = {0};
-        o.progress_ctx = &never;
+                               .progress = step,
+                               .progress_ctx = &count};
         T_OK(run(&s, &o, &r));
         T_EQ(r.spilled, 0);
+        T_EQ(r.resumed_at, -1);
         T_EQ(r.tokens, 20 + 16 + 12 + 10);
-        close_subject(&s);
-        /* the smallest budget: hardly more than what does not depend on it */
-        T_TRUE(open_subject(&s, model, grads, 3, 1 << 30));
+        T_TRUE(count.steps >= FORWARD + LAYERS * A_LAYER);
+        close_pupil(&s.p);
+        T_TRUE(open_e4b(&s, 3));
+        int64_t all_steps = count.steps;
         o.out = in(folder, "two.safetensors", two);
-        uint64_t low = 1 << 20, high = 256 << 20;
-        while (high - low > 1 << 14) {
-            s.rt.memory_bytes = (low + high) / 2;
-            bool enough = run(&s, &o, &r) == RS_OK;
-            *(enough ? &high : &low) = s.rt.memory_bytes;
-        }
-        s.rt.memory_bytes = high;
-        T_OK(run(&s, &o, &r));
+        T_OK(run_in_least_memory(&s, &o, &r));
         T_TRUE(r.spilled > 0);
         T_TRUE(same_files(one, two));
         T_OK(rs_os_unlink(two, &t_err));
-        /* stopped at every tenth step, with and without states, it goes on where it was */
-        for (uint64_t at = 1; at < 110; at += 9) {
-            stopper stop = {at};
-            o.progress_ctx = &stop;
-            o.resume = false;
+        for (int64_t at = 1; at <= all_steps && t_result == T_PASSED; at += 9) {
             o.now = at % 2 ? tick : NULL;
-            rs_status st = run(&s, &o, &r);
-            if (st == RS_OK) continue;
-            T_EQ(st, RS_E_CANCELLED);
-            T_TRUE(rs_os_kind(two) == RS_PATH_NONE);
-            o.resume = true;
-            o.progress_ctx = &never;
-            T_OK(run(&s, &o, &r));
-            T_TRUE(same_files(one, two));
-            T_TRUE(o.now || r.resumed_at < 0);
-            T_OK(rs_os_unlink(two, &t_err));
+            stop_and_go_on(&s, o, one, at, all_steps);
         }
-        close_subject(&s);
+        close_pupil(&s.p);
     }
 }
 
@@ -238,15 +267,14 @@ static void killed_at_its_writes(void)
     const char *folder = t_folder();
     char one[512], two[512];
     rs_fisher_result r;
-    subject s;
-    T_TRUE(open_subject(&s, "tests/golden/models/gemma4_e4b",
-                        "tests/golden/grad/gemma4_e4b.safetensors", 1, 1 << 30));
+    scholar s;
+    T_TRUE(open_e4b(&s, 1));
     rs_fisher_options o = {.out = in(folder, "one.safetensors", one), .now = tick};
     long before = rs_os_write_calls();
     T_OK(run(&s, &o, &r));
     long calls = rs_os_write_calls() - before;
     o.out = in(folder, "two.safetensors", two);
-    int kills = 0;
+    int kills = 0, resumed[LAYERS + 1] = {0}; /* 0: begun anew; else 1 + the layer */
     for (long at = 1; at <= calls; at += 1 + calls / 40) {
         fflush(stdout);
         pid_t pid = fork();
@@ -259,14 +287,20 @@ static void killed_at_its_writes(void)
         kills += WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
         bool whole = rs_os_kind(two) == RS_PATH_FILE; /* only after its rename */
         o.resume = true;
-        if (!whole) T_OK(run(&s, &o, &r));
+        if (!whole) {
+            T_OK(run(&s, &o, &r));
+            T_TRUE(r.resumed_at >= -1 && r.resumed_at < LAYERS);
+            resumed[r.resumed_at + 1]++;
+        }
         o.resume = false;
         T_TRUE(same_files(one, two));
         T_OK(rs_os_unlink(two, &t_err));
     }
     printf("  killed %d times in %ld calls\n", kills, calls);
     T_TRUE(kills >= 30);
-    close_subject(&s);
+    for (int i = 0; i <= LAYERS; i++)
+        if (resumed[i] < 1) T_FAIL("no run was resumed at layer %d", i - 1);
+    close_pupil(&s.p);
 }
 
 /* --- kind position, from its definition, in double --- */
@@ -328,61 +362,63 @@ static rs_status brute_lookup(void *ctx, rs_place at, const int32_t *ids,
     return RS_OK;
 }
 
-static void brute_all(subject *s, brute *b)
+static void brute_all(scholar *s, brute *b)
 {
-    rs_model *m;
-    rs_work *w;
     rs_sequence *seq;
     double loss;
     rs_sink sink = {b, brute_matrix, brute_vector, brute_lookup};
-    T_OK(rs_model_load(&s->rt, s->file, s->config, NULL, NULL, &m, &t_err));
-    T_OK(rs_work_new(&s->rt, m, MAX_IDS, &w, &t_err));
-    T_OK(rs_sequence_new(s->config, MAX_IDS, true, &seq, &t_err));
-    for (int i = 0; i < MAX_SEQ; i++) {
+    T_OK(rs_sequence_new(s->p.m.config, MAX_IDS, true, &seq, &t_err));
+    for (int i = 0; i < N_SEQ; i++) {
         T_OK(rs_sequence_set(seq, s->examples[i].ids, NULL, s->examples[i].n, &t_err));
-        T_OK(rs_backward_all(w, seq, 1, &sink, &loss, &t_err));
+        T_OK(rs_backward_all(s->p.work, seq, 1, &sink, &loss, &t_err));
     }
     rs_sequence_free(seq);
-    rs_work_free(w);
-    rs_model_free(m);
+}
+
+static void check_positions(const scholar *s, fisher_file *f, brute *b)
+{
+    for (int i = 0; i < rs_checkpoint_count(f->have); i++) {
+        const char *name = rs_checkpoint_at(f->have, i)->name;
+        int layer;
+        int64_t cols;
+        const rs_slot *slot = rs_slot_of(s->p.m.config, name, &layer);
+        double *want = brute_at(b, (rs_place){layer, slot->offset}, &cols), top = 0;
+        const float *v = in_file(f, name);
+        T_TRUE(v != NULL);
+        for (int64_t e = 0; e < f->n; e++)
+            top = t_max(top, want[e] / N_SEQ);
+        for (int64_t e = 0; e < f->n; e++)
+            T_NEAR(v[e], want[e] / N_SEQ, 1e-5 * top, 0);
+        free(want);
+    }
 }
 
 static void kind_position(void)
 {
-    static const char *const models[][2] = {
-        {"tests/golden/models/gemma4_e4b", "tests/golden/grad/gemma4_e4b.safetensors"},
-        {"tests/golden/models/llama", "tests/golden/grad/llama.safetensors"}};
+    static const struct {
+        const char *model, *grads;
+        int n;
+    } models[] = {{"tests/golden/models/gemma4_e4b",
+                   "tests/golden/grad/gemma4_e4b.safetensors", 92},
+                  {"tests/golden/models/llama", "tests/golden/grad/llama.safetensors", 30}};
     const char *folder = t_folder();
     for (int k = 0; k < 2; k++) {
         char path[512];
-        subject s;
+        scholar s;
         rs_fisher_result r;
-        rs_checkpoint *have;
-        T_TRUE(open_subject(&s, models[k][0], models[k][1], 2, 1 << 30));
-        brute b = {.c = s.config};
+        fisher_file f;
+        T_TRUE(open_scholar(&s, models[k].model, models[k].grads, 2));
+        brute b = {.c = s.p.m.config};
         brute_all(&s, &b);
         rs_fisher_options o = {.kind = RS_FISHER_POSITION,
                                .out = in(folder, "p.safetensors", path),
                                .force = true};
         T_OK(run(&s, &o, &r));
-        T_OK(rs_checkpoint_open(path, &have, &t_err));
-        for (int i = 0; i < rs_checkpoint_count(have); i++) {
-            const rs_tensor *t = rs_checkpoint_at(have, i);
-            int layer;
-            int64_t cols;
-            const rs_slot *slot = rs_slot_of(s.config, t->name, &layer);
-            double *want = brute_at(&b, (rs_place){layer, slot->offset}, &cols), top = 0;
-            float *v = calloc((size_t)t->n_elements + 1, sizeof *v);
-            T_OK(rs_checkpoint_read_f32(have, t, 0, t->n_elements, v, &t_err));
-            for (int64_t e = 0; e < t->n_elements; e++)
-                top = fmax(top, want[e] / MAX_SEQ);
-            for (int64_t e = 0; e < t->n_elements; e++)
-                T_NEAR(v[e], want[e] / MAX_SEQ, 1e-5 * top, 0);
-            free(v);
-            free(want);
-        }
-        rs_checkpoint_close(have);
-        close_subject(&s);
+        T_OK(open_fisher(&f, path, &s));
+        T_EQ(rs_checkpoint_count(f.have), models[k].n);
+        check_positions(&s, &f, &b);
+        close_fisher(&f);
+        close_pupil(&s.p);
     }
 }
 
@@ -397,23 +433,22 @@ static void refusals(void)
     const char *folder = t_folder();
     char path[512];
     rs_fisher_result r;
-    subject s;
-    T_TRUE(open_subject(&s, "tests/golden/models/gemma4_e4b",
-                        "tests/golden/grad/gemma4_e4b.safetensors", 1, 1 << 30));
+    scholar s;
+    T_TRUE(open_e4b(&s, 1));
     rs_fisher_options o = {.out = in(folder, "q.safetensors", path), .wants = only_q};
     T_OK(run(&s, &o, &r));
     T_EQ(r.n_tensors, 1);
     T_FAILS(run(&s, &o, &r), RS_E_EXISTS, "--force replaces it");
     o.force = true;
-    T_FAILS(rs_fisher_run(&s.rt, s.file, s.config, s.examples, 0, &o, &r, &t_err),
+    T_FAILS(rs_fisher_run(&s.p.m.rt, s.p.m.file, s.p.m.config, s.examples, 0, &o, &r, &t_err),
             RS_E_INVALID, "no sequence");
     s.ids[1][3] = 9999;
     T_FAILS(run(&s, &o, &r), RS_E_INVALID, "sequence 2: token 3 is id 9999");
     s.ids[1][3] = 5;
-    s.rt.memory_bytes = 1 << 20;
+    s.p.m.rt.memory_bytes = 1 << 20;
     T_FAILS(run(&s, &o, &r), RS_E_NOMEM, "--memory");
-    close_subject(&s);
+    close_pupil(&s.p);
 }
 
-T_MAIN(T_TEST(the_families), T_TEST(kind_position), T_TEST(memory_threads_and_resume),
+T_MAIN(T_TEST(the_families), T_TEST(by_the_token), T_TEST(kind_position), T_TEST(memory_threads_and_resume),
        T_TEST(killed_at_its_writes), T_TEST(refusals))

@@ -21,7 +21,7 @@ static void check_hidden(void *ctx, int where, int64_t first, int64_t n,
         return;
     }
     double w = worst(rows, want + first * h->hidden, n * h->hidden) / largest(want, all);
-    if (w > h->worst) h->worst = w;
+    h->worst = t_max(h->worst, w);
     free(want);
 }
 

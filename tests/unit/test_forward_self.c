@@ -118,11 +118,16 @@ static void instruction_sets_agree(void)
 {
     static const char *const isas[] = {"base", "avx2", "avx512"};
     float *first = NULL;
-    int tried = 0;
     for (int i = 0; i < 3; i++) {
         subject s;
         int32_t ids[MAX_IDS];
-        if (open_subject("recipes/sparring/it", 2, isas[i], &s) != RS_OK) continue;
+        const rs_kernels *k;
+        if (rs_kernels_pick(isas[i], &k, &t_err) != RS_OK) {
+            printf("  not on this machine: %s\n", isas[i]);
+            T_TRUE(i > 0 && strstr(t_err.msg, isas[i]) != NULL);
+            continue;
+        }
+        T_OK(open_subject("recipes/sparring/it", 2, isas[i], &s));
         float *now = malloc((size_t)s.config->vocab * sizeof *now);
         run_pieces(&s, ids, long_ids(&s, ids, 100), 99, now);
         if (first) {
@@ -131,11 +136,9 @@ static void instruction_sets_agree(void)
         } else {
             first = now;
         }
-        tried++;
         close_subject(&s);
     }
     free(first);
-    T_TRUE(tried >= 1);
 }
 
 static void truncated_goes_on(void)

@@ -233,7 +233,7 @@ static void same_within(const char *what, const float *a, const float *b, size_t
 {
     double largest = 0;
     for (size_t i = 0; i < n; i++)
-        largest = fmax(largest, fabs((double)b[i]));
+        largest = t_max(largest, fabs((double)b[i]));
     T_TRUE(largest > 0.01); /* logits that say something */
     for (size_t i = 0; i < n; i++)
         if (!(fabs((double)a[i] - (double)b[i]) <= 1e-5 * largest))

@@ -248,6 +248,7 @@ static void sums_are_stable(void)
     rs_recipe *r = demo();
     T_TRUE(measure(r, true, &p, &a) != NULL);
     rs_options one = {.threads = 1, .isa = "base"};
+    rs_quit(&rt);
     T_OK(rs_init(&one, &rt, &t_err));
     set_gains(r, keys, gains, 1);
     rs_recipe_heal(r)->t.fallback = 0.3;

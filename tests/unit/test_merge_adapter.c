@@ -239,8 +239,6 @@ static rs_status plan_with(const char *adapter, rs_plan **p)
     char text[1024];
     rs_recipe *r;
     rs_runtime rt;
-    RS_TRY(rs_init(NULL, &rt, &t_err));
-    keep(rt.pool);
     snprintf(text, sizeof text,
              "{\"ringside\":1,\"models\":{\"it\":{\"path\":\"recipes/sparring/"
              "it\"},\"x\":{\"adapter\":\"%s\"}},"
@@ -250,7 +248,10 @@ static rs_status plan_with(const char *adapter, rs_plan **p)
              adapter);
     RS_TRY(rs_recipe_parse(text, strlen(text), ".", "x", &r, &t_err));
     keep(r);
-    return rs_plan_build(&rt, r, NULL, p, &t_err);
+    RS_TRY(rs_init(NULL, &rt, &t_err));
+    rs_status s = rs_plan_build(&rt, r, NULL, p, &t_err);
+    rs_quit(&rt);
+    return s;
 }
 
 static void unmatched_pairs_are_listed(void)

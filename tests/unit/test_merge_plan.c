@@ -265,6 +265,7 @@ static void ranges(void)
         rs_workspace_free(ws);
         rs_plan_free(p);
         rs_recipe_free(r);
+        rs_quit(&rt);
     }
 }
 

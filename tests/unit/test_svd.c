@@ -6,7 +6,13 @@
 #include "tensor/svd.h"
 #include "tests/t.h"
 
-static rs_runtime rt;
+static rs_runtime rt; /* of the test's process: start() first */
+
+static rs_status start(void)
+{
+    rs_options o = {.threads = 2};
+    return rs_init(&o, &rt, &t_err);
+}
 
 static float *read_f32(const rs_checkpoint *c, const char *name, int64_t dim[2])
 {
@@ -29,7 +35,7 @@ static double projectors(const float *a, const float *b, int64_t n, int64_t k)
             for (int64_t c = 0; c < k; c++)
                 x += (double)a[i * k + c] * (double)a[j * k + c] -
                      (double)b[i * k + c] * (double)b[j * k + c];
-            worst = fmax(worst, fabs(x));
+            worst = t_max(worst, fabs(x));
         }
     return worst;
 }
@@ -43,7 +49,7 @@ static double lost_orthogonality(const float *a, int64_t n, int64_t k)
             double x = i == j ? -1 : 0;
             for (int64_t r = 0; r < n; r++)
                 x += (double)a[r * k + i] * (double)a[r * k + j];
-            worst = fmax(worst, fabs(x));
+            worst = t_max(worst, fabs(x));
         }
     return worst;
 }
@@ -58,6 +64,7 @@ static void differences_of_the_sparring_models(void)
 {
     enum { RANK = 16 };
     rs_checkpoint *it, *pt, *want;
+    T_OK(start());
     T_OK(rs_checkpoint_open("recipes/sparring/it", &it, &t_err));
     T_OK(rs_checkpoint_open("recipes/sparring/pt", &pt, &t_err));
     T_OK(rs_checkpoint_open("tests/golden/subspace/sparring.safetensors", &want, &t_err));
@@ -79,8 +86,8 @@ static void differences_of_the_sparring_models(void)
         T_OK(rs_svd_exact(&rt, d, dim[0], dim[1], RANK, &exact, &t_err));
         for (int j = 0; j < RANK; j++)
             T_NEAR(exact.s[j], s[j], 4e-6 * (double)s[0], 0);
-        double off = fmax(projectors(exact.u, u, dim[0], RANK),
-                          projectors(exact.v, v, dim[1], RANK));
+        double off = t_max(projectors(exact.u, u, dim[0], RANK),
+                           projectors(exact.v, v, dim[1], RANK));
         printf("  %s: projectors off by %.1e\n", tensors[i], off);
         T_TRUE(off <= 2e-5);
         T_OK(rs_svd_random(&rt, d, dim[0], dim[1], RANK, 7, &fast, &t_err));
@@ -97,6 +104,7 @@ static void differences_of_the_sparring_models(void)
     rs_checkpoint_close(it);
     rs_checkpoint_close(pt);
     rs_checkpoint_close(want);
+    rs_quit(&rt);
 }
 
 static float *noise(int64_t n, uint64_t seed)
@@ -114,6 +122,7 @@ static void shapes_and_spectra(void)
 {
     static const int64_t shapes[][2] = {
         {300, 200}, {200, 300}, {64, 64}, {513, 40}, {1, 7}};
+    T_OK(start());
     for (int i = 0; i < 5; i++) {
         int64_t m = shapes[i][0], n = shapes[i][1], small = m < n ? m : n;
         float *d = noise(m * n, 5);
@@ -148,13 +157,8 @@ static void shapes_and_spectra(void)
                       &t_err)); /* nothing to find, nothing invented */
     T_TRUE(a.s[0] == 0 && a.kept == 0);
     rs_svd_free(&a);
+    rs_quit(&rt);
 }
 
-static void start_runtime(void)
-{
-    rs_options o = {.threads = 2};
-    T_OK(rs_init(&o, &rt, &t_err));
-}
-
-T_MAIN(T_TEST(start_runtime), T_TEST(differences_of_the_sparring_models),
+T_MAIN(T_TEST(differences_of_the_sparring_models),
        T_TEST(shapes_and_spectra))
