@@ -123,6 +123,38 @@ static void place_factors(rs_lora *l)
     l->floats = at;
 }
 
+static bool is_called_as_a_target(const rs_lora *l, const char *name)
+{
+    const char *own = strrchr(name, '.');
+    while (own && own > name && own[-1] != '.')
+        own--;
+    for (int i = 0; own && i < l->n; i++) {
+        size_t n = strlen(l->pairs[i].weight), m = strlen(own);
+        if (m < n && strcmp(l->pairs[i].weight + n - m, own) == 0) return true;
+    }
+    return false;
+}
+
+static bool is_pair(const rs_lora *l, const char *name)
+{
+    for (int i = 0; i < l->n; i++)
+        if (strcmp(l->pairs[i].weight, name) == 0) return true;
+    return false;
+}
+
+static void look_at_names(rs_lora *l, const rs_checkpoint *file)
+{
+    l->kinds_suffice = true;
+    for (int i = 0; i < rs_checkpoint_count(file) && l->kinds_suffice; i++) {
+        const char *name = rs_checkpoint_at(file, i)->name;
+        rs_role role = rs_role_of(l->config, name);
+        if (role.kind == RS_KIND_TOWER)
+            l->kinds_suffice = false;
+        else if (!role.inert && is_called_as_a_target(l, name))
+            l->kinds_suffice = is_pair(l, name);
+    }
+}
+
 static rs_status take_memory(rs_lora *l, rs_err *err)
 {
     place_factors(l);
@@ -151,6 +183,7 @@ static void draw_factors(rs_lora *l, uint64_t seed)
 static rs_status make(build *b, rs_err *err)
 {
     RS_TRY(find_pairs(b, err));
+    look_at_names(b->l, b->file);
     RS_TRY(take_memory(b->l, err));
     draw_factors(b->l, b->o->seed);
     return RS_OK;

@@ -1,6 +1,6 @@
-/* lora_pass.c - an adapter's part of a layer's products, forward and back. The thin products
- * go through BLAS in blocks of fixed size, one thread each, so their sums do not depend on the
- * number of threads. */
+/* lora_pass.c - an adapter's part of a layer's products, forward and back. The thin
+ * products go through BLAS in blocks of fixed size, one thread each, so their sums do not
+ * depend on the number of threads. */
 #include "learn/lora.h"
 #include "learn/work_internal.h"
 #include "tensor/blas.h"
@@ -99,7 +99,8 @@ void rs_adapt(const rs_work *w, rs_place at, const float *x, float *y)
     rs_pool_run(pool_for(w, p), blocks(w->n, TOKENS), forward_block, &t);
 }
 
-void rs_adapt_back(const rs_work *w, rs_place at, const float *dy, const float *x, float *dx)
+void rs_adapt_back(const rs_work *w, rs_place at, const float *dy, const float *x,
+                   float *dx)
 {
     const rs_lora_pair *p = w->lora ? rs_lora_at(w->lora, at) : NULL;
     if (!p) return;

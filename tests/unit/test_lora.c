@@ -30,8 +30,8 @@ static bool all_matrices(void *ctx, const char *name, int layer)
 static bool open_subject(subject *s, const char *model, int rank, int threads)
 {
     rs_options o = {.threads = threads, .memory_bytes = 1 << 30};
-    rs_lora_options lo = {.rank = rank, .alpha = 2.0 * rank, .seed = 7,
-                          .wants = all_matrices};
+    rs_lora_options lo = {
+        .rank = rank, .alpha = 2.0 * rank, .seed = 7, .wants = all_matrices};
     *s = (subject){0};
     return rs_init(&o, &s->rt, &t_err) == RS_OK &&
            rs_checkpoint_open(model, &s->file, &t_err) == RS_OK &&
@@ -133,7 +133,8 @@ static int64_t size_of(const rs_config *c, int layer, const rs_slot *slot)
 }
 
 /* Worst difference of two sets of gradients of all tensors. */
-static double worst_gradient(const rs_config *c, const rs_gradients *a, const rs_gradients *b)
+static double worst_gradient(const rs_config *c, const rs_gradients *a,
+                             const rs_gradients *b)
 {
     double worst = 0;
     for (int layer = -1; layer < c->n_layers; layer++) {
@@ -141,7 +142,8 @@ static double worst_gradient(const rs_config *c, const rs_gradients *a, const rs
         for (int i = 0; s[i].tail; i++) {
             const float *x = rs_gradients_of(a, layer, &s[i]);
             if (!x) continue;
-            double d = apart(x, rs_gradients_of(b, layer, &s[i]), size_of(c, layer, &s[i]));
+            double d =
+                apart(x, rs_gradients_of(b, layer, &s[i]), size_of(c, layer, &s[i]));
             if (!(d <= worst)) worst = d;
         }
     }
@@ -185,9 +187,9 @@ static double worst_factor(const subject *s)
 
 static void every_family_is_the_merged_model(void)
 {
-    static const char *const models[] = {"gemma2",     "gemma3",  "gemma4_e2b", "gemma4_e4b",
-                                         "gemma4_v64", "llama",   "mistral",    "qwen2",
-                                         "qwen3",      "gemma4_e4b_mm"};
+    static const char *const models[] = {
+        "gemma2", "gemma3",  "gemma4_e2b", "gemma4_e4b", "gemma4_v64",
+        "llama",  "mistral", "qwen2",      "qwen3",      "gemma4_e4b_mm"};
     for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
         subject s, m, n;
         char path[200];
@@ -217,8 +219,8 @@ static void every_family_is_the_merged_model(void)
     }
 }
 
-/* A way back that adds to no weight: the factors' gradients are the same bits, and two passes
- * add up. */
+/* A way back that adds to no weight: the factors' gradients are the same bits, and two
+ * passes add up. */
 static void frozen_weights_change_nothing(void)
 {
     subject s;
