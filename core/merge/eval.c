@@ -5,74 +5,11 @@
 
 #include <inttypes.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
-
-/* --- workspace --- */
-
-enum { MAX_BUFFERS = 512, MAX_FACTORS = 64 };
-
-struct rs_workspace {
-    float *buffer[MAX_BUFFERS]; /* a stack of tiles */
-    int used;
-    rs_sources *sources; /* that the factors belong to: counted */
-    int i_tensor;
-    rs_held *factors[MAX_FACTORS];
-    int n_factors;
-};
 
 static rs_status no_memory(rs_err *err)
 {
     return rs_fail(err, RS_E_NOMEM, "no memory to merge a tensor");
-}
-
-rs_status rs_workspace_new(const rs_runtime *rt, rs_workspace **out, rs_err *err)
-{
-    (void)rt;
-    *out = calloc(1, sizeof **out);
-    return *out ? RS_OK : no_memory(err);
-}
-
-static void drop_factors(rs_workspace *ws)
-{
-    for (int i = 0; i < ws->n_factors; i++)
-        rs_held_drop(ws->sources, ws->factors[i]);
-    rs_sources_drop(ws->sources);
-    ws->sources = NULL;
-    ws->n_factors = 0;
-}
-
-void rs_workspace_free(rs_workspace *ws)
-{
-    if (!ws) return;
-    for (int i = 0; i < MAX_BUFFERS; i++)
-        free(ws->buffer[i]);
-    drop_factors(ws);
-    free(ws);
-}
-
-float *rs_workspace_grab(rs_workspace *ws)
-{
-    if (ws->used == MAX_BUFFERS) return NULL;
-    float **b = &ws->buffer[ws->used];
-    if (!*b) *b = aligned_alloc(64, RS_TILE * sizeof(float));
-    if (*b) ws->used++;
-    return *b;
-}
-
-void rs_workspace_release(rs_workspace *ws)
-{
-    ws->used--;
-}
-
-int rs_workspace_mark(const rs_workspace *ws)
-{
-    return ws->used;
-}
-
-void rs_workspace_back_to(rs_workspace *ws, int mark)
-{
-    ws->used = mark;
 }
 
 /* --- stored tensors --- */
@@ -99,44 +36,29 @@ static rs_status read_model(const rs_eval *e, const rs_src_model *m, float *dst)
 
 /* --- adapters --- */
 
-/* Factors of the tensor at hand stay with the workspace until another tensor's turn. */
-static rs_status get_factors(const rs_eval *e, const rs_src_adapter *ad,
-                             const rs_held **out)
-{
-    rs_workspace *ws = e->ws;
-    rs_sources *s = e->p->sources;
-    if (ws->sources != s || ws->i_tensor != e->i) {
-        drop_factors(ws);
-        ws->sources = s;
-        ws->i_tensor = e->i;
-        atomic_fetch_add(&s->refs, 1);
-    }
-    for (int f = 0; f < ws->n_factors; f++)
-        if (ws->factors[f]->pair == ad->pair[e->i]) return *out = ws->factors[f], RS_OK;
-    if (ws->n_factors == MAX_FACTORS) rs_held_drop(s, ws->factors[--ws->n_factors]);
-    RS_TRY(rs_held_take(s, ad, ad->pair[e->i], &ws->factors[ws->n_factors], e->err));
-    *out = ws->factors[ws->n_factors++];
-    return RS_OK;
-}
-
 /* B A of the flat range: the end of a row, whole rows, the begin of a row. */
-static rs_status low_rank(const rs_eval *e, const rs_src_adapter *ad, float *dst)
+void rs_eval_product(const rs_eval *e, const float *b, const float *a, int rank,
+                     int64_t cols, bool exact, float *dst)
 {
-    const rs_held *f;
-    RS_TRY(get_factors(e, ad, &f));
-    int rank = f->pair->rank;
-    int64_t cols = rs_adapter_cols(ad->adapter, f->pair);
     int64_t row = e->first / cols, col = e->first % cols, left = e->n;
     while (left > 0) {
         int64_t rows = col == 0 && left >= cols ? left / cols : 1;
         int64_t n = cols - col < left ? cols - col : left;
-        (f->exact ? e->k->lowrank_exact : e->k->lowrank)(
-            f->a + col, cols, f->b + row * rank, rank, rank, dst, cols, rows, n);
+        (exact ? e->k->lowrank_exact : e->k->lowrank)(a + col, cols, b + row * rank, rank,
+                                                      rank, dst, cols, rows, n);
         dst += rows * n;
         left -= rows * n;
         row += rows;
         col = 0;
     }
+}
+
+static rs_status low_rank(const rs_eval *e, const rs_src_adapter *ad, float *dst)
+{
+    const rs_held *f;
+    RS_TRY(rs_workspace_factors(e, ad, &f));
+    rs_eval_product(e, f->b, f->a, f->pair->rank,
+                    rs_adapter_cols(ad->adapter, f->pair), f->exact, dst);
     return RS_OK;
 }
 
@@ -180,7 +102,7 @@ static rs_status add_term(const rs_eval *e, const rs_term *t, const float *base,
     return s;
 }
 
-static bool term_is_zero(const rs_eval *e, const rs_node *nd, const rs_term *t)
+bool rs_eval_term_is_zero(const rs_eval *e, const rs_node *nd, const rs_term *t)
 {
     if (t->weight == 0) return true;
     if (t->adapter) return t->adapter->pair[e->i] == NULL;
@@ -194,7 +116,7 @@ rs_status rs_eval_delta(const rs_eval *e, const rs_node *nd, const float *base,
     bool first = true;
     if (!rs_node_takes_first(e->p, e->i))
         for (int i = 0; i < nd->n_terms; i++) {
-            if (term_is_zero(e, nd, &nd->terms[i])) continue;
+            if (rs_eval_term_is_zero(e, nd, &nd->terms[i])) continue;
             RS_TRY(add_term(e, &nd->terms[i], base, first, dst));
             first = false;
         }
@@ -239,6 +161,46 @@ rs_status rs_eval_dampening(const rs_eval *e, const rs_node *nd, float *dst, boo
     return s;
 }
 
+/* Where the mask comes last and there is something for it to come after. */
+static bool masks_late(const rs_eval *e, const rs_node *nd, bool flat)
+{
+    return !flat && nd->stage->mask.last && rs_node_strength(e->p, nd, e->i) > 0;
+}
+
+static float cut01(float v)
+{
+    v = v < 0 ? 0 : v;
+    return v > 1 ? 1 : v;
+}
+
+bool rs_eval_damp_first(const rs_eval *e, const rs_node *nd, float *d, bool flat,
+                        float *delta)
+{
+    float gain = (float)rs_node_gain(e->p, nd, e->i);
+    bool clamp = nd->stage->dampen.clamp && gain != 0;
+    if (!masks_late(e, nd, flat)) return false;
+    for (int64_t i = 0; clamp && i < e->n; i++)
+        d[i] = cut01(gain * d[i]);
+    e->k->multiply(delta, d, delta, e->n);
+    return true;
+}
+
+/* From the averaged, scaled delta to W0 + x, in y. */
+static rs_status apply(const rs_eval *e, const rs_node *nd, float *d, bool flat,
+                       float *delta, float *y)
+{
+    float gain = (float)rs_node_gain(e->p, nd, e->i);
+    bool clamp = nd->stage->dampen.clamp;
+    if (rs_eval_damp_first(e, nd, d, flat, delta)) {
+        RS_TRY(rs_mask_apply(e, nd, delta));
+        e->k->apply(y, clamp ? 1 : gain, NULL, false, delta, y, e->n);
+        return RS_OK;
+    }
+    RS_TRY(rs_mask_apply(e, nd, delta));
+    e->k->apply(y, gain, flat ? NULL : d, clamp, delta, y, e->n);
+    return RS_OK;
+}
+
 static rs_status eval_task(const rs_eval *e, const rs_node *nd, float *dst)
 {
     RS_TRY(rs_eval_node(e, nd->base, dst));
@@ -250,9 +212,7 @@ static rs_status eval_task(const rs_eval *e, const rs_node *nd, float *dst)
     bool flat = true;
     rs_status s = d ? rs_eval_delta(e, nd, dst, delta) : no_memory(e->err);
     if (s == RS_OK) s = rs_eval_dampening(e, nd, d, &flat);
-    if (s == RS_OK)
-        e->k->apply(dst, (float)rs_node_gain(e->p, nd, e->i), flat ? NULL : d,
-                    nd->stage->dampen.clamp, delta, dst, e->n);
+    if (s == RS_OK) s = apply(e, nd, d, flat, delta, dst);
     if (d) rs_workspace_release(e->ws);
     if (delta) rs_workspace_release(e->ws);
     return s;

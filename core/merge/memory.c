@@ -1,6 +1,7 @@
 #include "merge/memory.h"
 
 #include "base/os.h"
+#include "merge/eval.h"
 #include "store/content_hash.h"
 #include "store/gguf.h"
 
@@ -51,7 +52,8 @@ static uint64_t pass_of(const rs_plan *p)
 {
     for (int k = 0; k < p->n_stages; k++) {
         const rs_node *nd = p->stage_nodes[k];
-        if (nd && nd->type == RS_NODE_TASK && nd->stage->dampen.kind != RS_DAMPEN_NONE)
+        if (nd && nd->type == RS_NODE_TASK &&
+            (nd->stage->dampen.kind != RS_DAMPEN_NONE || nd->stage->mask.per_layer))
             return RS_PASS_BYTES;
     }
     return 0;
@@ -98,6 +100,32 @@ static uint64_t headers_of(const rs_plan *p)
     return sum;
 }
 
+/* L and R of all masks on a tensor. */
+static uint64_t masks_of(const rs_plan *p, int i)
+{
+    uint64_t sum = 0;
+    for (int k = 0; k < p->n_stages && rs_plan_has_masks(p); k++) {
+        const rs_node *nd = p->stage_nodes[k];
+        if (nd && nd->type == RS_NODE_TASK) sum += rs_mask_memory(p, nd, i).held;
+    }
+    return sum;
+}
+
+/* Of the largest, each worker being at another's making or all at the same. */
+static uint64_t making_of(const rs_plan *p, int workers)
+{
+    uint64_t most = 0;
+    for (int k = 0; k < p->n_stages && rs_plan_has_masks(p); k++) {
+        const rs_node *nd = p->stage_nodes[k];
+        if (!nd || nd->type != RS_NODE_TASK) continue;
+        for (int i = 0; i < p->sources->n_tensors; i++) {
+            rs_mask_bytes b = rs_mask_memory(p, nd, i);
+            if (b.making + b.worker > most) most = b.making + b.worker;
+        }
+    }
+    return (uint64_t)workers * most;
+}
+
 static uint64_t factors_of(const rs_plan *p, int i)
 {
     uint64_t n = 0;
@@ -106,7 +134,7 @@ static uint64_t factors_of(const rs_plan *p, int i)
         if (!a->adapter || !a->pair[i]) continue;
         n += (uint64_t)(a->pair[i]->a->n_elements + a->pair[i]->b->n_elements);
     }
-    return n * sizeof(float);
+    return n * sizeof(float) + masks_of(p, i);
 }
 
 /* The most that is held at once where threads go through the tensors in order and one may
@@ -223,6 +251,7 @@ static void add_up(const rs_plan *p, rs_memory *m)
     m->there = RS_PROGRAM_BYTES + (uint64_t)p->sources->n_tensors * TENSOR_BYTES +
                headers_of(p) + m->statistics;
     m->bytes = m->there + angles_of(p, m->workers) + most_factors(p, m->workers) +
+               making_of(p, m->workers) +
                (uint64_t)m->workers * of_thread(p, m->chunk_bytes);
     uint64_t first = larger_bytes(m->before, pass_of(p));
     m->bytes = larger_bytes(m->bytes, m->there + first);

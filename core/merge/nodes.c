@@ -30,6 +30,15 @@ double rs_node_t(const rs_plan *p, const rs_node *nd, int i)
     return rs_t_value(nd->t, role->layer, role->kind);
 }
 
+double rs_node_strength(const rs_plan *p, const rs_node *nd, int i)
+{
+    const rs_mask_spec *m = &nd->stage->mask;
+    int layer = p->sources->role[i].layer;
+    if (nd->subspace < 0 || !p->sources->subspaces[nd->subspace].entry[i]) return 0;
+    if (!m->per_layer) return m->strength;
+    return layer >= 0 && nd->layer_fisher ? m->strength * nd->layer_fisher[layer] : 0;
+}
+
 bool rs_node_turns(const rs_plan *p, const rs_node *nd, int i)
 {
     return nd->stage->vectors_slerp || p->sources->base_tensor[i]->n_dims >= 2;
@@ -108,6 +117,13 @@ uint64_t rs_node_targets(const rs_plan *p, const rs_node *nd)
     return h;
 }
 
+bool rs_plan_has_masks(const rs_plan *p)
+{
+    for (int k = 0; k < p->n_stages; k++)
+        if (p->stage_nodes[k] && p->stage_nodes[k]->subspace >= 0) return true;
+    return false;
+}
+
 static uint64_t hash_dampening(const rs_plan *p, const rs_node *nd, int i)
 {
     const rs_dampen_spec *d = &nd->stage->dampen;
@@ -124,6 +140,21 @@ static uint64_t hash_dampening(const rs_plan *p, const rs_node *nd, int i)
     return rs_mix_double(rs_mix_double(h, d->parameter), d->layer);
 }
 
+static uint64_t hash_mask(const rs_plan *p, const rs_node *nd, int i)
+{
+    const rs_mask_spec *m = &nd->stage->mask;
+    const rs_dampen_spec *d = &nd->stage->dampen;
+    const rs_sources *s = p->sources;
+    if (nd->subspace < 0 || m->strength == 0) return 0;
+    if (!s->subspaces[nd->subspace].entry[i]) return 0;
+    uint64_t h = rs_mix(s->subspaces[nd->subspace].id,
+                        (uint64_t)m->side << 2 | (uint64_t)m->last << 1 | m->per_layer);
+    h = rs_mix_double(h, m->strength);
+    if (!m->per_layer) return h;
+    h = rs_mix(rs_mix(h, s->fishers[nd->fisher].id), (uint64_t)d->over);
+    return d->over == RS_OVER_TARGETS ? rs_mix(h, nd->targets) : h;
+}
+
 /* with_numbers: also gain and t of this node (those below always count). */
 static uint64_t hash_node(const rs_plan *p, const rs_node *nd, int i, bool with_numbers);
 
@@ -138,7 +169,9 @@ static uint64_t hash_terms(const rs_plan *p, const rs_node *nd, int i)
                                  : hash_node(p, t->node, i, true));
         h = rs_mix_double(h, t->weight);
     }
-    return rs_mix(h, hash_dampening(p, nd, i));
+    uint64_t mask = hash_mask(p, nd, i);
+    h = rs_mix(h, hash_dampening(p, nd, i));
+    return mask ? rs_mix(h, mask) : h;
 }
 
 static uint64_t hash_slerp(const rs_plan *p, const rs_node *nd, int i, bool with_numbers)
@@ -182,4 +215,12 @@ uint64_t rs_node_hash(const rs_plan *p, const rs_node *nd, int i)
 uint64_t rs_node_shape_hash(const rs_plan *p, const rs_node *nd, int i)
 {
     return hash_node(p, nd, i, false);
+}
+
+/* What is taken out grows with the gain, as the rest does, but where the gain is cut first. */
+uint64_t rs_mask_key(const rs_plan *p, const rs_node *nd, int i)
+{
+    uint64_t h = rs_mix(rs_node_shape_hash(p, nd, i), (uint64_t)i);
+    bool cut = nd->stage->mask.last && nd->stage->dampen.clamp;
+    return cut ? rs_mix_double(h, rs_node_gain(p, nd, i)) : h;
 }

@@ -39,10 +39,6 @@ static rs_status refuse_stage(const rs_recipe *r, const rs_stage *s, bool *seen,
             err, RS_E_UNSUPPORTED,
             "stage \"%s\" uses the method %s, which this version does not do yet",
             s->name, s->method_name);
-    if (s->mask)
-        return rs_fail(err, RS_E_UNSUPPORTED,
-                       "stage \"%s\" has a \"mask\", which this version does not do yet",
-                       s->name);
     if (s->base) RS_TRY(refuse_reference(r, s->base, seen, err));
     for (int i = 0; i < s->n_inputs; i++)
         RS_TRY(refuse_reference(r, s->inputs[i].from, seen, err));
@@ -123,6 +119,18 @@ static uint64_t pair_bytes(const rs_plan *p, int i)
     return sum;
 }
 
+static uint64_t measure_bytes(const rs_sources *s, int f, int i)
+{
+    uint64_t sum = 0;
+    if (s->fishers[f].file && s->fishers[f].tensor[i])
+        sum += s->fishers[f].tensor[i]->n_bytes;
+    const rs_subspace_entry *e =
+        s->subspaces[f].file ? s->subspaces[f].entry[i] : NULL;
+    if (e && e->u) sum += e->u->n_bytes;
+    if (e && e->v) sum += e->v->n_bytes;
+    return sum;
+}
+
 static void fill_needs(rs_plan *p)
 {
     rs_plan_needs *n = &p->needs;
@@ -134,8 +142,7 @@ static void fill_needs(rs_plan *p)
             if (m != s->base && s->models[m].file && s->models[m].tensor[i])
                 n->read_bytes += s->models[m].tensor[i]->n_bytes;
         for (int f = 0; f < s->n_measures && p->tensors[i].has_delta; f++)
-            if (s->fishers[f].file && s->fishers[f].tensor[i])
-                n->read_bytes += s->fishers[f].tensor[i]->n_bytes;
+            n->read_bytes += measure_bytes(s, f, i);
     }
     n->disk_bytes = n->out_bytes + n->out_bytes / 1000 + (1u << 20);
 }
@@ -172,8 +179,11 @@ static rs_status build_nodes(rs_plan *p, rs_err *err)
     p->damage_fisher = p->fuel ? p->fuel->fisher : -1;
     if (p->damage_fisher >= 0 && !p->sources->fishers[p->damage_fisher].file)
         p->damage_fisher = -1;
+    p->leak_subspace = p->fuel ? p->fuel->subspace : -1;
     for (int i = 0; i < p->sources->n_measures && p->damage_fisher < 0; i++)
         if (p->sources->fishers[i].file) p->damage_fisher = i;
+    for (int i = 0; i < p->sources->n_measures && p->leak_subspace < 0; i++)
+        if (p->sources->subspaces[i].file) p->leak_subspace = i;
     return RS_OK;
 }
 
@@ -186,7 +196,7 @@ static rs_status make_cache(rs_plan *p, rs_err *err)
     pthread_mutex_init(&p->cache->angle_mutex, NULL);
     pthread_cond_init(&p->cache->made, NULL);
     p->cache->angles = calloc(n + 1, sizeof *p->cache->angles);
-    p->cache->views = calloc(2 * (size_t)p->n_stages + 1, sizeof *p->cache->views);
+    p->cache->views = calloc(4 * (size_t)p->n_stages + 1, sizeof *p->cache->views);
     return p->cache->angles && p->cache->views ? RS_OK : no_memory(err);
 }
 
@@ -267,14 +277,15 @@ static void inherit_angles(const rs_plan *from, rs_plan *to)
     }
 }
 
-/* Is every Fisher open that a stage of `next`, which names the same sources, dampens by? One
+/* Is every Fisher open that a stage of `next`, which names the same sources, works with? One
  * that only measured may be missing. */
 static bool have_fishers(const rs_plan *p, const rs_recipe *next)
 {
     const rs_src_fisher *f = p->sources->fishers;
     for (int i = 0; i < next->n_stages; i++) {
         const rs_dampen_spec *d = &next->stages[i].dampen;
-        if (!p->stage_nodes[i] || d->kind == RS_DAMPEN_NONE) continue;
+        bool needed = d->kind != RS_DAMPEN_NONE || next->stages[i].mask.per_layer;
+        if (!p->stage_nodes[i] || !needed) continue;
         if (d->by && !f[rs_measure_index(next, d->by)].file) return false;
         if (d->task && !f[rs_measure_index(next, d->task)].file) return false;
     }

@@ -11,6 +11,7 @@
 #include "merge/angle.h"
 #include "merge/dampen.h"
 #include "merge/plan.h"
+#include "store/subspace_file.h"
 
 #include "base/map.h"
 
@@ -44,6 +45,14 @@ typedef struct rs_src_fisher {
     bool *measured;
 } rs_src_fisher;
 
+typedef struct rs_src_subspace {
+    const char *name, *path;
+    rs_subspace_file *file;
+    const char *missing; /* as of a Fisher: where only the leak needs it */
+    uint64_t id;
+    const rs_subspace_entry **entry; /* [n_tensors]; NULL: not named, or no matrix */
+} rs_src_subspace;
+
 /* One Fisher under one normaliser and population. Lives as long as a plan uses it. */
 typedef struct rs_view {
     int users;
@@ -72,12 +81,16 @@ typedef struct rs_sources {
     rs_src_model *models;     /* [n_models] by entry of the recipe */
     rs_src_adapter *adapters; /* [n_models] */
     rs_src_fisher *fishers;   /* [n_measures] */
+    rs_src_subspace *subspaces; /* [n_measures] */
     int n_models, n_measures;
     rs_names warnings;
     pthread_mutex_t mutex; /* moments and views */
     rs_view *views;
     pthread_mutex_t held_mutex;
     struct rs_held *held; /* factors in use: held.c */
+    pthread_mutex_t mask_mutex;
+    pthread_cond_t mask_made;
+    struct rs_mask *masks; /* in use or in the making: mask.c */
 } rs_sources;
 
 rs_status rs_sources_open(const rs_recipe *r, const rs_stage *root,
@@ -98,6 +111,7 @@ bool rs_names_model(const char *claimed, const char *path, const char *own);
 rs_status rs_match_model(rs_sources *s, rs_src_model *m, rs_err *err);
 rs_status rs_match_adapter(rs_sources *s, rs_src_adapter *a, const char *onto,
                            rs_err *err);
+rs_status rs_match_subspace(rs_sources *s, rs_src_subspace *f, rs_err *err);
 rs_status rs_match_fisher(rs_sources *s, rs_src_fisher *f, rs_err *err);
 
 /* targets [n_tensors]: which tensors have a delta, for over = targets. Thread-safe, as the
@@ -137,6 +151,8 @@ typedef struct rs_node {
     int n_terms;
     rs_factors *factors;
     int fisher, task_fisher; /* index or -1 */
+    int subspace;            /* of the mask: index or -1 */
+    const double *layer_fisher; /* [n_layers], after rs_plan_prepare, for per_layer */
     uint64_t targets;        /* hash of the tensors that have a delta */
     rs_dampener
         *dampeners; /* [n_tensors], after rs_plan_prepare; kind none where d = 1 */
@@ -162,6 +178,7 @@ struct rs_plan {
     int n_stages;
     const rs_node *root, *fuel, *other; /* other: the heal's other side */
     int damage_fisher;                  /* index or -1 */
+    int leak_subspace;                  /* index or -1 */
     int n_slerps;
     rs_plan_tensor *tensors; /* [n_tensors] */
     uint64_t *fingerprint;   /* [n_tensors] */
@@ -173,7 +190,7 @@ struct rs_plan {
         pthread_mutex_t prepare;
         atomic_bool prepared;
         /* Those in use, each once a stage; before that those of the plan that this one was
-         * made from, so that they are still there. [2 n_stages] */
+         * made from, so that they are still there. [4 n_stages] */
         rs_view **views;
         int n_views, n_inherited;
         _Atomic(rs_angles *) *angles; /* [n_slerps, n_tensors] */
@@ -192,9 +209,14 @@ static inline bool rs_same_model(const rs_src_model *a, const rs_src_model *b)
 const rs_src_model *rs_node_leaf(const rs_plan *p, const rs_node *nd, int i);
 bool rs_node_has_delta(const rs_plan *p, const rs_node *nd,
                        int i); /* of a TASK, at any gain */
+bool rs_plan_has_masks(const rs_plan *p);
 uint64_t rs_node_targets(const rs_plan *p, const rs_node *nd); /* as node.targets */
 double rs_node_gain(const rs_plan *p, const rs_node *nd, int i);
 double rs_node_t(const rs_plan *p, const rs_node *nd, int i);
+/* Of a TASK's mask on tensor i: 0 where there is none. Per layer: after rs_plan_prepare. */
+double rs_node_strength(const rs_plan *p, const rs_node *nd, int i);
+/* Equal where the mask takes the same out of tensor i. */
+uint64_t rs_mask_key(const rs_plan *p, const rs_node *nd, int i);
 bool rs_node_takes_first(const rs_plan *p, int i); /* slerp passes tensor i through */
 bool rs_node_turns(const rs_plan *p, const rs_node *nd, int i); /* slerp, not lerp */
 uint64_t rs_node_hash(const rs_plan *p, const rs_node *nd, int i);

@@ -44,6 +44,15 @@ static const char *use_of(const rs_plan *p, const char *name)
     return "input";
 }
 
+static const char *subspace_use(const rs_plan *p, const char *name)
+{
+    for (int i = 0; i < p->recipe->n_stages; i++) {
+        const char *by = p->recipe->stages[i].mask.by;
+        if (by && strcmp(by, name) == 0) return "mask";
+    }
+    return "leak";
+}
+
 static const char *fisher_use(const rs_plan *p, const char *name)
 {
     for (int i = 0; i < p->recipe->n_stages; i++) {
@@ -51,6 +60,10 @@ static const char *fisher_use(const rs_plan *p, const char *name)
         if (d->kind == RS_DAMPEN_NONE) continue;
         if (d->by && strcmp(d->by, name) == 0) return "dampen";
         if (d->task && strcmp(d->task, name) == 0) return "task";
+    }
+    for (int i = 0; i < p->recipe->n_stages; i++) {
+        const rs_stage *s = &p->recipe->stages[i];
+        if (s->mask.per_layer && strcmp(s->dampen.by, name) == 0) return "mask";
     }
     return "damage";
 }
@@ -85,6 +98,15 @@ static rs_status list_sources(rs_plan *p, rs_err *err)
                                                 .n_inert = a->n_inert,
                                                 .alpha = a->adapter->alpha,
                                                 .rslora = a->adapter->rslora};
+    }
+    for (int i = 0; i < s->n_measures; i++) {
+        const rs_src_subspace *f = &s->subspaces[i];
+        if (!f->file) continue;
+        p->list[p->n_list++] = (rs_plan_source){.name = f->name,
+                                                .kind = "subspace",
+                                                .path = f->path,
+                                                .use = subspace_use(p, f->name),
+                                                .file = f->file->file};
     }
     for (int i = 0; i < s->n_measures; i++) {
         const rs_src_fisher *f = &s->fishers[i];
@@ -133,6 +155,38 @@ static bool warn_fisher(rs_plan *p)
         return warn(
             p, "the normaliser max hardly dampens: a Fisher's mean lies far below its "
                "largest value");
+    return true;
+}
+
+/* Vectors are never masked, and matrices only where the subspace has directions of them. */
+static bool warn_mask(rs_plan *p, const rs_node *nd)
+{
+    int vectors = 0, missing = 0;
+    const char *first = NULL;
+    if (!nd || nd->type != RS_NODE_TASK || nd->subspace < 0) return true;
+    const rs_src_subspace *f = &p->sources->subspaces[nd->subspace];
+    for (int i = 0; i < p->sources->n_tensors; i++) {
+        if (!rs_node_has_delta(p, nd, i) || f->entry[i]) continue;
+        bool vector = p->sources->base_tensor[i]->n_dims < 2;
+        vectors += vector;
+        if (!vector && missing++ == 0) first = p->tensors[i].name;
+    }
+    if (missing && !warn(p,
+                         "subspace %s lacks %d of the matrices that stage %s changes (%s "
+                         "first): they are not masked",
+                         f->name, missing, nd->name, first))
+        return false;
+    return !vectors || warn(p,
+                            "%d vector%s that stage %s changes %s not masked: a subspace "
+                            "is of matrices",
+                            vectors, vectors == 1 ? "" : "s", nd->name,
+                            vectors == 1 ? "is" : "are");
+}
+
+static bool warn_masks(rs_plan *p)
+{
+    for (int i = 0; i < p->n_stages; i++)
+        if (!warn_mask(p, p->stage_nodes[i])) return false;
     return true;
 }
 
@@ -230,6 +284,7 @@ rs_status rs_plan_describe(const rs_runtime *rt, rs_plan *p, rs_err *err)
     RS_TRY(list_sources(p, err));
     for (int i = 0; i < p->sources->warnings.n; i++)
         if (!warn(p, "%s", p->sources->warnings.at[i])) return no_memory(err);
-    bool told = warn_memory(rt, p) && warn_fisher(p) && warn_heal(p) && warn_idle(p);
+    bool told = warn_memory(rt, p) && warn_fisher(p) && warn_masks(p) && warn_heal(p) &&
+                warn_idle(p);
     return told ? RS_OK : no_memory(err);
 }

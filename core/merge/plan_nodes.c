@@ -19,7 +19,7 @@ static rs_node *new_node(rs_plan *p, rs_node_type type, const char *name)
     nd->type = type;
     nd->name = name;
     nd->size = 1;
-    nd->fisher = nd->task_fisher = nd->i_slerp = -1;
+    nd->fisher = nd->task_fisher = nd->subspace = nd->i_slerp = -1;
     return nd;
 }
 
@@ -79,6 +79,26 @@ static rs_status term_of(rs_plan *p, rs_node *nd, const rs_input *in, rs_term *t
     return grow(nd, t->node, err);
 }
 
+/* The sides that the mask needs must be there. */
+static rs_status mask_of(rs_plan *p, rs_node *nd, rs_err *err)
+{
+    const rs_mask_spec *m = &nd->stage->mask;
+    if (!m->by) return RS_OK;
+    nd->subspace = rs_measure_index(p->recipe, m->by);
+    const rs_src_subspace *f = &p->sources->subspaces[nd->subspace];
+    for (int i = 0; i < p->sources->n_tensors; i++) {
+        const rs_subspace_entry *e = f->entry[i];
+        bool no_u = e && !e->u && m->side != RS_MASK_IN;
+        if (!no_u && !(e && !e->v && m->side != RS_MASK_OUT)) continue;
+        return rs_fail(err, RS_E_MISMATCH,
+                       "stage \"%s\": a mask of side \"%s\" needs %s.%c, and subspace "
+                       "\"%s\" (%.200s) has none",
+                       nd->name, rs_mask_side_name(m->side), e->module, no_u ? 'U' : 'V',
+                       f->name, f->path);
+    }
+    return RS_OK;
+}
+
 static rs_status task_node(rs_plan *p, const rs_stage *s, rs_node **out, rs_err *err)
 {
     double divisor;
@@ -97,6 +117,7 @@ static rs_status task_node(rs_plan *p, const rs_stage *s, rs_node **out, rs_err 
     }
     if (s->dampen.by) nd->fisher = rs_measure_index(p->recipe, s->dampen.by);
     if (s->dampen.task) nd->task_fisher = rs_measure_index(p->recipe, s->dampen.task);
+    RS_TRY(mask_of(p, nd, err));
     if (rs_factors_from(&s->gain, p->sources->config, &nd->factors, err) != RS_OK)
         return rs_err_prefix(err, "stage \"%s\"", s->name);
     nd->dampeners = rs_arena_array(&p->arena, (size_t)p->sources->n_tensors + 1,

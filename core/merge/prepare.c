@@ -1,6 +1,6 @@
 /* What has to be known before a tensor can be made: the statistics of the Fishers, once a
- * plan (the first thread computes), and the angles of its slerps, once a tensor (all that ask
- * take part). */
+ * plan (the first thread computes), and the angles of its slerps and what its masks take out,
+ * once a tensor (all that ask take part). */
 #include "merge/eval.h"
 #include "merge/memory.h"
 
@@ -26,6 +26,36 @@ static rs_dampener dampener_of(const rs_plan *p, const rs_node *nd, const rs_vie
     return r;
 }
 
+static rs_status get_view(const rs_pass *pass, const rs_plan *p, const rs_node *nd,
+                          const rs_dampen_spec *d, rs_view **v, rs_err *err)
+{
+    int n = p->sources->n_tensors;
+    bool *targets = calloc((size_t)n + 1, sizeof *targets);
+    if (!targets) return rs_fail(err, RS_E_NOMEM, "no memory for a plan");
+    for (int i = 0; i < n; i++)
+        targets[i] = rs_node_has_delta(p, nd, i);
+    rs_status s = rs_view_get(pass, p->sources, nd->fisher, d, targets, v, err);
+    free(targets);
+    if (s == RS_OK) p->cache->views[p->cache->n_views++] = *v;
+    return s;
+}
+
+/* The layers' Fisher does not depend on a normaliser: what dampening has will do. */
+static rs_status prepare_mask(const rs_pass *pass, const rs_plan *p, rs_node *nd,
+                              rs_err *err)
+{
+    rs_view *v;
+    rs_dampen_spec d = nd->stage->dampen;
+    if (nd->subspace < 0 || !nd->stage->mask.per_layer) return RS_OK;
+    if (d.kind == RS_DAMPEN_NONE || d.kind == RS_DAMPEN_TASK) {
+        d.normaliser = RS_NORM_NONE;
+        d.per_tensor = false;
+    }
+    RS_TRY(get_view(pass, p, nd, &d, &v, err));
+    nd->layer_fisher = v->layer_fisher;
+    return RS_OK;
+}
+
 static rs_status prepare_node(const rs_pass *pass, const rs_plan *p, rs_node *nd,
                               rs_err *err)
 {
@@ -33,19 +63,11 @@ static rs_status prepare_node(const rs_pass *pass, const rs_plan *p, rs_node *nd
     rs_view *v = NULL;
     double cut = 0;
     int n = p->sources->n_tensors;
+    RS_TRY(prepare_mask(pass, p, nd, err));
     if (d->kind == RS_DAMPEN_NONE) return RS_OK;
-    if (d->kind != RS_DAMPEN_TASK) {
-        bool *targets = calloc((size_t)n + 1, sizeof *targets);
-        if (!targets) return rs_fail(err, RS_E_NOMEM, "no memory for a plan");
-        for (int i = 0; i < n; i++)
-            targets[i] = rs_node_has_delta(p, nd, i);
-        rs_status s = rs_view_get(pass, p->sources, nd->fisher, d, targets, &v, err);
-        free(targets);
-        if (s == RS_OK) p->cache->views[p->cache->n_views++] = v;
-        if (s == RS_OK && d->kind == RS_DAMPEN_HARD)
-            s = rs_view_cut(pass, p->sources, v, d->q, &cut, err);
-        if (s != RS_OK) return s;
-    }
+    if (d->kind != RS_DAMPEN_TASK) RS_TRY(get_view(pass, p, nd, d, &v, err));
+    if (d->kind == RS_DAMPEN_HARD)
+        RS_TRY(rs_view_cut(pass, p->sources, v, d->q, &cut, err));
     for (int i = 0; i < n; i++)
         if (rs_node_has_delta(p, nd, i)) nd->dampeners[i] = dampener_of(p, nd, v, cut, i);
     return RS_OK;
@@ -90,7 +112,7 @@ rs_status rs_plan_prepare(const rs_runtime *rt, const rs_plan *p, rs_progress_fn
     return prepare(rt, &pass, p, err);
 }
 
-/* --- angles --- */
+/* --- angles and masks --- */
 
 static rs_status ready_node(const rs_eval *e, const rs_node *nd);
 
@@ -112,7 +134,7 @@ static rs_status ready_node(const rs_eval *e, const rs_node *nd)
     RS_TRY(ready_node(e, nd->base));
     for (int k = 0; k < nd->n_terms; k++)
         if (nd->terms[k].node) RS_TRY(ready_node(e, nd->terms[k].node));
-    return RS_OK;
+    return rs_mask_ready(e, nd);
 }
 
 rs_status rs_plan_ready(const rs_runtime *rt, const rs_plan *p, rs_workspace *ws, int i,
@@ -124,7 +146,7 @@ rs_status rs_plan_ready(const rs_runtime *rt, const rs_plan *p, rs_workspace *ws
     return ready_node(&e, p->root);
 }
 
-/* Every thread asks for the same angles, so all take part in making them. */
+/* Every thread asks for the same angles and masks, so all take part in making them. */
 static bool ready_worker(void *ctx, int64_t chunk, int worker)
 {
     rs_team *t = ctx;
@@ -138,7 +160,8 @@ rs_status rs_team_ready(rs_team *t, rs_err *err)
 {
     RS_TRY(rs_plan_prepare(t->rt, t->p, NULL, NULL, err));
     rs_pool *pool = t->threads > 1 ? t->rt->pool : NULL;
-    if (t->p->n_slerps == 0 || rs_pool_run(pool, t->threads, ready_worker, t))
+    bool nothing = t->p->n_slerps == 0 && !rs_plan_has_masks(t->p);
+    if (nothing || rs_pool_run(pool, t->threads, ready_worker, t))
         return RS_OK;
     return rs_team_error(t, err);
 }

@@ -72,6 +72,19 @@ const char *rs_normaliser_name(rs_normaliser n)
     return (unsigned)n < 9 ? normaliser_names[n] : "unknown";
 }
 
+static const char *const side_names[] = {"out", "in", "both", "block"};
+
+const char *rs_mask_side_name(rs_mask_side s)
+{
+    return (unsigned)s < 4 ? side_names[s] : "unknown";
+}
+
+bool rs_mask_side_from_name(const char *name, rs_mask_side *out)
+{
+    int i = index_of(name, side_names, 4);
+    return i >= 0 ? (*out = (rs_mask_side)i, true) : false;
+}
+
 bool rs_dampen_from_name(const char *name, rs_dampen_kind *out)
 {
     int i = index_of(name, dampen_names, 5);

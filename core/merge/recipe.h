@@ -107,6 +107,21 @@ typedef struct rs_dampen_spec {
     bool clamp;
 } rs_dampen_spec;
 
+typedef enum rs_mask_side {
+    RS_MASK_OUT,
+    RS_MASK_IN,
+    RS_MASK_BOTH,
+    RS_MASK_BLOCK
+} rs_mask_side;
+
+typedef struct rs_mask_spec { /* "mask", and "order" */
+    const char *by;           /* a subspace measure, NULL: no mask */
+    rs_mask_side side;
+    double strength; /* 0 to 1 */
+    bool per_layer;  /* times the layer's Fisher, of dampen.by */
+    bool last;       /* after dampening, not before it */
+} rs_mask_spec;
+
 /* Gain of a tensor = master * layer * kind * cell; see factors.h for the resolved form. */
 typedef struct rs_gain_spec {
     double master;
@@ -136,9 +151,9 @@ typedef struct rs_stage {
     int n_inputs;
     bool normalize;
     double scale;
-    const char *mask; /* compact JSON text of a "mask": a later version's; or NULL */
     const char
         *later; /* RS_METHOD_LATER: compact JSON text of the whole stage; else NULL */
+    rs_mask_spec mask;
     rs_dampen_spec dampen;
     rs_gain_spec gain;
     /* slerp: inputs[0] is t = 0, inputs[1] is t = 1 */
@@ -202,6 +217,8 @@ bool rs_names_has(const rs_names *n, const char *name);
 
 const char *rs_dampen_name(rs_dampen_kind k);
 const char *rs_normaliser_name(rs_normaliser n);
+const char *rs_mask_side_name(rs_mask_side s);
+bool rs_mask_side_from_name(const char *name, rs_mask_side *out);
 bool rs_dampen_from_name(const char *name, rs_dampen_kind *out);
 bool rs_normaliser_from_name(const char *name, rs_normaliser *out);
 

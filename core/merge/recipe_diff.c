@@ -232,6 +232,23 @@ static void diff_dampen(differ *d, const rs_dampen_spec *a, const rs_dampen_spec
     say_switch(d, "clamp", a->clamp, b->clamp, "off", "on");
 }
 
+static void diff_mask(differ *d, const rs_mask_spec *a, const rs_mask_spec *b)
+{
+    if (!a->by || !b->by) {
+        const rs_mask_spec *m = a->by ? a : b;
+        if (m->by)
+            say(d, "mask %s: %s %s %.3f%s%s", a->by ? "off" : "on", m->by,
+                rs_mask_side_name(m->side), m->strength, m->per_layer ? " per layer" : "",
+                m->last ? " after dampening" : "");
+        return;
+    }
+    say_string(d, "mask by", a->by, b->by);
+    say_string(d, "mask side", rs_mask_side_name(a->side), rs_mask_side_name(b->side));
+    say_number(d, "mask strength", a->strength, b->strength);
+    say_switch(d, "mask per layer", a->per_layer, b->per_layer, "off", "on");
+    say_switch(d, "mask", a->last, b->last, "before dampening", "after dampening");
+}
+
 static const rs_input *find_input(const rs_stage *s, const char *from)
 {
     for (int i = 0; i < s->n_inputs; i++)
@@ -289,7 +306,7 @@ static void diff_stage(differ *d, const rs_stage *a, const rs_stage *b)
     diff_weighted_inputs(d, a, b);
     say_switch(d, "normalize", a->normalize, b->normalize, "off", "on");
     say_number(d, "scale", a->scale, b->scale);
-    say_string(d, "mask", a->mask, b->mask);
+    diff_mask(d, &a->mask, &b->mask);
     diff_dampen(d, &a->dampen, &b->dampen);
     diff_gain(d, &a->gain, &b->gain);
 }

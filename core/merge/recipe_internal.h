@@ -40,7 +40,8 @@ rs_status rs_read_dampen(const rs_reader *p, const rs_json *o, const char *where
 /* name must be a model, an adapter or one of the first n_stages stages. */
 rs_status rs_read_reference(const rs_reader *p, const char *name, int n_stages,
                             const char *where);
-rs_status rs_read_fisher(const rs_reader *p, const char *name, const char *where);
+rs_status rs_read_measure(const rs_reader *p, const char *name, rs_measure_type type,
+                          const char *where);
 
 /* owner: "demo.json: measure "x"". out stays as it is where o is absent. */
 rs_status rs_read_make(const rs_reader *p, const rs_json *o, const char *owner,

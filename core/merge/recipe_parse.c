@@ -226,19 +226,20 @@ rs_status rs_read_reference(const rs_reader *p, const char *name, int n_stages,
                    where, name, hint);
 }
 
-rs_status rs_read_fisher(const rs_reader *p, const char *name, const char *where)
+rs_status rs_read_measure(const rs_reader *p, const char *name, rs_measure_type type,
+                          const char *where)
 {
     const rs_recipe *r = p->r;
     const rs_measure_entry *e = rs_recipe_measure(r, name);
-    if (e && e->type == RS_MEASURE_FISHER) return RS_OK;
+    if (e && e->type == type) return RS_OK;
     const char *known[RS_RECIPE_ENTRIES];
     int n = 0;
     for (int i = 0; i < r->n_measures; i++)
-        if (r->measures[i].type == RS_MEASURE_FISHER) known[n++] = r->measures[i].name;
+        if (r->measures[i].type == type) known[n++] = r->measures[i].name;
     char hint[256];
     rs_did_you_mean(hint, sizeof hint, name, known, n);
-    return rs_fail(p->err, RS_E_INVALID,
-                   "%s: \"%s\" is no Fisher measure of this recipe%s", where, name, hint);
+    return rs_fail(p->err, RS_E_INVALID, "%s: \"%s\" is no %s measure of this recipe%s",
+                   where, name, type == RS_MEASURE_FISHER ? "Fisher" : "subspace", hint);
 }
 
 /* --- the rest of the document --- */

@@ -235,8 +235,8 @@ rs_status rs_read_dampen(const rs_reader *p, const rs_json *o, const char *where
     RS_TRY(in_range(p, where, "parameter", d->parameter, 0, 1));
     RS_TRY(in_range(p, where, "layer", d->layer, 0, 1));
     RS_TRY(in_range(p, where, "q", d->q, 0, 1));
-    if (d->by) RS_TRY(rs_read_fisher(p, d->by, where));
-    if (d->task) RS_TRY(rs_read_fisher(p, d->task, where));
+    if (d->by) RS_TRY(rs_read_measure(p, d->by, RS_MEASURE_FISHER, where));
+    if (d->task) RS_TRY(rs_read_measure(p, d->task, RS_MEASURE_FISHER, where));
     if (d->kind != RS_DAMPEN_NONE && !d->by)
         return rs_fail(p->err, RS_E_INVALID, "%s: %s needs \"by\", a Fisher measure",
                        where, rs_dampen_name(d->kind));
@@ -245,6 +245,44 @@ rs_status rs_read_dampen(const rs_reader *p, const rs_json *o, const char *where
                        "%s: task needs \"task\", the style task's own Fisher measure",
                        where);
     return RS_OK;
+}
+
+/* --- the mask --- */
+
+static rs_status read_order(const rs_reader *p, const rs_json *o, const char *where,
+                            rs_mask_spec *m)
+{
+    static const char *const orders[] = {"mask_first", "mask_last"};
+    const char *order = NULL;
+    RS_TRY(rs_json_opt_string(o, "order", where, &order, p->err));
+    if (!order) return RS_OK;
+    m->last = strcmp(order, "mask_last") == 0;
+    if (!m->last && strcmp(order, "mask_first") != 0)
+        return one_of(p, where, "order", order, orders, 2);
+    if (m->by) return RS_OK;
+    return rs_fail(p->err, RS_E_INVALID, "%s: \"order\" does nothing without a \"mask\"",
+                   where);
+}
+
+static rs_status read_mask(const rs_reader *p, const rs_json *o, const char *where,
+                           rs_mask_spec *m)
+{
+    static const char *const sides[] = {"out", "in", "both", "block"};
+    const char *side = "both";
+    *m = (rs_mask_spec){.side = RS_MASK_BOTH, .strength = 1};
+    if (rs_json_is_null(o)) return RS_OK;
+    RS_TRY(RS_READ_KEYS(p, o, where, "by", "side", "strength", "per_layer"));
+    RS_TRY(rs_read_text(p, o, "by", where, &m->by));
+    if (!m->by)
+        return rs_fail(p->err, RS_E_INVALID, "%s needs \"by\", a subspace measure",
+                       where);
+    RS_TRY(rs_read_measure(p, m->by, RS_MEASURE_SUBSPACE, where));
+    RS_TRY(rs_json_opt_string(o, "side", where, &side, p->err));
+    if (!rs_mask_side_from_name(side, &m->side))
+        return one_of(p, where, "side", side, sides, 4);
+    RS_TRY(rs_json_opt_double(o, "strength", where, &m->strength, p->err));
+    RS_TRY(in_range(p, where, "strength", m->strength, 0, 1));
+    return rs_json_opt_bool(o, "per_layer", where, &m->per_layer, p->err);
 }
 
 /* --- stages --- */
@@ -301,17 +339,23 @@ static rs_status read_task_arithmetic(const rs_reader *p, const rs_json *o,
 {
     char place[512];
     RS_TRY(RS_READ_KEYS(p, o, where, "name", "method", "base", "inputs", "normalize",
-                        "scale", "mask", "dampen", "gain"));
+                        "scale", "mask", "order", "dampen", "gain"));
     RS_TRY(read_base(p, o, where, s));
     if (!s->base)
         return rs_fail(p->err, RS_E_INVALID, "%s needs \"base\", a model", where);
     RS_TRY(read_inputs(p, rs_json_get(o, "inputs"), where, s));
     RS_TRY(rs_json_opt_bool(o, "normalize", where, &s->normalize, p->err));
     RS_TRY(rs_json_opt_double(o, "scale", where, &s->scale, p->err));
-    if (!rs_json_is_null(rs_json_get(o, "mask")))
-        RS_TRY(rs_read_later(p, rs_json_get(o, "mask"), &s->mask));
+    snprintf(place, sizeof place, "%s: mask", where);
+    RS_TRY(read_mask(p, rs_json_get(o, "mask"), place, &s->mask));
+    RS_TRY(read_order(p, o, where, &s->mask));
     snprintf(place, sizeof place, "%s: dampen", where);
     RS_TRY(rs_read_dampen(p, rs_json_get(o, "dampen"), place, &s->dampen));
+    if (s->mask.per_layer && !s->dampen.by)
+        return rs_fail(p->err, RS_E_INVALID,
+                       "%s: mask: per_layer needs a \"dampen\" with \"by\", the Fisher "
+                       "that says how much each layer matters",
+                       where);
     snprintf(place, sizeof place, "%s: gain", where);
     return rs_read_gain(p, rs_json_get(o, "gain"), place, &s->gain);
 }

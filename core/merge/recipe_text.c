@@ -252,6 +252,25 @@ static void write_dampen(writer *w, const rs_dampen_spec *d)
     close_inline(w);
 }
 
+static void line_string(writer *w, const char *key, const char *value)
+{
+    line_key(w, 6, key);
+    put_string(w, value);
+}
+
+static void write_mask(writer *w, const rs_mask_spec *m)
+{
+    if (!m->by) return;
+    line_key(w, 6, "mask");
+    open_inline(w);
+    inline_string(w, "by", m->by);
+    inline_string(w, "side", rs_mask_side_name(m->side));
+    if (m->strength != 1) inline_number(w, "strength", m->strength);
+    if (m->per_layer) inline_key(w, "per_layer"), put(w, "true");
+    close_inline(w);
+    if (m->last) line_string(w, "order", "mask_last");
+}
+
 static void write_inputs(writer *w, const rs_stage *s)
 {
     line_key(w, 6, "inputs");
@@ -268,12 +287,6 @@ static void write_inputs(writer *w, const rs_stage *s)
     w->first = false;
 }
 
-static void line_string(writer *w, const char *key, const char *value)
-{
-    line_key(w, 6, key);
-    put_string(w, value);
-}
-
 static void line_number(writer *w, const char *key, double v)
 {
     line_key(w, 6, key);
@@ -286,7 +299,7 @@ static void write_task_arithmetic(writer *w, const rs_stage *s)
     write_inputs(w, s);
     if (s->normalize) line_key(w, 6, "normalize"), put(w, "true");
     if (s->scale != 1) line_number(w, "scale", s->scale);
-    if (s->mask) line_key(w, 6, "mask"), put(w, s->mask);
+    write_mask(w, &s->mask);
     write_dampen(w, &s->dampen);
     write_gain(w, &s->gain);
 }

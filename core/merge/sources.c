@@ -116,8 +116,9 @@ char *rs_sources_key(const rs_recipe *r, const rs_stage *root)
         rs_buf_printf(&b, "s %s\t%d\t%s", s->name, s->method, s->base ? s->base : "");
         for (int j = 0; j < s->n_inputs; j++)
             rs_buf_printf(&b, "\t%s", s->inputs[j].from);
-        rs_buf_printf(&b, "\t%s\t%s\n", s->dampen.by ? s->dampen.by : "",
-                      s->dampen.task ? s->dampen.task : "");
+        rs_buf_printf(&b, "\t%s\t%s\t%s\n", s->dampen.by ? s->dampen.by : "",
+                      s->dampen.task ? s->dampen.task : "",
+                      s->mask.by ? s->mask.by : "");
     }
     if (b.failed) rs_buf_free(&b);
     return b.data;
@@ -259,7 +260,8 @@ static rs_status open_fishers(rs_sources *s, const rs_recipe *r, const rs_plan_o
     bool any = false;
     for (int i = 0; i < r->n_stages; i++) {
         const rs_dampen_spec *d = &r->stages[i].dampen;
-        if (!n->stage[i] || d->kind == RS_DAMPEN_NONE) continue;
+        bool needed = d->kind != RS_DAMPEN_NONE || r->stages[i].mask.per_layer;
+        if (!n->stage[i] || !needed) continue;
         any |= d->by != NULL;
         if (d->by) RS_TRY(open_fisher(s, r, o, rs_measure_index(r, d->by), err));
         if (d->task) RS_TRY(open_fisher(s, r, o, rs_measure_index(r, d->task), err));
@@ -274,6 +276,60 @@ static rs_status open_fishers(rs_sources *s, const rs_recipe *r, const rs_plan_o
     for (int i = 0; i < r->n_measures && !any; i++)
         if (r->measures[i].type == RS_MEASURE_FISHER) {
             RS_TRY(try_fisher(s, r, o, r->measures[i].name, err));
+            any = true;
+        }
+    return RS_OK;
+}
+
+static rs_status open_subspace(rs_sources *s, const rs_recipe *r,
+                               const rs_plan_options *o, int i, rs_err *err)
+{
+    char path[4096], what[300];
+    rs_src_subspace *f = &s->subspaces[i];
+    if (f->file) return RS_OK;
+    snprintf(what, sizeof what, "subspace \"%s\"", r->measures[i].name);
+    RS_TRY(r->measures[i].make
+               ? resolve_product(r, r->measures[i].path, what, path, err)
+               : resolve(r, o, r->measures[i].path, what, path, err));
+    f->name = rs_arena_strdup(&s->arena, r->measures[i].name);
+    f->path = rs_arena_strdup(&s->arena, path);
+    if (!f->name || !f->path) return no_memory(err);
+    if (rs_subspace_open(path, &f->file, err) != RS_OK)
+        return rs_err_prefix(err, "%s", what);
+    RS_TRY(identity(f->file->file, &f->id, err));
+    return rs_match_subspace(s, f, err);
+}
+
+/* One that no weight depends on: without it the leak is not known, that is all. */
+static rs_status try_subspace(rs_sources *s, const rs_recipe *r, const rs_plan_options *o,
+                              int i, rs_err *err)
+{
+    rs_err why;
+    rs_src_subspace *f = &s->subspaces[i];
+    rs_status status = open_subspace(s, r, o, i, &why);
+    if (status == RS_OK) return RS_OK;
+    rs_subspace_close(f->file);
+    f->file = NULL;
+    f->missing = rs_arena_strdup(&s->arena, why.msg);
+    if (status != RS_E_NOMEM && f->missing &&
+        rs_sources_warn(s, "leak is not known: %s", why.msg))
+        return RS_OK;
+    return no_memory(err);
+}
+
+static rs_status open_subspaces(rs_sources *s, const rs_recipe *r,
+                                const rs_plan_options *o, const needs *n, rs_err *err)
+{
+    bool any = false;
+    for (int i = 0; i < r->n_stages; i++) {
+        const char *by = r->stages[i].mask.by;
+        if (!n->stage[i] || !by) continue;
+        any = true;
+        RS_TRY(open_subspace(s, r, o, rs_measure_index(r, by), err));
+    }
+    for (int i = 0; i < r->n_measures && !any; i++)
+        if (r->measures[i].type == RS_MEASURE_SUBSPACE) {
+            RS_TRY(try_subspace(s, r, o, i, err));
             any = true;
         }
     return RS_OK;
@@ -392,7 +448,8 @@ static rs_status open_all(rs_sources *s, const rs_recipe *r, const rs_stage *roo
             RS_TRY(open_adapter(s, r, o, i, err));
             RS_TRY(match_adapter_entry(s, r, i, err));
         }
-    return open_fishers(s, r, o, n, err);
+    RS_TRY(open_fishers(s, r, o, n, err));
+    return open_subspaces(s, r, o, n, err);
 }
 
 static rs_sources *new_sources(const rs_recipe *r, const rs_stage *root)
@@ -402,13 +459,17 @@ static rs_sources *new_sources(const rs_recipe *r, const rs_stage *root)
     atomic_init(&s->refs, 1);
     pthread_mutex_init(&s->mutex, NULL);
     pthread_mutex_init(&s->held_mutex, NULL);
+    pthread_mutex_init(&s->mask_mutex, NULL);
+    pthread_cond_init(&s->mask_made, NULL);
     s->n_models = r->n_models;
     s->n_measures = r->n_measures;
     s->key = rs_sources_key(r, root);
     s->models = rs_arena_array(&s->arena, (size_t)r->n_models + 1, sizeof *s->models);
     s->adapters = rs_arena_array(&s->arena, (size_t)r->n_models + 1, sizeof *s->adapters);
     s->fishers = rs_arena_array(&s->arena, (size_t)r->n_measures + 1, sizeof *s->fishers);
-    if (s->key && s->models && s->adapters && s->fishers) return s;
+    s->subspaces =
+        rs_arena_array(&s->arena, (size_t)r->n_measures + 1, sizeof *s->subspaces);
+    if (s->key && s->models && s->adapters && s->fishers && s->subspaces) return s;
     rs_sources_drop(s);
     return NULL;
 }
@@ -439,9 +500,13 @@ void rs_sources_drop(rs_sources *s)
         rs_adapter_close(s->adapters[i].adapter);
     for (int i = 0; s->fishers && i < s->n_measures; i++)
         rs_checkpoint_close(s->fishers[i].file);
+    for (int i = 0; s->subspaces && i < s->n_measures; i++)
+        rs_subspace_close(s->subspaces[i].file);
     rs_config_free(s->config);
     pthread_mutex_destroy(&s->mutex);
     pthread_mutex_destroy(&s->held_mutex);
+    pthread_mutex_destroy(&s->mask_mutex);
+    pthread_cond_destroy(&s->mask_made);
     rs_arena_free(&s->arena);
     free(s->key);
     free(s);

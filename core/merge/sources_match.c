@@ -255,6 +255,47 @@ rs_status rs_match_adapter(rs_sources *s, rs_src_adapter *a, const char *onto,
     return RS_OK;
 }
 
+static rs_status match_entry(const rs_sources *s, rs_src_subspace *f,
+                             const rs_subspace_entry *e, int i, rs_err *err)
+{
+    const rs_tensor *t = s->base_tensor[i];
+    if (t->n_dims != 2)
+        return rs_fail(err, RS_E_MISMATCH,
+                       "subspace \"%s\" (%.200s) names %s, which is no matrix", f->name,
+                       f->path, t->name);
+    if (f->entry[i])
+        return rs_fail(err, RS_E_FORMAT,
+                       "subspace \"%s\" (%.200s): %s and %s are both %s", f->name,
+                       f->path, f->entry[i]->module, e->module, t->name);
+    f->entry[i] = e;
+    return rs_subspace_fits(f->file, e, t->dim[0], t->dim[1], err);
+}
+
+rs_status rs_match_subspace(rs_sources *s, rs_src_subspace *f, rs_err *err)
+{
+    rs_map tails = {0};
+    int n = 0;
+    f->entry = rs_arena_array(&s->arena, (size_t)s->n_tensors + 1, sizeof *f->entry);
+    if (!f->entry) return no_memory(err);
+    rs_status status = map_base(s, &tails, err);
+    for (int k = 0; k < f->file->n_entries && status == RS_OK; k++) {
+        const rs_subspace_entry *e = &f->file->entries[k];
+        rs_role role = rs_role_of(s->config, e->weight);
+        int64_t i = role.kind == RS_KIND_TOWER || role.inert
+                        ? -1
+                        : rs_map_find(&tails, role.tail);
+        if (i < 0) continue;
+        status = match_entry(s, f, e, (int)i, err);
+        n++;
+    }
+    rs_map_free(&tails);
+    if (status != RS_OK || n) return status;
+    return rs_fail(err, RS_E_MISMATCH,
+                   "subspace \"%s\" (%.200s) names none of the base's matrices (%s "
+                   "first)",
+                   f->name, f->path, f->file->entries[0].module);
+}
+
 rs_status rs_match_fisher(rs_sources *s, rs_src_fisher *f, rs_err *err)
 {
     char what[400];

@@ -57,24 +57,30 @@ static rs_status fill_first(tile *at)
     return RS_OK;
 }
 
-/* X = d D, such that gain X is what is applied: with `clamp` that depends on the gain. */
+/* X = d P(D), or P(d D), such that gain X is what is applied: with `clamp` that depends on the
+ * gain. y is free until the output is looked at. */
 static rs_status fill_damped(tile *at, double *sum_d)
 {
     const rs_eval *e = &at->e;
     const rs_node *fuel = e->p->fuel;
     float *d = at->v[RS_V_DAMPED];
     double gain = rs_node_gain(e->p, fuel, e->i);
-    bool flat;
+    bool flat, clamp = fuel->stage->dampen.clamp && gain != 0;
     RS_TRY(rs_eval_dampening(e, fuel, d, &flat));
+    memcpy(at->y, at->v[RS_V_DELTA], (size_t)e->n * sizeof(float));
+    bool late = rs_eval_damp_first(e, fuel, d, flat, at->y);
+    RS_TRY(rs_mask_apply(e, fuel, at->y));
     for (int64_t i = 0; flat && i < e->n; i++)
         d[i] = 1;
-    if (fuel->stage->dampen.clamp && gain != 0)
-        for (int64_t i = 0; i < e->n; i++) {
-            double x = gain * (double)d[i];
-            d[i] = (float)((x < 0 ? 0 : x > 1 ? 1 : x) / gain);
-        }
+    for (int64_t i = 0; clamp && i < e->n; i++) {
+        double x = late ? (double)d[i] : gain * (double)d[i];
+        d[i] = (float)((x < 0 ? 0 : x > 1 ? 1 : x) / gain);
+    }
     *sum_d += e->k->sum(d, e->n);
-    e->k->multiply(d, at->v[RS_V_DELTA], d, e->n);
+    if (late)
+        e->k->scale(clamp ? (float)(1 / gain) : 1, at->y, d, e->n);
+    else
+        e->k->multiply(d, at->y, d, e->n);
     return RS_OK;
 }
 

@@ -7,6 +7,7 @@
 #define DECLARE(isa)                                                                     \
     extern const struct rs_convert_kernels rs_convert_kernels_##isa;                     \
     extern const struct rs_merge_kernels rs_merge_kernels_##isa;                         \
+    extern const struct rs_product_kernels rs_product_kernels_##isa;                     \
     extern const struct rs_linear_kernels rs_linear_kernels_##isa
 
 DECLARE(base);
@@ -18,7 +19,7 @@ DECLARE(avx512);
 #define TABLE(isa)                                                                       \
     {                                                                                    \
 #isa, &rs_convert_kernels_##isa, &rs_merge_kernels_##isa,                        \
-            &rs_linear_kernels_##isa                                                     \
+            &rs_product_kernels_##isa, &rs_linear_kernels_##isa                          \
     }
 
 /* From the most wanted to the one that always runs. */

@@ -1,5 +1,6 @@
 /* Every instruction set gives the same bits, and they are right against float64. */
 #include "tensor/merge_kernels.h"
+#include "tensor/products.h"
 
 #include "tensor/half.h"
 #include "tests/t.h"
@@ -190,5 +191,59 @@ static void logarithm(void)
     T_NEAR(rs_merge_log(1.0f), 0, 0, 0);
 }
 
-T_MAIN(T_TEST(elementwise), T_TEST(reductions), T_TEST(low_rank), T_TEST(checks),
-       T_TEST(logarithm))
+/* c += a b of every kind against a sum in the same order, bit for bit, a transposed or not, and
+ * with steps in two calls. */
+static void products(void)
+{
+    static const int shapes[][3] = {{1, 1, 1},   {4, 16, 3},  {5, 37, 64}, {9, 256, 65},
+                                    {3, 7, 130}, {7, 300, 9}, {4, 8, 200}};
+    static double da[2000], db[70000], c0[3000], c1[3000];
+    static float fa[2000], fb[70000];
+    pick_all();
+    for (int i = 0; i < 2000; i++)
+        fa[i] = value(), da[i] = (double)fa[i] * 1.37;
+    for (int i = 0; i < 70000; i++)
+        fb[i] = value(), db[i] = (double)fb[i] / 3;
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
+        for (int kind = 0; kind < 6; kind++) {
+            int rows = shapes[s][0], n = shapes[s][1], steps = shapes[s][2];
+            int64_t row = kind % 2 ? 1 : steps, step = kind % 2 ? rows : 1;
+            for (int i = 0; i < 3000; i++)
+                c0[i] = i;
+            for (int i = 0; i < rows; i++)
+                for (int j = 0; j < n; j++)
+                    for (int t = 0; t < steps; t++) {
+                        double x = kind / 2 == 1 ? da[i * row + t * step]
+                                                 : (double)fa[i * row + t * step];
+                        double y = kind / 2 == 2 ? db[t * (n + 1) + j]
+                                                 : (double)fb[t * (n + 1) + j];
+                        c0[i * (n + 2) + j] = x * y + c0[i * (n + 2) + j];
+                    }
+            for (int v = 0; v < n_all; v++) {
+                const rs_product_kernels *k = all[v]->product;
+                for (int i = 0; i < 3000; i++)
+                    c1[i] = i;
+                for (int t = 0, half = steps / 2; t <= half; t += half ? half : 1) {
+                    int some = t ? steps - half : half ? half : steps;
+                    const float *bf = fb + t * (n + 1);
+                    const double *bd = db + t * (n + 1);
+                    if (kind / 2 == 0)
+                        k->ff(fa + t * step, row, step, bf, n + 1, c1, n + 2, rows, n,
+                              some);
+                    else if (kind / 2 == 1)
+                        k->df(da + t * step, row, step, bf, n + 1, c1, n + 2, rows, n,
+                              some);
+                    else
+                        k->fd(fa + t * step, row, step, bd, n + 1, c1, n + 2, rows, n,
+                              some);
+                    if (!half) break;
+                }
+                if (memcmp(c0, c1, sizeof c0) != 0)
+                    T_FAIL("kind %d of %d x %d, %d steps, differs on %s", kind, rows, n,
+                           steps, all[v]->isa);
+            }
+        }
+}
+
+T_MAIN(T_TEST(elementwise), T_TEST(reductions), T_TEST(low_rank), T_TEST(products),
+       T_TEST(checks), T_TEST(logarithm))

@@ -410,8 +410,10 @@ static void fails(const char *models, const char *measures, const char *stages,
 static void refusals(void)
 {
     start(NULL);
-    fails(ALL, FISHER, TASK(",\"mask\":{\"by\":\"x\"}"), "", RS_E_UNSUPPORTED,
-          "has a \"mask\"");
+    fails(ALL,
+          "\"m\":{\"subspace\":\"x\",\"make\":{\"from\":\"pt\",\"to\":\"it\",\"rank\":4}}",
+          TASK(",\"mask\":{\"by\":\"m\"}"), "", RS_E_NOT_FOUND,
+          "subspace \"m\" is not there yet (x): 'ringside prepare RECIPE' makes it");
     fails(ALL, "", "{\"name\":\"s\",\"method\":\"ties\",\"density\":0.2}", "",
           RS_E_UNSUPPORTED, "the method ties");
     fails(ALL, "", TASK(""), "\"rounding\":\"stochastic\"", RS_E_UNSUPPORTED,

@@ -33,7 +33,9 @@ static const char full[] =
     "      ],\n"
     "      \"normalize\": true,\n"
     "      \"scale\": 0.3,\n"
-    "      \"mask\": {\"by\": \"space\", \"side\": \"both\"},\n"
+    "      \"mask\": {\"by\": \"space\", \"side\": \"in\", \"strength\": 0.5, "
+    "\"per_layer\": true},\n"
+    "      \"order\": \"mask_last\",\n"
     "      \"dampen\": {\"by\": \"instruct\", \"kind\": \"ewc\", \"lambda\": 3, "
     "\"scope\": \"tensor\"},\n"
     "      \"gain\": {\"master\": 0.9, \"layers\": {\"0-3\": 0.5}, \"kinds\": {\"mlp\": "
@@ -72,7 +74,8 @@ static rs_status parse_with(const char *models, const char *stage, const char *r
     snprintf(text, sizeof text,
              "{\"ringside\": 1, \"models\": {\"it\": {\"path\": \"it\"}, \"sea\": "
              "{\"adapter\": "
-             "\"sea\"}%s}, \"measures\": {\"f\": {\"fisher\": \"f\"}}, \"stages\": "
+             "\"sea\"}%s}, \"measures\": {\"f\": {\"fisher\": \"f\"}, "
+             "\"space\": {\"subspace\": \"u\"}}, \"stages\": "
              "[{\"name\": "
              "\"fuel\", \"method\": \"task_arithmetic\", \"base\": \"it\", \"inputs\": "
              "[{\"from\": \"sea\"}]%s}]%s}",
@@ -122,6 +125,9 @@ static void fields(void)
     T_EQ(fuel->dampen.kind, RS_DAMPEN_EWC);
     T_EQ(fuel->dampen.normaliser, RS_NORM_MEAN);
     T_TRUE(fuel->dampen.per_tensor && fuel->normalize && !fuel->dampen.clamp);
+    T_STR(fuel->mask.by, "space");
+    T_TRUE(fuel->mask.side == RS_MASK_IN && fuel->mask.per_layer && fuel->mask.last);
+    T_NEAR(fuel->mask.strength, 0.5, 0, 0);
     T_NEAR(fuel->gain.cells.at[0].value, 0.2, 0, 0);
     T_TRUE(heal->norm_lerp && heal->rowwise && !heal->space_delta);
     T_NEAR(heal->t.fallback, 0.15, 0, 0);
@@ -137,6 +143,7 @@ static void defaults(void)
     T_STR(r->name, "demo");
     const rs_stage *s = rs_recipe_fuel(r);
     T_EQ(s->dampen.kind, RS_DAMPEN_NONE);
+    T_TRUE(s->mask.by == NULL && !s->mask.last);
     T_NEAR(s->scale, 1, 0, 0);
     T_NEAR(s->gain.master, 1, 0, 0);
     T_TRUE(!s->normalize && !rs_recipe_heal(r));
@@ -182,6 +189,53 @@ static void unknown_words(void)
     FAILS_WITH("", "", ", \"output\": {\"dtype\": \"bfloat61\"}", RS_E_INVALID,
                "did you mean \"bfloat16\"?");
     FAILS_WITH("", ", \"scale\": \"0.3\"", "", RS_E_FORMAT, "finite number");
+}
+
+static void masks(void)
+{
+    rs_recipe *r;
+    T_OK(parse_with("",
+                    ", \"mask\": {\"by\": \"space\"}, \"order\": \"mask_first\"", "",
+                    &r));
+    const rs_mask_spec *m = &rs_recipe_fuel(r)->mask;
+    T_TRUE(m->side == RS_MASK_BOTH && m->strength == 1 && !m->per_layer && !m->last);
+    rs_recipe_free(r);
+#define MASK(members, sentence)                                                          \
+    FAILS_WITH("", ", \"mask\": {" members "}", "", RS_E_INVALID, sentence)
+    MASK("\"side\": \"in\"", "stage \"fuel\": mask needs \"by\", a subspace measure");
+    MASK("\"by\": \"f\"", "\"f\" is no subspace measure of this recipe");
+    MASK("\"by\": \"spice\"", "did you mean \"space\"?");
+    MASK("\"by\": \"space\", \"sid\": \"in\"", "did you mean \"side\"?");
+    MASK("\"by\": \"space\", \"side\": \"inn\"",
+         "side \"inn\" is none of out, in, both, block");
+    MASK("\"by\": \"space\", \"strength\": 1.5", "strength is 1.5, outside 0 to 1");
+    MASK("\"by\": \"space\", \"per_layer\": true",
+         "per_layer needs a \"dampen\" with \"by\"");
+    MASK("\"by\": \"space\"}, \"order\": \"mask_lats\", \"dampen\": {\"kind\": \"none\"",
+         "order \"mask_lats\" is none of mask_first, mask_last");
+    FAILS_WITH("", ", \"order\": \"mask_last\"", "", RS_E_INVALID,
+               "\"order\" does nothing without a \"mask\"");
+}
+
+static void mask_differences(void)
+{
+    rs_recipe *a, *b;
+    rs_buf out = {0};
+    T_OK(parse_with("", "", "", &a));
+    T_OK(parse_with("", ", \"mask\": {\"by\": \"space\"}", "", &b));
+    T_EQ(rs_recipe_diff(a, b, &out), 1);
+    T_EQ(rs_recipe_diff(b, a, &out), 1);
+    T_TRUE(strstr(rs_buf_str(&out), "mask on: space both 1.000\n"));
+    T_TRUE(strstr(rs_buf_str(&out), "mask off: space both 1.000\n"));
+    T_OK(rs_recipe_clone(b, &a, &t_err));
+    rs_mask_spec *m = &rs_recipe_fuel(a)->mask;
+    m->side = RS_MASK_OUT, m->strength = 0.25, m->last = true;
+    T_EQ(rs_recipe_diff(b, a, &out), 3);
+    T_TRUE(strstr(rs_buf_str(&out), "mask side both -> out\n"));
+    T_TRUE(strstr(rs_buf_str(&out), "mask strength 1.000 -> 0.250\n"));
+    T_TRUE(strstr(rs_buf_str(&out), "mask before dampening -> after dampening\n"));
+    T_TRUE(!rs_recipe_equal(a, b));
+    rs_buf_free(&out);
 }
 
 static void factor_keys(void)
@@ -419,7 +473,8 @@ static void hostile(void)
 }
 
 T_MAIN(T_TEST(canonical_text_is_stable), T_TEST(fields), T_TEST(defaults), T_TEST(syntax),
-       T_TEST(unknown_words), T_TEST(factor_keys), T_TEST(stages_fit_together),
-       T_TEST(fuel_is_found), T_TEST(differences), T_TEST(editing), T_TEST(paths_move),
+       T_TEST(unknown_words), T_TEST(masks), T_TEST(mask_differences),
+       T_TEST(factor_keys), T_TEST(stages_fit_together), T_TEST(fuel_is_found),
+       T_TEST(differences), T_TEST(editing), T_TEST(paths_move),
        T_TEST(paths_move_through_links), T_TEST(loading), T_TEST(suggestions),
        T_TEST(hostile))

@@ -1,0 +1,523 @@
+/* Subspace masks in plans: section 7 of the reference formulas through models on disk, and what
+ * must hold of the sparring models with a subspace of rank 16 between pt and it. */
+#include "tests/merge_fixture.h"
+
+#include "learn/subspace.h"
+#include "merge/execute.h"
+#include "merge/memory.h"
+#include "merge/plan_internal.h"
+#include "store/tensor_file.h"
+#include "store/writer.h"
+#include "tensor/products.h"
+
+#include <unistd.h>
+
+static rs_runtime rt;
+static char root[1024], subspace[600];
+
+static bool start(const char *isa, int threads)
+{
+    rs_options o = {.threads = threads, .isa = isa};
+    if (!getcwd(root, sizeof root) || rs_init(&o, &rt, &t_err) != RS_OK)
+        return printf("%s\n", t_err.msg), false;
+    keep(rt.pool);
+    return true;
+}
+
+/* --- the reference formulas --- */
+
+static const char *const names[] = {
+    "model.layers.0.self_attn.q_proj", "model.layers.0.mlp.down_proj",
+    "model.layers.1.self_attn.q_proj", "model.layers.1.input_layernorm",
+    "model.layers.2.mlp.up_proj"};
+
+static const char config[] =
+    "{\"architectures\":[\"LlamaForCausalLM\"],\"model_type\":\"llama\",\"head_dim\":8,"
+    "\"hidden_size\":40,\"intermediate_size\":24,\"num_attention_heads\":3,"
+    "\"num_key_value_heads\":1,\"num_hidden_layers\":3,\"rms_norm_eps\":1e-5,"
+    "\"vocab_size\":8,\"tie_word_embeddings\":true,\"max_position_embeddings\":64}";
+
+/* The fixture's tensors under names of a model: `of` their values. */
+static bool put_model(const char *folder, float (*of)[MAX_SIZE])
+{
+    rs_write_tensor t[MAX_TENSORS] = {{0}};
+    rs_writer *w;
+    char hash[33];
+    for (int i = 0; i < fx.n; i++) {
+        const char *name = kept(malloc(80));
+        snprintf((char *)(uintptr_t)name, 80, "%s.weight", names[i]);
+        bool vector = fx.rows[i] <= 1;
+        t[i] = (rs_write_tensor){name, RS_DTYPE_F32, vector ? 1 : 2, {fx.size[i]}};
+        if (!vector) t[i].dim[0] = fx.rows[i], t[i].dim[1] = fx.size[i] / fx.rows[i];
+    }
+    rs_write_plan plan = {.tensors = t, .n_tensors = fx.n};
+    if (rs_writer_new(folder, &plan, &w, &t_err) != RS_OK) return false;
+    for (int i = 0; i < fx.n; i++)
+        if (rs_writer_write(w, i, 0, of[i], (size_t)fx.size[i] * 4, &t_err) != RS_OK)
+            return false;
+    bool fine =
+        rs_writer_file(w, "config.json", config, sizeof config - 1, &t_err) == RS_OK &&
+        rs_writer_finish(w, hash, &t_err) == RS_OK;
+    rs_writer_free(w);
+    return fine;
+}
+
+/* D1 as an adapter: B the identity, A the delta, of the matrices. */
+static bool put_adapter(const char *folder)
+{
+    static const char peft[] =
+        "{\"peft_type\":\"LORA\",\"r\":24,\"lora_alpha\":24,\"bias\":\"none\","
+        "\"rank_pattern\":{\"model.layers.0.mlp.down_proj\":40},"
+        "\"alpha_pattern\":{\"model.layers.0.mlp.down_proj\":40}}";
+    static float eye[40 * 40];
+    rs_write_tensor t[2 * MAX_TENSORS] = {{0}};
+    int of[2 * MAX_TENSORS], n = 0;
+    rs_writer *w;
+    char hash[33];
+    for (int i = 0; i < fx.n; i++)
+        for (int k = 0; k < 2 && fx.rows[i] > 1; k++) {
+            char *name = kept(malloc(120));
+            snprintf(name, 120, "base_model.model.%s.lora_%c.weight", names[i], "AB"[k]);
+            int64_t rows = fx.rows[i], cols = fx.size[i] / rows;
+            of[n] = i;
+            t[n++] =
+                (rs_write_tensor){name, RS_DTYPE_F32, 2, {rows, k == 0 ? cols : rows}};
+        }
+    rs_write_plan plan = {.tensors = t, .n_tensors = n, .stem = "adapter_model"};
+    if (rs_writer_new(folder, &plan, &w, &t_err) != RS_OK) return false;
+    for (int k = 0; k < n; k++) {
+        int64_t rows = t[k].dim[0];
+        memset(eye, 0, sizeof eye);
+        for (int64_t i = 0; i < rows; i++)
+            eye[i * rows + i] = 1;
+        if (rs_writer_write(w, k, 0, k % 2 ? eye : fx.delta[0][of[k]],
+                            (size_t)(rows * t[k].dim[1]) * 4, &t_err) != RS_OK)
+            return false;
+    }
+    bool fine = rs_writer_file(w, "adapter_config.json", peft, sizeof peft - 1, &t_err) ==
+                    RS_OK &&
+                rs_writer_finish(w, hash, &t_err) == RS_OK;
+    rs_writer_free(w);
+    return fine;
+}
+
+static bool put_subspace(const char *path)
+{
+    rs_write_tensor t[2 * MAX_TENSORS] = {{0}};
+    static float values[2 * MAX_TENSORS][MAX_SIZE];
+    rs_tensor_file *f;
+    int n = 0;
+    for (int i = 0; i < fx.n; i++)
+        for (int k = 0; k < 2 && fx.rows[i] > 1; k++) {
+            char *name = kept(malloc(80));
+            char side[2] = {"UV"[k], 0};
+            snprintf(name, 80, "%s.%s", names[i], side);
+            int64_t rows = k == 0 ? fx.rows[i] : fx.size[i] / fx.rows[i];
+            if (!read_into(fx.inputs, side, fx.name[i], values[n])) return false;
+            t[n++] = (rs_write_tensor){name, RS_DTYPE_F32, 2, {rows, 5}};
+        }
+    rs_write_plan plan = {.tensors = t, .n_tensors = n};
+    if (rs_tensor_file_new(path, &plan, false, &f, &t_err) != RS_OK) return false;
+    for (int k = 0; k < n; k++)
+        if (rs_tensor_file_write(f, k, 0, values[k], (size_t)t[k].dim[0] * 20, &t_err) !=
+            RS_OK)
+            return false;
+    bool fine = rs_tensor_file_finish(f, &t_err) == RS_OK;
+    rs_tensor_file_free(f);
+    return fine;
+}
+
+/* |U^T x|^2/|x|^2 or |x V|^2/|x|^2 in float64. */
+static double leak_of(int i, const float *x, char side)
+{
+    static float b[MAX_SIZE];
+    char prefix[2] = {side, 0};
+    int64_t rows = fx.rows[i], cols = fx.size[i] / rows;
+    double inside = 0, all = 0;
+    if (!read_into(fx.inputs, prefix, fx.name[i], b)) return NAN;
+    for (int64_t e = 0; e < fx.size[i]; e++)
+        all += (double)x[e] * (double)x[e];
+    for (int64_t c = 0; c < 5; c++)
+        for (int64_t a = 0; a < (side == 'U' ? cols : rows); a++) {
+            double s = 0;
+            for (int64_t j = 0; j < (side == 'U' ? rows : cols); j++)
+                s += (double)b[j * 5 + c] *
+                     (double)(side == 'U' ? x[j * cols + a] : x[a * cols + j]);
+            inside += s * s;
+        }
+    return inside / all;
+}
+
+static void one_case(const char *folder, const rs_json *c, const char *input,
+                     const rs_checkpoint *want)
+{
+    const rs_json *params = rs_json_get(c, "params");
+    const char *kind = rs_json_string(rs_json_get(params, "kind"));
+    const char *id = rs_json_string(rs_json_get(c, "id"));
+    const char *side = strcmp(kind, "left") == 0    ? "out"
+                       : strcmp(kind, "right") == 0 ? "in"
+                                                    : kind;
+    double strength = rs_json_number(rs_json_get(params, "strength"));
+    char text[1500];
+    rs_recipe *r;
+    rs_plan *p;
+    static float got[MAX_SIZE];
+    snprintf(text, sizeof text,
+             "{\"ringside\":1,\"models\":{\"zero\":{\"path\":\"%s/zero\"},\"full\":{"
+             "\"path\":\"%s/full\"},\"lora\":{\"adapter\":\"%s/lora\"}},\"measures\":{"
+             "\"s\":{\"subspace\":\"%s/s.safetensors\"}},\"stages\":[{\"name\":\"f\","
+             "\"method\":\"task_arithmetic\",\"base\":\"zero\",\"inputs\":[{\"from\":"
+             "\"%s\"}],\"mask\":{\"by\":\"s\",\"side\":\"%s\",\"strength\":%g}}],"
+             "\"output\":{\"dtype\":\"float32\"}}",
+             folder, folder, folder, folder, input, side, strength);
+    T_OK(rs_recipe_parse(text, strlen(text), ".", "x", &r, &t_err));
+    T_OK(rs_plan_build(&rt, r, NULL, &p, &t_err));
+    for (int i = 0; i < fx.n; i++) {
+        T_OK(rs_plan_produce_tensor(&rt, p, i, got, &t_err));
+        if (fx.rows[i] <= 1) continue;
+        NEAR(want, id, fx.name[i], got);
+        double u = leak_of(i, got, 'U'), v = leak_of(i, got, 'V');
+        const rs_json *leak =
+            rs_json_get(rs_json_get(rs_json_get(c, "expect"), "leak"), fx.name[i]);
+        T_NEAR(u, rs_json_number(rs_json_get(leak, "left")), 1e-12, 1e-5);
+        T_NEAR(v, rs_json_number(rs_json_get(leak, "right")), 1e-12, 1e-5);
+    }
+    rs_plan_free(p);
+    rs_recipe_free(r);
+}
+
+static void section_7(const char *isa)
+{
+    static float zero[MAX_TENSORS][MAX_SIZE];
+    rs_checkpoint *want;
+    T_TRUE(load(isa) && start(isa, 2));
+    const char *folder = t_folder();
+    for (int i = 0; i < fx.n; i++)
+        fx.rows[i] = i == 1 ? 40 : i == 3 ? 1 : 24;
+    T_TRUE(put_model(in_folder(folder, "zero"), zero));
+    T_TRUE(put_model(in_folder(folder, "full"), fx.delta[0]));
+    T_TRUE(put_adapter(in_folder(folder, "lora")));
+    T_TRUE(put_subspace(in_folder(folder, "s.safetensors")));
+    T_OK(rs_checkpoint_open(t_golden("merge/expected7.safetensors"), &want, &t_err));
+    int n = 0;
+    for (const rs_json *c = next_of_section(NULL, 7); c; c = next_of_section(c, 7), n++) {
+        one_case(folder, c, "full", want);
+        one_case(folder, c, "lora", want);
+    }
+    T_EQ(n, 8);
+    rs_checkpoint_close(want);
+}
+
+static void section_7_base(void)
+{
+    section_7("base");
+}
+static void section_7_best(void)
+{
+    section_7(NULL);
+}
+
+/* --- sparring --- */
+
+static bool make_subspace(void)
+{
+    rs_checkpoint *pt, *it;
+    rs_config *c;
+    rs_subspace_result result;
+    snprintf(subspace, sizeof subspace, "%s/s.safetensors", t_folder());
+    rs_subspace_options o = {.rank = 16, .out = subspace};
+    if (rs_checkpoint_open("recipes/sparring/pt", &pt, &t_err) != RS_OK ||
+        rs_checkpoint_open("recipes/sparring/it", &it, &t_err) != RS_OK ||
+        rs_config_load(it, &c, &t_err) != RS_OK ||
+        rs_subspace_run(&rt, pt, it, c, &o, &result, &t_err) != RS_OK)
+        return printf("%s\n", t_err.msg), false;
+    rs_config_free(c);
+    rs_checkpoint_close(pt);
+    rs_checkpoint_close(it);
+    return true;
+}
+
+#define LORAS "{\"from\":\"gothic\"},{\"from\":\"comic\",\"weight\":0.5}"
+#define WITH_PT LORAS ",{\"from\":\"pt\",\"weight\":0.3}"
+
+/* more: members of the fuel stage, beginning with a comma. */
+static rs_status try_plan(const char *inputs, const char *more, const char *heal,
+                          const char *dtype, rs_recipe **r, rs_plan **p)
+{
+    char text[12000];
+    snprintf(text, sizeof text,
+             "{\"ringside\":1,\"models\":{\"it\":{\"path\":\"%s/recipes/sparring/it\"},"
+             "\"pt\":{\"path\":\"%s/recipes/sparring/pt\"},\"gothic\":{\"adapter\":"
+             "\"%s/recipes/sparring/lora/gothic\"},\"comic\":{\"adapter\":"
+             "\"%s/recipes/sparring/lora/comic\"}},\"measures\":{\"s\":{\"subspace\":"
+             "\"%s\"},\"f\":{\"fisher\":\"%s/recipes/sparring/fisher/"
+             "it-instruct.safetensors\",\"scale\":\"per_token\"}},\"stages\":[{\"name\":"
+             "\"fuel\",\"method\":\"task_arithmetic\",\"base\":\"it\",\"inputs\":[%s],"
+             "\"scale\":0.3%s}%s],\"output\":{\"dtype\":\"%s\"}}",
+             root, root, root, root, subspace, root, inputs, more, heal, dtype);
+    RS_TRY(rs_recipe_parse(text, strlen(text), ".", "x", r, &t_err));
+    keep(*r);
+    return rs_plan_build(&rt, *r, NULL, p, &t_err);
+}
+
+static rs_plan *plan_of(const char *inputs, const char *more, const char *dtype)
+{
+    rs_recipe *r;
+    rs_plan *p = NULL;
+    if (try_plan(inputs, more, "", dtype, &r, &p) != RS_OK) printf("%s\n", t_err.msg);
+    keep(p);
+    return p;
+}
+
+static int index_of(const rs_plan *p, const char *part)
+{
+    for (int i = 0; i < rs_plan_count(p); i++)
+        if (strstr(rs_plan_at(p, i)->name, part)) return i;
+    return -1;
+}
+
+static void *bytes_of(const rs_plan *p, int i)
+{
+    void *dst = malloc((size_t)rs_plan_at(p, i)->out_bytes + 1);
+    if (rs_plan_produce_tensor(&rt, p, i, dst, &t_err) == RS_OK) return dst;
+    printf("%s\n", t_err.msg);
+    free(dst);
+    return NULL;
+}
+
+/* All tensors by ranges of an odd length, each with the same workspace. */
+static bool same_by_ranges(const rs_plan *p, int64_t step)
+{
+    rs_workspace *ws;
+    bool same = rs_workspace_new(&rt, &ws, &t_err) == RS_OK;
+    for (int i = 0; i < rs_plan_count(p) && same; i++) {
+        const rs_plan_tensor *t = rs_plan_at(p, i);
+        int64_t n = t->base->n_elements, size = (int64_t)t->out_bytes / n;
+        char *whole = bytes_of(p, i), *parts = malloc((size_t)t->out_bytes + 1);
+        for (int64_t at = 0; at < n && same; at += step)
+            same = rs_plan_produce(&rt, p, ws, i, at, n - at < step ? n - at : step,
+                                   parts + at * size, &t_err) == RS_OK;
+        same = same && whole && memcmp(whole, parts, (size_t)t->out_bytes) == 0;
+        if (!same) printf("  %s differs by ranges of %d\n", t->name, (int)step);
+        free(whole);
+        free(parts);
+    }
+    rs_workspace_free(ws);
+    return same;
+}
+
+static rs_hash128 hash_of(const rs_plan *p)
+{
+    rs_buf all = {0};
+    for (int i = 0; i < rs_plan_count(p); i++) {
+        void *b = bytes_of(p, i);
+        if (b) rs_buf_add(&all, b, (size_t)rs_plan_at(p, i)->out_bytes);
+        free(b);
+    }
+    rs_hash128 h = rs_hash(all.data, all.len);
+    rs_buf_free(&all);
+    return h;
+}
+
+static const char *const masks[] = {
+    ",\"mask\":{\"by\":\"s\",\"side\":\"out\"}",
+    ",\"mask\":{\"by\":\"s\",\"side\":\"in\",\"strength\":0.7}",
+    ",\"mask\":{\"by\":\"s\",\"side\":\"both\",\"strength\":0.7}",
+    ",\"mask\":{\"by\":\"s\",\"side\":\"block\"},\"dampen\":{\"by\":\"f\"}",
+    ",\"mask\":{\"by\":\"s\"},\"order\":\"mask_last\",\"dampen\":{\"by\":\"f\",\"lambda\":"
+    "3,\"clamp\":true},\"gain\":{\"master\":1.3}",
+    ",\"mask\":{\"by\":\"s\",\"per_layer\":true},\"order\":\"mask_last\",\"dampen\":{\"by\":"
+    "\"f\",\"kind\":\"none\"}"};
+enum { N_MASKS = sizeof masks / sizeof *masks };
+
+static void same_bytes_whatever_threads_ranges_and_instructions(void)
+{
+    static const struct {
+        const char *isa;
+        int threads;
+    } ways[] = {{"base", 1}, {NULL, 3}, {"avx2", 2}};
+    rs_hash128 first[2 * N_MASKS];
+    T_TRUE(start(NULL, 2) && make_subspace());
+    for (int w = 0; w < 3; w++) {
+        rs_runtime other;
+        rs_options o = {.isa = ways[w].isa, .threads = ways[w].threads};
+        if (rs_init(&o, &other, &t_err) != RS_OK) continue;
+        rs_quit(&other);
+        T_TRUE(start(ways[w].isa, ways[w].threads));
+        for (int m = 0; m < 2 * N_MASKS; m++) {
+            rs_plan *p = plan_of(m < N_MASKS ? LORAS : WITH_PT, masks[m % N_MASKS],
+                                 m % 2 ? "bfloat16" : "float32");
+            T_TRUE(p);
+            rs_hash128 h = hash_of(p);
+            if (w == 0) first[m] = h;
+            T_TRUE(memcmp(&h, &first[m], sizeof h) == 0);
+            if (w == 1) T_TRUE(same_by_ranges(p, m % 2 ? 5003 : 70001));
+            rs_plan_free(p);
+        }
+        for (int m = 1; m < 2 * N_MASKS && w == 0; m++)
+            T_TRUE(memcmp(&first[m], &first[m - 1], sizeof *first) != 0);
+    }
+}
+
+static void strength_0_is_no_mask(void)
+{
+    T_TRUE(start(NULL, 2) && make_subspace());
+    rs_plan *without = plan_of(WITH_PT, "", "float32");
+    rs_plan *zero = plan_of(
+        WITH_PT, ",\"mask\":{\"by\":\"s\",\"strength\":0},\"order\":\"mask_last\"", "float32");
+    rs_plan *some =
+        plan_of(WITH_PT, ",\"mask\":{\"by\":\"s\",\"strength\":1e-9}", "float32");
+    rs_plan *more = plan_of(WITH_PT, ",\"mask\":{\"by\":\"s\",\"strength\":0.5}", "float32");
+    T_TRUE(without && zero && some && more);
+    int differ = 0;
+    for (int i = 0; i < rs_plan_count(without); i++) {
+        uint64_t f = rs_plan_fingerprint(without, i);
+        T_TRUE(f == rs_plan_fingerprint(zero, i));
+        bool masked = without->sources->subspaces[0].entry[i] != NULL &&
+                      rs_plan_at(without, i)->has_delta;
+        T_EQ(f != rs_plan_fingerprint(some, i), masked);
+        T_EQ(rs_plan_fingerprint(more, i) != rs_plan_fingerprint(some, i), masked);
+        differ += masked;
+    }
+    T_EQ(differ, 68);
+    rs_hash128 a = hash_of(without), b = hash_of(zero), c = hash_of(more);
+    T_TRUE(memcmp(&a, &b, sizeof a) == 0 && memcmp(&a, &c, sizeof a) != 0);
+}
+
+/* Of sums of deltas the mask takes the sum of what it takes of each. */
+static void a_mask_is_linear(void)
+{
+    T_TRUE(start(NULL, 2) && make_subspace());
+    static const char mask[] = ",\"mask\":{\"by\":\"s\",\"strength\":0.8}";
+    rs_plan *a = plan_of("{\"from\":\"gothic\"}", mask, "float32");
+    rs_plan *b = plan_of("{\"from\":\"pt\"}", mask, "float32");
+    rs_plan *both = plan_of("{\"from\":\"gothic\"},{\"from\":\"pt\"}", mask, "float32");
+    rs_plan *none = plan_of("", "", "float32");
+    T_TRUE(a && b && both && none);
+    int i = index_of(a, "layers.6.mlp.down_proj");
+    float *w = bytes_of(none, i), *x = bytes_of(a, i), *y = bytes_of(b, i);
+    float *z = bytes_of(both, i);
+    double worst = 0, largest = 0;
+    for (int64_t k = 0; k < rs_plan_at(a, i)->base->n_elements; k++) {
+        double sum = (double)x[k] + (double)y[k] - 2 * (double)w[k];
+        double d = (double)z[k] - (double)w[k];
+        if (!(fabs(sum - d) <= worst)) worst = fabs(sum - d);
+        if (fabs(d) > largest) largest = fabs(d);
+    }
+    T_TRUE(largest > 0.01 && worst < 3e-5 * largest);
+    free(w), free(x), free(y), free(z);
+}
+
+/* --- what is refused, what is only said --- */
+
+static bool has_warning(const rs_plan *p, const char *text)
+{
+    for (int i = 0; p && i < rs_plan_n_warnings(p); i++)
+        if (strstr(rs_plan_warning(p, i), text)) return true;
+    return false;
+}
+
+static void fails(const char *more, rs_status status, const char *sentence)
+{
+    rs_recipe *r;
+    rs_plan *p;
+    T_FAILS(try_plan(LORAS, more, "", "float32", &r, &p), status, sentence);
+}
+
+/* A subspace file with this header, of ones. */
+static void put_ones(const char *header, int n)
+{
+    static unsigned char file[1 << 16];
+    static const float one = 1;
+    size_t len = strlen(header);
+    snprintf(subspace, sizeof subspace, "%s/s.safetensors", t_folder());
+    rs_put_le64(file, len);
+    memcpy(file + 8, header, len);
+    for (int i = 0; i < n; i++)
+        memcpy(file + 8 + len + 4 * (size_t)i, &one, 4);
+    put_file(subspace, file, 8 + len + 4 * (size_t)n);
+}
+
+#define Q "model.layers.0.self_attn.q_proj"
+#define ONES(side, rows, bytes)                                                          \
+    "{\"" Q "." side "\":{\"dtype\":\"F32\",\"shape\":[" #rows                           \
+    ",1],\"data_offsets\":[0," #bytes "]}}"
+
+static void refusals(void)
+{
+    rs_workspace *ws;
+    char dst[64];
+    T_TRUE(start(NULL, 2));
+    snprintf(subspace, sizeof subspace, "no/such/file");
+    fails(",\"mask\":{\"by\":\"s\"}", RS_E_NOT_FOUND, "subspace \"s\": there is no");
+    rs_plan *p = plan_of(LORAS, "", "float32");
+    T_TRUE(has_warning(p, "leak is not known: subspace \"s\""));
+    put_ones(ONES("V", 192, 768), 192);
+    fails(",\"mask\":{\"by\":\"s\"}", RS_E_MISMATCH,
+          "a mask of side \"both\" needs " Q ".U, and subspace \"s\"");
+    p = plan_of(LORAS, ",\"mask\":{\"by\":\"s\",\"side\":\"in\"}", "float32");
+    T_TRUE(has_warning(p, "subspace s lacks 51 of the matrices that stage fuel changes"));
+    T_OK(rs_workspace_new(&rt, &ws, &t_err));
+    T_FAILS(rs_plan_produce(&rt, p, ws, index_of(p, Q), 0, 8, dst, &t_err), RS_E_INVALID,
+            "column 0 of " Q ".V has length 13.8");
+    rs_workspace_free(ws);
+    put_ones(ONES("V", 190, 760), 190);
+    fails(",\"mask\":{\"by\":\"s\",\"side\":\"in\"}", RS_E_MISMATCH,
+          Q ".V is [190, 1], the model's " Q ".weight is [192, 192]");
+    put_ones("{\"x.V\":{\"dtype\":\"F32\",\"shape\":[4,1],\"data_offsets\":[0,16]}}", 4);
+    fails(",\"mask\":{\"by\":\"s\",\"side\":\"in\"}", RS_E_MISMATCH,
+          "names none of the base's matrices");
+}
+
+static void vectors_are_told_of(void)
+{
+    T_TRUE(start(NULL, 2) && make_subspace());
+    rs_plan *p = plan_of(WITH_PT, ",\"mask\":{\"by\":\"s\"}", "float32");
+    T_TRUE(p && has_warning(p, "vectors that stage fuel changes are not masked"));
+    bool listed = false;
+    for (int i = 0; i < rs_plan_n_sources(p); i++) {
+        const rs_plan_source *s = rs_plan_source_at(p, i);
+        listed |= strcmp(s->kind, "subspace") == 0 && strcmp(s->use, "mask") == 0;
+    }
+    T_TRUE(listed);
+}
+
+/* F_layer times the strength: the layer with the largest Fisher is masked as without. */
+static void per_layer(void)
+{
+    T_TRUE(start(NULL, 2) && make_subspace());
+    rs_plan *p = plan_of(
+        LORAS, ",\"mask\":{\"by\":\"s\",\"strength\":0.5,\"per_layer\":true},\"dampen\":{"
+               "\"by\":\"f\",\"kind\":\"none\"}",
+        "float32");
+    T_TRUE(p);
+    T_OK(rs_plan_prepare(&rt, p, NULL, NULL, &t_err));
+    double largest = 0, least = 1;
+    for (int i = 0; i < rs_plan_count(p); i++) {
+        if (!rs_plan_at(p, i)->has_delta) continue;
+        double s = rs_node_strength(p, p->fuel, i);
+        if (s > largest) largest = s;
+        if (s < least) least = s;
+    }
+    T_NEAR(largest, 0.5, 0, 0);
+    T_TRUE(least > 0 && least < 0.3);
+}
+
+/* Memory that is asked for grows with the rank, and a budget below it is refused. */
+static void memory_is_counted(void)
+{
+    rs_memory with, without;
+    T_TRUE(start(NULL, 2) && make_subspace());
+    rs_plan *p = plan_of(WITH_PT, ",\"mask\":{\"by\":\"s\"}", "float32");
+    rs_plan *q = plan_of(WITH_PT, "", "float32");
+    T_OK(rs_memory_fit(&rt, p, 0, 0, &with, &t_err));
+    T_OK(rs_memory_fit(&rt, q, 0, 0, &without, &t_err));
+    /* At least L and R of the largest, and U^T D of each worker. */
+    T_TRUE(with.bytes >= without.bytes + (2 * (640 + 192) * 4 + 2 * 640 * 8) * 16);
+    T_TRUE(with.bytes <= without.bytes + (8 << 20));
+}
+
+T_MAIN(T_TEST(section_7_base), T_TEST(section_7_best),
+       T_TEST(same_bytes_whatever_threads_ranges_and_instructions),
+       T_TEST(strength_0_is_no_mask), T_TEST(a_mask_is_linear), T_TEST(refusals),
+       T_TEST(vectors_are_told_of), T_TEST(per_layer), T_TEST(memory_is_counted))
