@@ -18,12 +18,21 @@ static rs_status no_memory(int64_t rows, int64_t cols, rs_err *err)
                    cols);
 }
 
-static double squares_of(const float *d, int64_t n)
+/* The sum of squares, which is finite if all numbers are: they are float32. */
+static rs_status sum_squares(const float *d, int64_t rows, int64_t cols, double *sum,
+                             rs_err *err)
 {
-    double sum = 0;
-    for (int64_t i = 0; i < n; i++)
-        sum += (double)d[i] * (double)d[i];
-    return sum;
+    int64_t at = 0;
+    *sum = 0;
+    for (int64_t i = 0; i < rows * cols; i++)
+        *sum += (double)d[i] * (double)d[i];
+    if (isfinite(*sum)) return RS_OK;
+    while (isfinite(d[at]))
+        at++;
+    return rs_fail(err, RS_E_INVALID,
+                   "a matrix of %" PRId64 " x %" PRId64 " cannot be decomposed: row %" PRId64
+                   ", column %" PRId64 " is %s",
+                   rows, cols, at / cols, at % cols, isnan(d[at]) ? "NaN" : "infinite");
 }
 
 static rs_status allocate(rs_svd *s, const float *d, int64_t rows, int64_t cols, int rank,
@@ -33,10 +42,10 @@ static rs_status allocate(rs_svd *s, const float *d, int64_t rows, int64_t cols,
     if (rank < 1 || rank > (rows < cols ? rows : cols))
         return rs_fail(err, RS_E_INVALID, "rank %d of a matrix of %" PRId64 " x %" PRId64,
                        rank, rows, cols);
+    RS_TRY(sum_squares(d, rows, cols, &s->squares, err));
     s->u = malloc((size_t)(rows * rank) * sizeof *s->u);
     s->v = malloc((size_t)(cols * rank) * sizeof *s->v);
     s->s = malloc((size_t)rank * sizeof *s->s);
-    s->squares = squares_of(d, rows * cols);
     return s->u && s->v && s->s ? RS_OK : no_memory(rows, cols, err);
 }
 
@@ -48,47 +57,98 @@ void rs_svd_free(rs_svd *s)
     *s = (rs_svd){0};
 }
 
-/* --- exact --- */
+/* One decomposition, while the library uses threads of its own. */
+typedef struct job {
+    const float *d; /* [rows, cols] */
+    int64_t rows, cols;
+    rs_svd *out;
+    double *values; /* of rs_svd_values */
+    uint64_t seed;
+} job;
 
-/* Rows [r, r + n) of D, or where `tall` is false its columns, in float64: block [n, small] or
- * [small, n]. */
-static void widen(const float *d, int64_t rows, int64_t cols, bool tall, int64_t r,
-                  int64_t n, double *block)
+static rs_status spread(const rs_runtime *rt, rs_status (*fn)(const job *j, rs_err *err),
+                        const job *j, rs_err *err)
 {
-    for (int64_t i = 0; tall && i < n * cols; i++)
-        block[i] = (double)d[r * cols + i];
-    for (int64_t i = 0; !tall && i < rows; i++)
-        for (int64_t j = 0; j < n; j++)
-            block[i * n + j] = (double)d[i * cols + r + j];
+    rs_blas_threads(rt->threads);
+    rs_status s = fn(j, err);
+    rs_blas_threads(1);
+    return s;
 }
 
-static bool gram(const float *d, int64_t rows, int64_t cols, double *g)
+static bool is_tall(const job *j)
 {
-    bool tall = rows >= cols;
-    int64_t small = tall ? cols : rows, large = tall ? rows : cols;
+    return j->rows >= j->cols;
+}
+
+static int64_t small_side(const job *j)
+{
+    return is_tall(j) ? j->cols : j->rows;
+}
+
+static int64_t large_side(const job *j)
+{
+    return is_tall(j) ? j->rows : j->cols;
+}
+
+/* Square roots of eigenvalues, of which rounding may leave some below 0. */
+static double root(double value)
+{
+    return value > 0 ? sqrt(value) : 0;
+}
+
+/* --- exact --- */
+
+/* Rows [r, r + n) of D, or where it is wide its columns, in float64: block [n, small] or
+ * [small, n]. */
+static void widen(const job *j, int64_t r, int64_t n, double *block)
+{
+    for (int64_t i = 0; is_tall(j) && i < n * j->cols; i++)
+        block[i] = (double)j->d[r * j->cols + i];
+    for (int64_t i = 0; !is_tall(j) && i < j->rows; i++)
+        for (int64_t k = 0; k < n; k++)
+            block[i * n + k] = (double)j->d[i * j->cols + r + k];
+}
+
+static rs_status gram(const job *j, double *g, rs_err *err)
+{
+    int64_t small = small_side(j), large = large_side(j);
     double *block = malloc((size_t)(BLOCK * small) * sizeof *block);
-    if (!block) return false;
+    if (!block) return no_memory(j->rows, j->cols, err);
     for (int64_t r = 0; r < large; r += BLOCK) {
         int64_t n = large - r < BLOCK ? large - r : BLOCK;
-        widen(d, rows, cols, tall, r, n, block);
-        rs_lapack_gram(small, n, block, !tall, r > 0, g);
+        widen(j, r, n, block);
+        rs_lapack_gram(small, n, block, !is_tall(j), r > 0, g);
     }
     free(block);
-    return true;
+    return RS_OK;
+}
+
+/* The top eigenvalues of the Gram matrix, and unless w is NULL their vectors [small, top]. */
+static rs_status gram_eigen(const job *j, int64_t top, double *value, double *w,
+                            rs_err *err)
+{
+    int64_t n = small_side(j);
+    double *g = malloc((size_t)(n * n) * sizeof *g);
+    rs_status s = g ? gram(j, g, err) : no_memory(j->rows, j->cols, err);
+    if (s == RS_OK) s = rs_lapack_eigen(n, g, top, value, w, err);
+    free(g);
+    for (int64_t i = 0; s == RS_OK && i < top; i++)
+        value[i] = root(value[i]);
+    return s;
+}
+
+static rs_status values(const job *j, rs_err *err)
+{
+    return gram_eigen(j, small_side(j), j->values, NULL, err);
 }
 
 rs_status rs_svd_values(const rs_runtime *rt, const float *d, int64_t rows, int64_t cols,
                         double *s, rs_err *err)
 {
-    int64_t n = rows < cols ? rows : cols;
-    double *g = malloc((size_t)(n * n) * sizeof *g);
-    rs_blas_threads(rt->threads);
-    bool good = g && gram(d, rows, cols, g) && rs_lapack_eigen(n, g, n, s, NULL);
-    rs_blas_threads(1);
-    free(g);
-    for (int64_t i = 0; good && i < n; i++)
-        s[i] = s[i] > 0 ? sqrt(s[i]) : 0;
-    return good ? RS_OK : no_memory(rows, cols, err);
+    double squares;
+    job j = {.d = d, .rows = rows, .cols = cols, .values = s};
+    RS_TRY(sum_squares(d, rows, cols, &squares, err));
+    return spread(rt, values, &j, err);
 }
 
 int rs_svd_rank_of(const double *s, int64_t n, double energy)
@@ -104,61 +164,70 @@ int rs_svd_rank_of(const double *s, int64_t n, double energy)
 }
 
 /* The larger side from the smaller one: columns of D W / s. */
-static bool other_side(const rs_svd *o, const float *d, const double *w,
-                       const double *value)
+static rs_status other_side(const job *j, const double *w, const double *value,
+                            rs_err *err)
 {
-    bool tall = o->rows >= o->cols;
-    int64_t small = tall ? o->cols : o->rows, large = tall ? o->rows : o->cols,
-            k = o->rank;
-    float *to = tall ? o->u : o->v;
+    int64_t small = small_side(j), large = large_side(j), k = j->out->rank;
+    float *to = is_tall(j) ? j->out->u : j->out->v;
     double *block = malloc((size_t)(BLOCK * (small + k)) * sizeof *block);
-    if (!block) return false;
+    if (!block) return no_memory(j->rows, j->cols, err);
     double *part = block + BLOCK * small;
     for (int64_t r = 0; r < large; r += BLOCK) {
         int64_t n = large - r < BLOCK ? large - r : BLOCK;
-        widen(d, o->rows, o->cols, tall, r, n, block);
-        rs_lapack_product(n, k, small, block, !tall, w, 0, part);
+        widen(j, r, n, block);
+        rs_lapack_product(n, k, small, block, !is_tall(j), w, 0, part);
         for (int64_t i = 0; i < n * k; i++) {
             double s = value[i % k];
             to[r * k + i] = s > 0 ? (float)(part[i] / s) : 0;
         }
     }
     free(block);
-    return true;
+    return RS_OK;
 }
 
-static bool exact(rs_svd *o, const float *d, double *g, double *value, double *w)
+static void set_values(rs_svd *o, const double *value)
 {
-    bool tall = o->rows >= o->cols;
-    int64_t small = tall ? o->cols : o->rows, k = o->rank;
-    if (!gram(d, o->rows, o->cols, g) || !rs_lapack_eigen(small, g, k, value, w))
-        return false;
-    for (int64_t j = 0; j < k; j++) {
-        value[j] = value[j] > 0 ? sqrt(value[j]) : 0;
-        o->s[j] = (float)value[j];
-        o->kept += value[j] * value[j];
+    for (int64_t i = 0; i < o->rank; i++) {
+        o->s[i] = (float)value[i];
+        o->kept += value[i] * value[i];
     }
-    float *near = tall ? o->v : o->u;
-    for (int64_t i = 0; i < small * k; i++)
+}
+
+static rs_status exact(const job *j, rs_err *err)
+{
+    rs_svd *o = j->out;
+    int64_t small = small_side(j), k = o->rank;
+    double *w = malloc((size_t)(small * k + k) * sizeof *w);
+    double *value = w ? w + small * k : NULL;
+    rs_status s = w ? gram_eigen(j, k, value, w, err) : no_memory(j->rows, j->cols, err);
+    float *near = is_tall(j) ? o->v : o->u;
+    for (int64_t i = 0; s == RS_OK && i < small * k; i++)
         near[i] = (float)w[i];
-    return other_side(o, d, w, value);
+    if (s == RS_OK) set_values(o, value);
+    if (s == RS_OK) s = other_side(j, w, value, err);
+    free(w);
+    return s;
+}
+
+static rs_status decompose(const rs_runtime *rt, rs_status (*fn)(const job *j, rs_err *err),
+                           const job *j, int rank, rs_err *err)
+{
+    rs_status s = allocate(j->out, j->d, j->rows, j->cols, rank, err);
+    if (s == RS_OK) s = spread(rt, fn, j, err);
+    if (s == RS_OK && !isfinite(j->out->s[0]))
+        s = rs_fail(err, RS_E_INVALID,
+                    "a singular value of a matrix of %" PRId64 " x %" PRId64
+                    " is not finite in float32",
+                    j->rows, j->cols);
+    if (s != RS_OK) rs_svd_free(j->out);
+    return s;
 }
 
 rs_status rs_svd_exact(const rs_runtime *rt, const float *d, int64_t rows, int64_t cols,
                        int rank, rs_svd *out, rs_err *err)
 {
-    rs_status status = allocate(out, d, rows, cols, rank, err);
-    int64_t n = rows < cols ? rows : cols;
-    double *g = status == RS_OK ? malloc((size_t)(n * n) * sizeof *g) : NULL;
-    double *w = g ? malloc((size_t)(n * rank + rank) * sizeof *w) : NULL;
-    rs_blas_threads(rt->threads);
-    if (status == RS_OK && (!w || !exact(out, d, g, w + n * rank, w)))
-        status = no_memory(rows, cols, err);
-    rs_blas_threads(1);
-    free(g);
-    free(w);
-    if (status != RS_OK) rs_svd_free(out);
-    return status;
+    job j = {.d = d, .rows = rows, .cols = cols, .out = out};
+    return decompose(rt, exact, &j, rank, err);
 }
 
 /* --- random --- */
@@ -175,40 +244,38 @@ static void fill_normal(float *a, int64_t n, uint64_t seed)
     }
 }
 
-/* y [rows, k]: an orthonormal basis of nearly the range of D. z [cols, k]: scratch. */
-static bool find_range(const float *d, int64_t rows, int64_t cols, int64_t k,
-                       uint64_t seed, float *y, float *z)
+typedef struct small_part {
+    int64_t k;
+    float *y, *b; /* [rows, k] basis, [k, cols] */
+    double *wide, *g, *w, *value;
+} small_part;
+
+/* y: an orthonormal basis of nearly the range of D. z [cols, k]: scratch. */
+static rs_status find_range(const job *j, int64_t k, float *y, float *z, rs_err *err)
 {
-    fill_normal(z, cols * k, seed);
+    fill_normal(z, j->cols * k, j->seed);
     for (int q = 0; q <= POWERS; q++) {
-        rs_blas_ab(rows, k, cols, d, cols, z, k, 0, y, k);
-        if (!rs_lapack_orthonormal(rows, k, y)) return false;
+        rs_blas_ab(j->rows, k, j->cols, j->d, j->cols, z, k, 0, y, k);
+        RS_TRY(rs_lapack_orthonormal(j->rows, k, y, err));
         if (q == POWERS) break;
-        rs_blas_atb(cols, k, rows, d, cols, y, k, 0, z, k);
-        if (!rs_lapack_orthonormal(cols, k, z)) return false;
+        rs_blas_atb(j->cols, k, j->rows, j->d, j->cols, y, k, 0, z, k);
+        RS_TRY(rs_lapack_orthonormal(j->cols, k, z, err));
     }
-    return true;
+    return RS_OK;
 }
 
-typedef struct small_side {
-    int64_t k;
-    float *y, *b; /* [rows, k], [k, cols] */
-    double *wide, *g, *w, *value;
-} small_side;
-
 /* The decomposition of b = y^T D, turned back by y. */
-static bool decompose(rs_svd *o, const small_side *p)
+static rs_status turn_back(const job *j, const small_part *p, rs_err *err)
 {
+    rs_svd *o = j->out;
     int64_t k = p->k, r = o->rank, cols = o->cols;
     for (int64_t i = 0; i < k * cols; i++)
         p->wide[i] = (double)p->b[i];
     rs_lapack_gram(k, cols, p->wide, true, 0, p->g);
-    if (!rs_lapack_eigen(k, p->g, r, p->value, p->w)) return false;
-    for (int64_t j = 0; j < r; j++) {
-        double s = p->value[j] > 0 ? sqrt(p->value[j]) : 0;
-        o->s[j] = (float)s;
-        o->kept += s * s;
-    }
+    RS_TRY(rs_lapack_eigen(k, p->g, r, p->value, p->w, err));
+    for (int64_t i = 0; i < r; i++)
+        p->value[i] = root(p->value[i]);
+    set_values(o, p->value);
     float *turn = (float *)(void *)p->g; /* [k, r] in float32 */
     for (int64_t i = 0; i < k * r; i++)
         turn[i] = (float)p->w[i];
@@ -216,39 +283,40 @@ static bool decompose(rs_svd *o, const small_side *p)
     for (int64_t i = 0; i < k * r; i++)
         turn[i] = o->s[i % r] > 0 ? turn[i] / o->s[i % r] : 0;
     rs_blas_atb(cols, r, k, p->b, cols, turn, r, 0, o->v, r);
-    return true;
+    return RS_OK;
 }
 
-static bool random_svd(rs_svd *o, const float *d, small_side *p, uint64_t seed)
+static rs_status random_svd(const job *j, const small_part *p, rs_err *err)
 {
     float *z = p->b; /* [cols, k], the same size */
-    if (!find_range(d, o->rows, o->cols, p->k, seed, p->y, z)) return false;
-    rs_blas_atb(p->k, o->cols, o->rows, p->y, p->k, d, o->cols, 0, p->b, o->cols);
-    return decompose(o, p);
+    RS_TRY(find_range(j, p->k, p->y, z, err));
+    rs_blas_atb(p->k, j->cols, j->rows, p->y, p->k, j->d, j->cols, 0, p->b, j->cols);
+    return turn_back(j, p, err);
 }
 
-rs_status rs_svd_random(const rs_runtime *rt, const float *d, int64_t rows, int64_t cols,
-                        int rank, uint64_t seed, rs_svd *out, rs_err *err)
+static rs_status random_job(const job *j, rs_err *err)
 {
-    rs_status status = allocate(out, d, rows, cols, rank, err);
-    int64_t n = rows < cols ? rows : cols;
-    small_side p = {.k = rank + OVERSAMPLING < n ? rank + OVERSAMPLING : n};
-    p.y = malloc((size_t)(rows * p.k) * sizeof *p.y);
-    p.b = malloc((size_t)(cols * p.k) * sizeof *p.b);
-    p.wide = malloc((size_t)(cols * p.k) * sizeof *p.wide);
+    int64_t n = small_side(j), rank = j->out->rank;
+    small_part p = {.k = rank + OVERSAMPLING < n ? rank + OVERSAMPLING : n};
+    p.y = malloc((size_t)(j->rows * p.k) * sizeof *p.y);
+    p.b = malloc((size_t)(j->cols * p.k) * sizeof *p.b);
+    p.wide = malloc((size_t)(j->cols * p.k) * sizeof *p.wide);
     p.g = malloc((size_t)(p.k * p.k) * sizeof *p.g);
     p.w = malloc((size_t)(p.k * (rank + 1)) * sizeof *p.w);
     p.value = p.w ? p.w + p.k * rank : NULL;
-    rs_blas_threads(rt->threads);
-    bool good = p.y && p.b && p.wide && p.g && p.w;
-    if (status == RS_OK && (!good || !random_svd(out, d, &p, seed)))
-        status = no_memory(rows, cols, err);
-    rs_blas_threads(1);
+    rs_status s = p.y && p.b && p.wide && p.g && p.w ? random_svd(j, &p, err)
+                                                     : no_memory(j->rows, j->cols, err);
     free(p.y);
     free(p.b);
     free(p.wide);
     free(p.g);
     free(p.w);
-    if (status != RS_OK) rs_svd_free(out);
-    return status;
+    return s;
+}
+
+rs_status rs_svd_random(const rs_runtime *rt, const float *d, int64_t rows, int64_t cols,
+                        int rank, uint64_t seed, rs_svd *out, rs_err *err)
+{
+    job j = {.d = d, .rows = rows, .cols = cols, .out = out, .seed = seed};
+    return decompose(rt, random_job, &j, rank, err);
 }

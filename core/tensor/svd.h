@@ -4,7 +4,9 @@
  *     random   range finder with 16 columns more than asked for and two power iterations,
  *              orthonormalised between (Halko, Martinsson, Tropp 2011); the seed decides
  *
- * Signs of pairs of vectors are free. Uses all threads of the runtime. */
+ * Signs of pairs of vectors are free. Uses all threads of the runtime. Numbers that are not
+ * finite, or so large that products of float32 overflow (random), are RS_E_INVALID, and so are
+ * eigenvalues that do not converge; then there is nothing to free. */
 #ifndef RS_SVD_H
 #define RS_SVD_H
 

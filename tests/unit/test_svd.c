@@ -3,6 +3,7 @@
  * any. */
 #include "base/rng.h"
 #include "store/checkpoint.h"
+#include "tensor/lapack.h"
 #include "tensor/svd.h"
 #include "tests/t.h"
 
@@ -160,5 +161,56 @@ static void shapes_and_spectra(void)
     rs_quit(&rt);
 }
 
-T_MAIN(T_TEST(differences_of_the_sparring_models),
-       T_TEST(shapes_and_spectra))
+/* What no decomposition can take is said to be that, and not a lack of memory. */
+static void numbers_that_are_not(void)
+{
+    enum { M = 70, N = 40, R = 5 };
+    static const float odd[] = {NAN, INFINITY, -INFINITY};
+    double all[N];
+    rs_svd s;
+    T_OK(start());
+    for (int i = 0; i < 3; i++) {
+        const char *why = i == 0 ? "of 70 x 40 cannot be decomposed: row 3, column 7 is NaN"
+                                 : "row 3, column 7 is infinite";
+        float *d = noise(M * N, 9);
+        d[3 * N + 7] = odd[i];
+        d[3 * N + 8] = NAN;
+        T_FAILS(rs_svd_values(&rt, d, M, N, all, &t_err), RS_E_INVALID, why);
+        T_FAILS(rs_svd_exact(&rt, d, M, N, R, &s, &t_err), RS_E_INVALID, why);
+        T_TRUE(!s.u && !s.v && !s.s);
+        T_FAILS(rs_svd_random(&rt, d, M, N, R, 1, &s, &t_err), RS_E_INVALID, why);
+        free(d);
+    }
+    float *d = noise(M * N, 9);
+    for (int i = 0; i < M * N; i++)
+        d[i] = d[i] < 0 ? -3e38f : 3e38f; /* float64 holds their squares, no float32 sums */
+    T_OK(rs_svd_values(&rt, d, M, N, all, &t_err));
+    T_TRUE(isfinite(all[0]) && all[0] > 3.4e38);
+    T_FAILS(rs_svd_exact(&rt, d, M, N, R, &s, &t_err), RS_E_INVALID,
+            "is not finite in float32");
+    T_FAILS(rs_svd_random(&rt, d, M, N, R, 1, &s, &t_err), RS_E_INVALID, "not finite");
+    free(d);
+    rs_quit(&rt);
+}
+
+static void the_door_tells_why(void)
+{
+    double g[9] = {2, 0, 0, 0, 3, 0, 0, 0, 5}, value[3], vector[6];
+    T_OK(rs_lapack_eigen(3, g, 2, value, vector, &t_err));
+    T_NEAR(value[0], 5, 0, 1e-14);
+    T_NEAR(value[1], 3, 0, 1e-14);
+    T_NEAR(fabs(vector[4]), 1, 0, 1e-14);
+    T_NEAR(fabs(vector[3]), 1, 0, 1e-14);
+    static const double odd[] = {NAN, INFINITY};
+    for (int i = 0; i < 2; i++) {
+        double h[9] = {2, 0, 0, 0, 3, odd[i], 0, 0, 5};
+        T_FAILS(rs_lapack_eigen(3, h, 3, value, NULL, &t_err), RS_E_INVALID,
+                "eigenvalues of a matrix of 3 x 3 cannot be found");
+    }
+    float a[6] = {1, 2, NAN, 4, 5, 6};
+    T_FAILS(rs_lapack_orthonormal(3, 2, a, &t_err), RS_E_INVALID,
+            "basis of a matrix of 3 x 2 cannot be found");
+}
+
+T_MAIN(T_TEST(differences_of_the_sparring_models), T_TEST(shapes_and_spectra),
+       T_TEST(numbers_that_are_not), T_TEST(the_door_tells_why))
