@@ -4,8 +4,8 @@
  * Blocks are dequantised in the plain order of operations of the GGUF reference, each step
  * rounded to float32, nothing fused: q8_0 d*q; q4_0 d*(q-8); q5_0 d*(q-16); q5_1 d*q+m;
  * q4_k, q5_k (d*sc)*q - (dmin*mn); q6_k (d*sc)*q. Rounding is to nearest, ties to even, once,
- * straight from float32 (or float64 with rs_round_f64). All instruction sets give the same
- * bits. NaN stays NaN (made quiet, sign and upper payload kept), infinities stay. */
+ * straight from float32. All instruction sets give the same bits. NaN stays NaN (made quiet,
+ * sign and upper payload kept), infinities stay. */
 #ifndef RS_CONVERT_H
 #define RS_CONVERT_H
 

@@ -56,12 +56,10 @@ rs_status ui_paths_find(const char *root, ui_paths *p, rs_err *err)
 {
     bool ok = base_folder(p->state, root, "state", "XDG_STATE_HOME", ".local/state") &&
               base_folder(p->data, root, "data", "XDG_DATA_HOME", ".local/share") &&
-              base_folder(p->config, root, "config", "XDG_CONFIG_HOME", ".config") &&
               join(p->jobs, p->state, "jobs") &&
               join(p->session, p->state, "session.json") &&
               join(p->session_lock, p->state, "session.lock") &&
-              join(p->log, p->state, "log") && join(p->history, p->state, "history") &&
-              join(p->rc, p->config, "rc");
+              join(p->log, p->state, "log") && join(p->history, p->state, "history");
     if (!ok)
         return rs_fail(err, RS_E_INVALID,
                        "the path of the user's state folder is too long");

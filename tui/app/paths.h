@@ -10,8 +10,7 @@
 typedef struct ui_paths {
     char state[4096];   /* $XDG_STATE_HOME/ringside: session, jobs, log, history */
     char data[4096];    /* $XDG_DATA_HOME/ringside: saved recipes */
-    char config[4096];  /* $XDG_CONFIG_HOME/ringside: rc */
-    char jobs[4096], session[4096], session_lock[4096], log[4096], history[4096], rc[4096];
+    char jobs[4096], session[4096], session_lock[4096], log[4096], history[4096];
     char cwd[4096];
     char library[4096]; /* the program's own recipes; "" if there are none */
     bool library_installed;

@@ -14,7 +14,7 @@ const ui_opt ui_common_opts[] = {
     {"--json", UI_OPT_FLAG, NULL, "one JSON document on stdout", offsetof(ui_common, json)},
     {"--threads", UI_OPT_INT, "N", "threads to use (default: one per processor)",
      offsetof(ui_common, threads)},
-    {"--memory", UI_OPT_SIZE, "SIZE", "memory budget, e.g. 2G (default: a quarter of RAM)",
+    {"--memory", UI_OPT_SIZE, "SIZE", "memory budget, e.g. 2G (default: a quarter of RAM, or of its cgroup limit)",
      offsetof(ui_common, memory)},
     {"--seed", UI_OPT_INT, "N", "seed of everything random", offsetof(ui_common, seed)},
     {"--quiet,-q", UI_OPT_FLAG, NULL, "no progress and no warnings",
