@@ -73,4 +73,7 @@ bool ui_all_locked(ui_app *a, const ui_outcome *o);
 /* "12.5m" or "12.5": a finite number; false: not one. m: thousandths allowed. */
 bool ui_read_value(const char *s, bool m, double *v);
 
+/* prepare.c */
+UI_HANDLER(ui_cmd_prepare);
+
 #endif

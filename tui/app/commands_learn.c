@@ -1,4 +1,5 @@
-/* commands_learn.c - measuring the model in the background: a Fisher file of the base. */
+/* commands_learn.c - measuring the model in the background: a Fisher file of the base, and what
+ * the recipe describes (prepare.c). */
 #include "base/os.h"
 #include "tui/app/commands_internal.h"
 
@@ -115,6 +116,7 @@ static bool run_fisher(ui_app *a, const ui_args *args, ui_effects *fx)
 // clang-format off
 const ui_command ui_commands_learn[] = {
     {"fisher", "f F6", "DATA [n=64] [length=512] [kind=]", UI_EVERYWHERE, "work", "Fisher file of the base on a text or .jsonl", true, run_fisher},
+    {"prepare", NULL, NULL, UI_EVERYWHERE, "work", "make what the recipe describes and is missing or stale", false, ui_cmd_prepare},
     {0},
 };
 // clang-format on

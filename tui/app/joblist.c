@@ -101,6 +101,7 @@ static void tell_end(ui_app *a, const ui_job *now, ui_effects *fx)
     } else if (now->state == UI_JOB_STOPPED) {
         ui_say(a, "job %d stopped: r on Jobs runs it again", now->id);
     }
+    ui_prepared(a, now, fx);
     if (a->opt.notify == 1) ui_effects_add(fx, UI_FX_BELL);
 }
 

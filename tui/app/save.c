@@ -219,6 +219,14 @@ static void move_text(char **text, const char *from, const char *to)
     *text = moved;
 }
 
+/* One whose files are not there yet, so that there is no plan, is opened as it is. */
+static bool take_recipe(ui_app *a, rs_recipe *r, rs_err *err)
+{
+    if (ui_doc_base(&a->doc)->plan) return ui_doc_commit(&a->doc, r, err);
+    ui_doc_open(&a->doc, r, a->doc.file);
+    return true;
+}
+
 /* The open file now lies in another folder: every state of it is written from there. */
 static bool move_file(ui_app *a, ui_file *f, rs_err *err)
 {
@@ -227,7 +235,7 @@ static bool move_file(ui_app *a, ui_file *f, rs_err *err)
     rs_recipe *r = NULL;
     bool good = rs_recipe_parse(now, strlen(now), to, "the recipe", &r, err) == RS_OK;
     free(now);
-    if (!good || !ui_doc_commit(&a->doc, r, err)) return false;
+    if (!good || !take_recipe(a, r, err)) return false;
     for (int i = 0; i < a->undo.n; i++)
         if (a->undo.at[i].file == a->doc.file)
             move_text(&a->undo.at[i].text, f->folder, to);
@@ -247,7 +255,7 @@ static bool take_other_name(ui_app *a, rs_err *err)
     if (rs_recipe_parse(s->text, strlen(s->text), s->folder, s->path, &r, err) != RS_OK)
         return false;
     int file = ui_doc_add_file(&a->doc, s->path, s->folder, s->text, s->version);
-    if (!ui_doc_commit(&a->doc, r, err)) return false;
+    if (!take_recipe(a, r, err)) return false;
     a->doc.file = file;
     ui_undo_push(&a->undo, a->doc.at.text, "write-as", a->i_scene, file, a->wall);
     ui_edit_opened(a);
@@ -296,9 +304,10 @@ void ui_saved(ui_app *a, const ui_msg *m, ui_effects *fx)
     bool good = m->ok && take_saved(a);
     if (good) tell_saved(a);
     bool merge = s->then_merge && good, load = s->then_load && good,
-         quit = s->then_quit && good;
+         quit = s->then_quit && good, prepare = s->then_prepare && good;
     ui_saving_clear(s);
     if (merge) ui_merge_start(a, a->order.out, fx);
+    if (prepare) ui_prepare_start(a, fx);
     if (load) ui_load_ordered(a, fx);
     if (quit) ui_effects_add(fx, UI_FX_QUIT);
 }

@@ -137,7 +137,7 @@ typedef struct ui_saving { /* from the first UI_FX_SAVE to the last one's answer
     int version;
     char *path, *folder, *text, *note;
     bool other; /* under another name */
-    bool then_merge, then_load, then_quit;
+    bool then_merge, then_prepare, then_load, then_quit;
 } ui_saving;
 
 typedef struct ui_tour {
@@ -307,6 +307,11 @@ void ui_merge_key(ui_app *a, int key, ui_effects *fx);
 void ui_merge_view(const ui_app *a, ui_grid *g, ui_rect body);
 void ui_plan_text(const ui_app *a, rs_buf *out); /* the whole plan in words */
 void ui_merge_start(ui_app *a, const char *out, ui_effects *fx);
+/* prepare.c: does the open recipe say how files are made? The job on its file; what a job's
+ * end brings. */
+bool ui_describes_files(const ui_app *a);
+void ui_prepare_start(ui_app *a, ui_effects *fx);
+void ui_prepared(ui_app *a, const ui_job *job, ui_effects *fx);
 
 /* modes.c */
 bool ui_mode_key(ui_app *a, int key, ui_effects *fx); /* false: no mode took it */

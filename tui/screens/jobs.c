@@ -197,7 +197,10 @@ static void draw_details(const ui_app *a, ui_grid *g, ui_rect r, const ui_job_ro
         ui_put(g, x + 8, y++, w - 8, UI_GOOD, j->hash);
     }
     if (j->state == UI_JOB_DONE && y < r.y + r.h)
-        ui_put(g, x, y++, w, UI_TEXT, "Enter opens the merged folder's recipe");
+        ui_put(g, x, y++, w, UI_TEXT,
+               strcmp(j->kind, "fisher") == 0    ? "Enter adds it to the open recipe"
+               : strcmp(j->kind, "prepare") == 0 ? "Enter opens the recipe"
+                                                 : "Enter opens the merged folder's recipe");
     if (j->error[0]) {
         int room = r.y + r.h - y < 5 ? r.y + r.h - y : 5;
         draw_lines(g, (ui_rect){x, y, w, room}, j->error, UI_ERROR);

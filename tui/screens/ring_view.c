@@ -265,7 +265,9 @@ static void draw_problem(const ui_app *a, ui_grid *g, ui_rect body)
     for (int i = 0; i < w.n && i < body.h - 4; i++)
         ui_put_line(g, 4, body.y + 3 + i, body.w - 6, UI_TEXT, text, &w.at[i], NULL, 0);
     ui_put(g, 2, body.y + 4 + w.n, -1, UI_DIM,
-           "e opens it in the editor, R reads the files again, :load opens another");
+           ui_describes_files(a)
+               ? ":prepare makes what is missing, e opens it in the editor, R reads again"
+               : "e opens it in the editor, R reads the files again, :load opens another");
     ui_wrap_free(&w);
 }
 
