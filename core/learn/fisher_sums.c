@@ -144,10 +144,8 @@ static void add_positions(squaring *q)
     float *dy = q->s->scratch, *x = dy + q->n * q->u->rows;
     square_rows(q->dy, q->ldy, q->n, q->u->rows, dy);
     square_rows(q->x, q->ldx, q->n, q->u->cols, x);
-    rs_blas_threads(q->s->rt->threads);
-    rs_blas_atb(q->u->rows, q->u->cols, q->n, dy, q->u->rows, x, q->u->cols, 1, q->u->acc,
-                q->u->cols);
-    rs_blas_threads(1);
+    rs_blas_spread_atb(q->s->rt->threads, q->u->rows, q->u->cols, q->n, dy, q->u->rows, x,
+                       q->u->cols, 1, q->u->acc, q->u->cols);
 }
 
 /* --- the sink --- */

@@ -5,7 +5,6 @@
 #include "learn/fisher_internal.h"
 #include "model/model_internal.h"
 #include "tensor/blas.h"
-#include "tensor/convert.h"
 #include "tensor/linear.h"
 
 #include <math.h>
@@ -35,19 +34,11 @@ typedef struct head_pass {
     int64_t counted;
     const double *lse;
     const int32_t *labels;
-    float *
-        scratch; /* for each thread: wide, gradient [SUB, hidden], logits [2][room, SUB] */
+    /* for each thread: rows of w and their gradient, [SUB, hidden] each; logits [room, SUB],
+     * and a row of them */
+    float *scratch;
     int64_t each;
 } head_pass;
-
-static const float *wide_rows(const head_pass *p, int64_t first, int64_t n, float *to)
-{
-    const rs_dtype_info *d = rs_dtype_of(p->w->dtype);
-    const char *from =
-        (const char *)p->w->data + first * (p->w->cols / d->block * d->block_bytes);
-    rs_to_f32(p->r->rt->kernels, p->w->dtype, from, to, n * p->w->cols);
-    return to;
-}
 
 /* z [counted, n] becomes the gradient of the logits of rows first .. first + n. */
 static void logit_gradients(const head_pass *p, int64_t first, int64_t n, float *z,
@@ -102,7 +93,8 @@ static bool head_rows(void *ctx, int64_t chunk, int worker)
     float *wide = p->scratch + worker * p->each, *g = wide + SUB * H, *z = g + SUB * H;
     float *e = z + p->r->s->room * SUB, *acc = p->acc + at * H;
     bool positions = p->r->o->kind == RS_FISHER_POSITION;
-    rs_blas_abt(p->counted, n, H, p->h, H, wide_rows(p, p->first + at, n, wide), H, z, n);
+    const float *w = rs_matrix_rows(p->r->rt->kernels, p->w, p->first + at, n, wide);
+    rs_blas_abt(p->counted, n, H, p->h, H, w, H, z, n);
     logit_gradients(p, p->first + at, n, z, e);
     if (positions) square(z, p->counted * n);
     const float *h =

@@ -101,9 +101,8 @@ static rs_status add_matrix(void *ctx, rs_place at, const float *dy, int64_t ldy
     rs_gradients *g = ctx;
     entry *e = entry_of(g, at);
     if (!e || !e->at) return no_place(at, err);
-    rs_blas_threads(g->rt->threads);
-    rs_blas_atb(e->rows, e->cols, n, dy, ldy, x, ldx, 1, e->at, e->cols);
-    rs_blas_threads(1);
+    rs_blas_spread_atb(g->rt->threads, e->rows, e->cols, n, dy, ldy, x, ldx, 1, e->at,
+                       e->cols);
     return RS_OK;
 }
 

@@ -79,10 +79,18 @@ static double off_one(const double *g, int64_t k)
     return worst;
 }
 
+typedef struct polishing {
+    double *q, *next; /* [n, k] */
+    double *g;        /* [k, k] */
+    int64_t n, k;
+} polishing;
+
 /* q <- q (3 - q^T q) / 2, which doubles the digits that are right, until all are. */
-static rs_status polish(double *q, int64_t n, int64_t k, double *next, double *g,
-                        rs_err *err)
+static rs_status polish(void *ctx, rs_err *err)
 {
+    const polishing *p = ctx;
+    double *q = p->q, *next = p->next, *g = p->g;
+    int64_t n = p->n, k = p->k;
     for (int round = 0; round < 40; round++) {
         rs_lapack_product(k, k, n, q, true, q, 0, g);
         double off = off_one(g, k);
@@ -111,9 +119,10 @@ static rs_status take_basis(const rs_runtime *rt, basis *b, const float *q, int6
                       : rs_fail(err, RS_E_NOMEM, "no memory for protected directions");
     for (size_t i = 0; i < size && s == RS_OK; i++)
         work[i] = (double)q[i];
-    rs_blas_threads(rt->threads);
-    if (s == RS_OK) s = polish(work, n, k, work + size, work + 2 * size, err);
-    rs_blas_threads(1);
+    if (s == RS_OK) {
+        polishing job = {work, work + size, work + 2 * size, n, k};
+        s = rs_blas_spread(rt->threads, polish, &job, err);
+    }
     for (size_t i = 0; i < size && s == RS_OK; i++)
         b->q[i] = (float)work[i];
     free(work);

@@ -1,7 +1,6 @@
 #include "learn/work_internal.h"
 
 #include "tensor/blas.h"
-#include "tensor/convert.h"
 #include "tensor/linear.h"
 
 #include <inttypes.h>
@@ -10,8 +9,7 @@
 
 enum {
     WIDE_FLOATS = 4 << 20,   /* of a matrix widened at a time */
-    LOGIT_FLOATS = 64 << 20, /* of logits at a time */
-    PIECE = 1 << 14          /* elements that a thread widens at a time */
+    LOGIT_FLOATS = 64 << 20  /* of logits at a time */
 };
 
 /* --- memory --- */
@@ -144,33 +142,25 @@ rs_status rs_apply(rs_work *w, const rs_matrix *m, const float *x, float *y, rs_
 }
 
 typedef struct widening {
-    const rs_kernels *k;
-    rs_dtype dtype;
-    const char *from;
-    float *to;
-    int64_t n; /* elements, a whole number of blocks */
+    const rs_work *w;
+    const rs_matrix *m;
+    int64_t first;
 } widening;
 
-static bool widen_piece(void *ctx, int64_t chunk, int worker)
+static void widen_row(void *ctx, int64_t row)
 {
-    (void)worker;
-    const widening *w = ctx;
-    const rs_dtype_info *info = rs_dtype_of(w->dtype);
-    int64_t first = chunk * PIECE, n = w->n - first < PIECE ? w->n - first : PIECE;
-    rs_to_f32(w->k, w->dtype, w->from + first / info->block * info->block_bytes,
-              w->to + first, n);
-    return true;
+    const widening *j = ctx;
+    rs_matrix_rows(j->w->rt->kernels, j->m, j->first + row, 1,
+                   j->w->wide + row * j->m->cols);
 }
 
-/* Rows [r, r + n) of m in float32: where they lie, or widened into the work's piece. */
-static const float *wide_rows(rs_work *w, const rs_matrix *m, int64_t r, int64_t n)
+/* Rows [first, first + n) of m in float32: where they lie, or widened into the work's piece. */
+static const float *wide_rows(rs_work *w, const rs_matrix *m, int64_t first, int64_t n)
 {
-    const rs_dtype_info *info = rs_dtype_of(m->dtype);
-    const char *from =
-        (const char *)m->data + r * (m->cols / info->block * info->block_bytes);
-    if (m->dtype == RS_DTYPE_F32) return (const float *)(const void *)from;
-    widening job = {w->rt->kernels, m->dtype, from, w->wide, n * m->cols};
-    rs_pool_run(w->rt->pool, (job.n + PIECE - 1) / PIECE, widen_piece, &job);
+    const rs_kernels *k = w->rt->kernels;
+    if (m->dtype == RS_DTYPE_F32) return rs_matrix_rows(k, m, first, n, NULL);
+    widening j = {w, m, first};
+    rs_each_row(w->rt, n, widen_row, &j);
     return w->wide;
 }
 
@@ -180,9 +170,7 @@ void rs_apply_back(rs_work *w, const rs_matrix *m, const float *dy, float beta, 
     for (int64_t r = 0; r < m->rows; r += rows) {
         int64_t n = m->rows - r < rows ? m->rows - r : rows;
         const float *wide = wide_rows(w, m, r, n);
-        rs_blas_threads(w->rt->threads);
-        rs_blas_ab(w->n, m->cols, n, dy + r, m->rows, wide, m->cols, r ? 1 : beta, dx,
-                   m->cols);
-        rs_blas_threads(1);
+        rs_blas_spread_ab(w->rt->threads, w->n, m->cols, n, dy + r, m->rows, wide,
+                          m->cols, r ? 1 : beta, dx, m->cols);
     }
 }

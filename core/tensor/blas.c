@@ -34,3 +34,30 @@ void rs_blas_threads(int n)
 {
     openblas_set_num_threads(n);
 }
+
+void rs_blas_spread_ab(int threads, int64_t m, int64_t n, int64_t k, const float *a,
+                       int64_t lda, const float *b, int64_t ldb, float beta, float *c,
+                       int64_t ldc)
+{
+    rs_blas_threads(threads);
+    rs_blas_ab(m, n, k, a, lda, b, ldb, beta, c, ldc);
+    rs_blas_threads(1);
+}
+
+void rs_blas_spread_atb(int threads, int64_t m, int64_t n, int64_t k, const float *a,
+                        int64_t lda, const float *b, int64_t ldb, float beta, float *c,
+                        int64_t ldc)
+{
+    rs_blas_threads(threads);
+    rs_blas_atb(m, n, k, a, lda, b, ldb, beta, c, ldc);
+    rs_blas_threads(1);
+}
+
+rs_status rs_blas_spread(int threads, rs_status (*fn)(void *ctx, rs_err *err), void *ctx,
+                         rs_err *err)
+{
+    rs_blas_threads(threads);
+    rs_status s = fn(ctx, err);
+    rs_blas_threads(1);
+    return s;
+}

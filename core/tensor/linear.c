@@ -73,14 +73,12 @@ static int64_t chunk_rows(const run *u, const rs_matrix *m)
     return u->fast ? fast_chunk(m) : thin_chunk(m);
 }
 
-/* Rows [r, r + n) as float32: in place where they are that already. */
-static const float *wide_rows(const run *u, const rs_matrix *m, int64_t r, int64_t n,
-                              int worker)
+const float *rs_matrix_rows(const rs_kernels *k, const rs_matrix *m, int64_t r, int64_t n,
+                            float *to)
 {
     const char *first = (const char *)m->data + r * row_bytes(m);
-    if (m->dtype == RS_DTYPE_F32) return (const float *)first;
-    float *to = u->scratch + u->each * worker;
-    rs_to_f32(u->rt->kernels, m->dtype, first, to, n * m->cols);
+    if (m->dtype == RS_DTYPE_F32) return (const float *)(const void *)first;
+    rs_to_f32(k, m->dtype, first, to, n * m->cols);
     return to;
 }
 
@@ -94,7 +92,8 @@ static void multiply(const run *u, const rs_product *p, int64_t r, int64_t n_row
         k->matvec(m->dtype, (const char *)m->data + r * row_bytes(m), row_bytes(m),
                   n_rows, m->cols, p->x, y);
     } else {
-        const float *w = wide_rows(u, m, r, n_rows, worker);
+        float *own = u->scratch ? u->scratch + u->each * worker : NULL;
+        const float *w = rs_matrix_rows(u->rt->kernels, m, r, n_rows, own);
         if (u->fast)
             rs_blas_abt(u->n, n_rows, m->cols, p->x, p->ldx, w, m->cols, y, p->ldy);
         else

@@ -77,6 +77,10 @@ typedef enum rs_linear_mode {
 rs_status rs_linear(const rs_runtime *rt, rs_linear_mode mode, const rs_product *products,
                     int count, int64_t n, rs_err *err) RS_MUST_USE;
 
+/* Rows [r, r + n) of m in float32, [n, cols]: where they lie, or widened into `to`. */
+const float *rs_matrix_rows(const rs_kernels *k, const rs_matrix *m, int64_t r, int64_t n,
+                            float *to);
+
 /* Row r of the table, widened and multiplied by scale. y [cols] */
 void rs_linear_row(const rs_kernels *k, const rs_matrix *table, int64_t r, float scale,
                    float *y);

@@ -57,7 +57,7 @@ void rs_svd_free(rs_svd *s)
     *s = (rs_svd){0};
 }
 
-/* One decomposition, while the library uses threads of its own. */
+/* One decomposition. */
 typedef struct job {
     const float *d; /* [rows, cols] */
     int64_t rows, cols;
@@ -65,15 +65,6 @@ typedef struct job {
     double *values; /* of rs_svd_values */
     uint64_t seed;
 } job;
-
-static rs_status spread(const rs_runtime *rt, rs_status (*fn)(const job *j, rs_err *err),
-                        const job *j, rs_err *err)
-{
-    rs_blas_threads(rt->threads);
-    rs_status s = fn(j, err);
-    rs_blas_threads(1);
-    return s;
-}
 
 static bool is_tall(const job *j)
 {
@@ -137,8 +128,9 @@ static rs_status gram_eigen(const job *j, int64_t top, double *value, double *w,
     return s;
 }
 
-static rs_status values(const job *j, rs_err *err)
+static rs_status values(void *ctx, rs_err *err)
 {
+    const job *j = ctx;
     return gram_eigen(j, small_side(j), j->values, NULL, err);
 }
 
@@ -148,7 +140,7 @@ rs_status rs_svd_values(const rs_runtime *rt, const float *d, int64_t rows, int6
     double squares;
     job j = {.d = d, .rows = rows, .cols = cols, .values = s};
     RS_TRY(sum_squares(d, rows, cols, &squares, err));
-    return spread(rt, values, &j, err);
+    return rs_blas_spread(rt->threads, values, &j, err);
 }
 
 int rs_svd_rank_of(const double *s, int64_t n, double energy)
@@ -193,8 +185,9 @@ static void set_values(rs_svd *o, const double *value)
     }
 }
 
-static rs_status exact(const job *j, rs_err *err)
+static rs_status exact(void *ctx, rs_err *err)
 {
+    const job *j = ctx;
     rs_svd *o = j->out;
     int64_t small = small_side(j), k = o->rank;
     double *w = malloc((size_t)(small * k + k) * sizeof *w);
@@ -209,11 +202,11 @@ static rs_status exact(const job *j, rs_err *err)
     return s;
 }
 
-static rs_status decompose(const rs_runtime *rt, rs_status (*fn)(const job *j, rs_err *err),
-                           const job *j, int rank, rs_err *err)
+static rs_status decompose(const rs_runtime *rt, rs_status (*fn)(void *ctx, rs_err *err),
+                           job *j, int rank, rs_err *err)
 {
     rs_status s = allocate(j->out, j->d, j->rows, j->cols, rank, err);
-    if (s == RS_OK) s = spread(rt, fn, j, err);
+    if (s == RS_OK) s = rs_blas_spread(rt->threads, fn, j, err);
     if (s == RS_OK && !isfinite(j->out->s[0]))
         s = rs_fail(err, RS_E_INVALID,
                     "a singular value of a matrix of %" PRId64 " x %" PRId64
@@ -294,8 +287,9 @@ static rs_status random_svd(const job *j, const small_part *p, rs_err *err)
     return turn_back(j, p, err);
 }
 
-static rs_status random_job(const job *j, rs_err *err)
+static rs_status random_job(void *ctx, rs_err *err)
 {
+    const job *j = ctx;
     int64_t n = small_side(j), rank = j->out->rank;
     small_part p = {.k = rank + OVERSAMPLING < n ? rank + OVERSAMPLING : n};
     p.y = malloc((size_t)(j->rows * p.k) * sizeof *p.y);
