@@ -159,6 +159,29 @@ r 'Fisher again' 3 '--force' $fisher "$work/one.f"
 r 'Fisher by any threads' 0 '' $fisher "$work/two.f" --threads 5 --memory 300M
 r 'Fisher, cheap' 0 '' $fisher "$work/three.f" --kind position --labels model --seed 7 --dtype bfloat16
 r 'Fisher of random tokens' 0 '"tokens":62' fisher --model $it --random 2 --length 32 --out "$work/r.f" --tensors 'layers.3 & mlp' --json
+# a training: protected, stopped and gone on with, whatever the threads
+train="train --model $it --corpus README.md:2 --corpus $work/t.jsonl --length 48 --batch 2 --steps 6 --rank 4 --lr 0.002 --seed 3 -q"
+r 'a subspace' 0 '' subspace --from recipes/sparring/pt --to $it --rank 4 --out "$work/space" -q
+r 'a training' 0 '' $train --subspace "$work/space" --out "$work/a1"
+r 'is an adapter' 0 'rank' inspect "$work/a1"
+r 'training again' 3 '--force' $train --subspace "$work/space" --out "$work/a1"
+r 'training by one thread' 0 '"leak_out":[0-9.]+e-1[4-9]' $train --subspace "$work/space" --out "$work/a2" --threads 1 --json
+check 'to the same bytes' 0 '' cmp "$work/a1/adapter_model.safetensors" "$work/a2/adapter_model.safetensors"
+r 'from an adapter' 0 '"losses":\[.*"grad_norms":\[.*"leak":\[' train --model $it --jsonl "$work/t.jsonl" --order file --batch 1 --steps 1 --init "$work/a1" --layers 1,3 --out "$work/a3" --json
+r 'not enough lines' 3 '2 steps of 1 sequences in the order of the file: .*t.jsonl has 1' train --model $it --jsonl "$work/t.jsonl" --order file --batch 1 --steps 2 --out "$work/a4"
+r 'unknown targets' 3 '--targets: .*q_prj' $train --targets q_prj --out "$work/a4"
+r 'layers that are not there' 3 'layers are 0 to 7' $train --layers 6-9 --out "$work/a4"
+r 'too large a rank' 3 'self_attn.k_proj.weight is 48 x 192: a rank of 49 is not from 1 to 48' $train --rank 49 --out "$work/a4"
+r 'no corpus' 3 'nothing.txt' train --model $it --corpus "$work/nothing.txt" --out "$work/a4"
+r 'both kinds of data' 2 'either --corpus F' train --model $it --corpus README.md --jsonl "$work/t.jsonl" --out "$work/a4"
+echo '{"messages":[{"role":"user","content":"Nobody answers."}]}' >"$work/silent.jsonl"
+r 'no response' 3 'silent.jsonl has no sequence in which something counts' train --model $it --corpus "$work/silent.jsonl" --out "$work/a4"
+echo '{"ids":[2,5,9,7]}' >"$work/ids.jsonl"
+echo '{"ids":[2,5,99999,7]}' >"$work/far.jsonl"
+r 'a token that is not there' 3 'far.jsonl, line 1, byte 17: an id is 99999' train --model $it --corpus "$work/far.jsonl" --out "$work/a4"
+r "another model's subspace" 3 'is of the models' train --model tests/golden/models/gemma3 --jsonl "$work/ids.jsonl" --rank 4 --subspace "$work/space" --out "$work/a4"
+r 'a rate that is too much' 3 'the (loss|gradients) of step [0-9]+ (is|are) not' $train --lr 1e30 --clip 0 --out "$work/a4"
+check 'leaves nothing' 1 '' test -e "$work/a4" -o -e "$work/a4.partial" -o -e "$work/a4.training"
 r 'no data' 2 'one of --data F, --jsonl F and --random N' fisher --model $it --out "$work/x.f"
 r 'nothing selected' 3 'none of the model' fisher --model $it --random 2 --out "$work/x.f" --tensors '"nobody"'
 r 'too little memory' 4 '--memory' fisher --model $it --random 2 --out "$work/x.f" --memory 1M

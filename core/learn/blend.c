@@ -76,7 +76,7 @@ const rs_example *rs_blend_next(rs_training *t, int *corpus)
 {
     *corpus = draw_corpus(t, taken_so_far(t));
     rs_queue *q = &t->queues[*corpus];
-    const rs_corpus *c = &t->corpora[*corpus];
+    const rs_train_corpus *c = &t->corpora[*corpus];
     int64_t epoch = q->taken / c->n_train, at = q->taken++ % c->n_train;
     if (epoch != q->epoch) shuffle(t, *corpus, epoch);
     return &c->train[q->order[at]];

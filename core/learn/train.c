@@ -229,8 +229,8 @@ static rs_status save_where_stopped(rs_training *t, rs_status s, rs_err *err)
                    t->step, t->o->adamw.steps);
 }
 
-static rs_status check_corpus(rs_training *t, const rs_corpus *c, const rs_example *e,
-                              int n, const char *what, rs_err *err)
+static rs_status check_corpus(rs_training *t, const rs_train_corpus *c,
+                              const rs_example *e, int n, const char *what, rs_err *err)
 {
     for (int i = 0; i < n; i++)
         if (take(t, &e[i], err) != RS_OK)
@@ -241,7 +241,7 @@ static rs_status check_corpus(rs_training *t, const rs_corpus *c, const rs_examp
 static rs_status check_corpora(rs_training *t, rs_err *err)
 {
     for (int i = 0; i < t->n_corpora; i++) {
-        const rs_corpus *c = &t->corpora[i];
+        const rs_train_corpus *c = &t->corpora[i];
         RS_TRY(check_corpus(t, c, c->train, c->n_train, "sequence", err));
         RS_TRY(check_corpus(t, c, c->valid, c->n_valid, "validation sequence", err));
     }
@@ -261,7 +261,7 @@ static rs_status check_numbers(const rs_training *t, rs_err *err)
     const rs_adamw *a = &o->adamw;
     double weights = 0;
     for (int i = 0; i < t->n_corpora; i++) {
-        const rs_corpus *c = &t->corpora[i];
+        const rs_train_corpus *c = &t->corpora[i];
         if (c->n_train < 1)
             return rs_fail(err, RS_E_INVALID, "%s has no sequence to learn from",
                            c->name);
@@ -290,7 +290,7 @@ static int64_t longest(const rs_training *t)
 {
     int64_t most = 2;
     for (int i = 0; i < t->n_corpora; i++) {
-        const rs_corpus *c = &t->corpora[i];
+        const rs_train_corpus *c = &t->corpora[i];
         for (int k = 0; k < c->n_train; k++)
             if (c->train[k].n > most) most = c->train[k].n;
         for (int k = 0; k < c->n_valid; k++)
@@ -345,7 +345,7 @@ static void clean_up(rs_training *t)
 }
 
 rs_status rs_train_run(const rs_runtime *rt, const rs_model *m, rs_lora *l,
-                       rs_protection *p, const rs_corpus *corpora, int n_corpora,
+                       rs_protection *p, const rs_train_corpus *corpora, int n_corpora,
                        const rs_train_options *o, rs_train_result *result, rs_err *err)
 {
     rs_training t = {.rt = rt,

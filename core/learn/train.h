@@ -21,12 +21,12 @@
 #include "learn/optimiser.h"
 #include "learn/protect.h"
 
-typedef struct rs_corpus {
+typedef struct rs_train_corpus {
     const char *name;
     const rs_example *train, *valid;
     int n_train, n_valid;
     double weight;
-} rs_corpus;
+} rs_train_corpus;
 
 typedef enum rs_projecting {
     RS_PROJECT_EXACT,    /* factors, at the start and after every step */
@@ -62,6 +62,8 @@ typedef struct rs_train_options {
     bool force, resume;
     const rs_string_pair *facts; /* of model, data, start: a state of others is refused */
     int n_facts;
+    const rs_string_pair *metadata; /* of adapter_model.safetensors */
+    int n_metadata;
     const char *base_name;     /* for adapter_config.json and the card */
     double checkpoint_seconds; /* between states */
     double (*now)(void);       /* monotonic seconds; NULL: states only where it stops */
@@ -87,7 +89,7 @@ typedef struct rs_train_result {
  * begins: empty ones, ids outside the vocabulary and sequences in which nothing counts
  * are RS_E_INVALID, as is a loss that is no number, with its step. */
 rs_status rs_train_run(const rs_runtime *rt, const rs_model *m, rs_lora *l,
-                       rs_protection *p, const rs_corpus *corpora, int n_corpora,
+                       rs_protection *p, const rs_train_corpus *corpora, int n_corpora,
                        const rs_train_options *o, rs_train_result *result,
                        rs_err *err) RS_MUST_USE;
 

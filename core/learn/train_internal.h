@@ -20,7 +20,7 @@ typedef struct rs_training {
     const rs_model *m;
     rs_lora *l;
     rs_protection *p;
-    const rs_corpus *corpora;
+    const rs_train_corpus *corpora;
     int n_corpora;
     const rs_train_options *o;
     rs_work *work;

@@ -3,6 +3,8 @@
  * protected directions), and a card. */
 #include "learn/train_internal.h"
 
+#include "base/os.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -47,6 +49,8 @@ rs_status rs_training_begin_output(rs_training *t, rs_err *err)
                       : rs_fail(err, RS_E_NOMEM, "no memory for names of tensors");
     rs_write_plan plan = {.tensors = all,
                           .n_tensors = 2 * l->n,
+                          .metadata = t->o->metadata,
+                          .n_metadata = t->o->n_metadata,
                           .stem = "adapter_model",
                           .shard_bytes = UINT64_MAX,
                           .force = t->o->force};
@@ -154,9 +158,9 @@ static void put_card(const rs_training *t, rs_buf *b)
     rs_buf_puts(b, "\n## Corpora\n\n| corpus | weight | sequences | epochs |\n"
                    "| --- | --- | --- | --- |\n");
     for (int i = 0; i < t->n_corpora; i++) {
-        const rs_corpus *c = &t->corpora[i];
+        const rs_train_corpus *c = &t->corpora[i];
         rs_buf_puts(b, "| ");
-        put_plain(b, c->name);
+        put_plain(b, rs_path_basename(c->name)); /* it tells nothing of the disk */
         rs_buf_printf(b, " | %g | %d | %.2f |\n", c->weight, c->n_train,
                       (double)t->queues[i].taken / (double)c->n_train);
     }

@@ -182,7 +182,7 @@ static rs_train_options options_of(const variant *v, const char *out)
 
 static rs_status train(subject *s, const rs_train_options *o, rs_train_result *r)
 {
-    rs_corpus c = {
+    rs_train_corpus c = {
         .name = "fixture", .train = s->examples, .n_train = STEPS * BATCH, .weight = 1};
     return rs_train_run(&s->rt, s->model, s->lora, s->protection, &c, 1, o, r, &t_err);
 }

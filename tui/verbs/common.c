@@ -120,6 +120,11 @@ static void event(const ui_progress *p, const rs_buf *line)
     }
 }
 
+void ui_progress_event(ui_progress *p, const rs_buf *line)
+{
+    if (!line->failed) event(p, line);
+}
+
 void ui_progress_begin(ui_progress *p, ui_common *c, const char *verb)
 {
     *p = (ui_progress){.common = c, .verb = verb, .started = ui_now()};
@@ -158,7 +163,7 @@ static void show_line(ui_progress *p, const rs_progress *g)
     int percent = g->total ? (int)(100.0 * (double)g->done / (double)g->total) : 0;
     double left =
         p->rate > 0 && g->total > g->done ? (double)(g->total - g->done) / p->rate : 0;
-    char what[41];
+    char what[49];
     snprintf(what, sizeof what, "%s", g->what ? g->what : "");
     rs_utf8_clean(what);
     fprintf(stderr, "\r\033[K%s %3d %%  %s  %s/s  %d:%02d left  %s", p->verb, percent,

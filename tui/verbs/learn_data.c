@@ -56,8 +56,11 @@ rs_status ui_examples_read(const rs_config *c, const rs_tokenizer *t,
     for (bool done = false; st == RS_OK && !done && (most == 0 || out->n < most);) {
         st = ui_sequences_next(&s, &done, err);
         int64_t size = s.ids.n < length ? s.ids.n : length;
-        if (st == RS_OK && !done && size > 1 && counts(rs_buf_str(&s.mask), size))
+        if (st != RS_OK || done) continue;
+        if (size > 1 && counts(rs_buf_str(&s.mask), size))
             add(out, s.ids.at, rs_buf_str(&s.mask), size);
+        else
+            out->passed_over++;
     }
     ui_sequences_close(&s);
     if (st == RS_OK) st = finish(out, data, err);

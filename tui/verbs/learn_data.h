@@ -8,7 +8,8 @@
 typedef struct ui_examples {
     rs_example *at; /* their ids and labels are owned by this */
     int n, cap;
-    int64_t tokens; /* of all */
+    int64_t tokens;  /* of all */
+    int passed_over; /* lines and windows in which nothing counts */
     char hash[33];  /* of ids and labels */
 } ui_examples;
 

@@ -114,9 +114,16 @@ static rs_status make_once(const ui_preparation *p, const rs_make *m,
     switch (m->type) {
     case RS_MAKE_FISHER: return ui_fisher_make(p->common, m, product, p->show, err);
     case RS_MAKE_SUBSPACE: return ui_subspace_make(p->common, m, product, p->show, err);
-    default:
-        return rs_fail(err, RS_E_UNSUPPORTED, "adapters are not trained by this version yet");
+    default: return ui_train_make(p->common, m, product, p->show, err);
     }
+}
+
+static bool was_left(const rs_make *m, const char *out)
+{
+    char left[4096];
+    int n = snprintf(left, sizeof left, "%s.%s", out,
+                     m->type == RS_MAKE_ADAPTER ? "training" : "partial");
+    return n > 0 && (size_t)n < sizeof left && rs_os_kind(left) == RS_PATH_FOLDER;
 }
 
 /* What an interrupted run left is gone on from; if it is of other work or damaged, the work is
@@ -124,12 +131,10 @@ static rs_status make_once(const ui_preparation *p, const rs_make *m,
 static rs_status make_resumed(const ui_preparation *p, const rs_make *m,
                               ui_product *product, rs_err *err)
 {
-    char left[4096];
-    int n = snprintf(left, sizeof left, "%s.partial", product->out);
-    bool was_left = n > 0 && (size_t)n < sizeof left && rs_os_kind(left) == RS_PATH_FOLDER;
+    bool left = was_left(m, product->out);
     product->resume = true;
     rs_status s = make_once(p, m, product, err);
-    if (s == RS_OK || s == RS_E_CANCELLED || s == RS_E_NOMEM || s == RS_E_EXISTS || !was_left)
+    if (s == RS_OK || s == RS_E_CANCELLED || s == RS_E_NOMEM || s == RS_E_EXISTS || !left)
         return s;
     ui_progress_warn(p->show, "what an interrupted run left is of no use: it begins again");
     product->resume = false;

@@ -26,11 +26,13 @@ typedef struct ui_product {
     bool resumed;          /* told: it did */
 } ui_product;
 
-/* fisher.c, subspace.c. show: tells of each step, cancels. */
+/* fisher.c, subspace.c, train.c. show: tells of each step, cancels. */
 rs_status ui_fisher_make(ui_common *c, const rs_make *m, ui_product *p,
                          ui_progress *show, rs_err *err) RS_MUST_USE;
 rs_status ui_subspace_make(ui_common *c, const rs_make *m, ui_product *p,
                            ui_progress *show, rs_err *err) RS_MUST_USE;
+rs_status ui_train_make(ui_common *c, const rs_make *m, ui_product *p, ui_progress *show,
+                        rs_err *err) RS_MUST_USE;
 
 /* --- identity.c --- */
 

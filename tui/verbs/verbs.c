@@ -7,7 +7,7 @@
 #define UI_VERB_LIST(X)                                                                  \
     X(workbench)                                                                         \
     X(inspect) X(import) X(export) X(tokenize) X(detokenize) X(logits) X(perplexity)     \
-        X(generate) X(compare) X(kl) X(grad) X(fisher) X(subspace) X(prepare) X(plan) X(damage) X(merge) X(recipe) X(replay)      \
+        X(generate) X(compare) X(kl) X(grad) X(fisher) X(subspace) X(train) X(prepare) X(plan) X(damage) X(merge) X(recipe) X(replay)      \
             X(keys) X(manual) X(engine)
 
 #define DECLARE(name) extern const ui_verb ui_verb_##name __attribute__((weak));

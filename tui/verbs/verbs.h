@@ -102,6 +102,7 @@ typedef struct ui_progress {
 /* Work begun within other work is a part of it: its steps are told, its start and end are not. */
 void ui_progress_begin(ui_progress *p, ui_common *c, const char *verb);
 bool ui_progress_step(void *p, const rs_progress *progress);
+void ui_progress_event(ui_progress *p, const rs_buf *line); /* a line of the verb's own */
 void ui_progress_warn(ui_progress *p, const char *text); /* event "warn", or stderr */
 /* Ends the line, writes the done or error event. */
 void ui_progress_end(ui_progress *p, rs_status s, const rs_err *err, const char *result_json);
