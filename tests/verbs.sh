@@ -75,6 +75,10 @@ r 'damage without the Fisher' 0 'unknown: Fisher .*gone.safetensors' damage reci
 rm -f recipes/gone.test.json
 r 'plan json' 0 '"changed":' plan $demo --json
 r damage 0 'style kept' damage $demo
+r 'damage, histogram' 0 'cut +F .*lie there or above +.mean, d 0.250 there' damage $demo --histogram layers.5.q_proj
+r 'damage, histogram for programs' 0 '^.\"tensors\":.*\"cut\":.\"by\":\"mean\",\"at\":' damage $demo --histogram 'layers.3 & mlp' --json
+r 'a histogram of nothing' 3 'takes no tensor that the Fisher holds' damage $demo --histogram layers.40
+r 'a histogram of a bad selector' 3 'q_prog' damage $demo --histogram q_prog
 r merge 0 'hash [0-9a-f]{32}' merge $demo --out "$work/merged"
 r 'merge exists' 3 'exists' merge $demo --out "$work/merged"
 r 'merge force' 0 'hash' merge $demo --out "$work/merged" --force
@@ -222,6 +226,10 @@ check 'nothing of refused Fishers' 1 '' test -e "$work/x.f" -o -e "$work/x.f.par
 r 'a subspace' 0 '68 matrices, rank 16' subspace --from recipes/sparring/pt --to $it --rank 16 --out "$work/sub"
 r 'a subspace by energy' 0 '"rank":' subspace --from recipes/sparring/pt --to $it --energy 0.5 --tensors q_proj --out "$work/sub2" --json
 r 'it says what it is' 0 'what +subspace' inspect "$work/sub"
+r 'a spectrum' 0 'half of the squares in rank 31, 90 % in 94 of 192' subspace --from recipes/sparring/pt --to $it --spectrum layers.5.q_proj
+r 'a spectrum for programs' 0 '"name":"model.layers.5.mlp.up_proj.weight","values":.[0-9.]+,' subspace --from recipes/sparring/pt --to $it --spectrum layers.5.up_proj --json
+r 'a spectrum of nothing' 3 'takes no matrix inside the layers' subspace --from recipes/sparring/pt --to $it --spectrum norm
+r 'a spectrum and a file' 2 'goes with --from and --to alone' subspace --from $it --to $it --spectrum q_proj --out "$work/x"
 r 'neither rank nor energy' 2 'either --rank R or --energy E' subspace --from $it --to $it --out "$work/x"
 r 'other shapes' 3 'in recipes.sparring.it and' subspace --from tests/golden/models/llama --to $it --rank 4 --out "$work/x"
 r 'a verb misspelt' 2 'did you mean merge' merg

@@ -29,7 +29,8 @@ static rs_status no_memory(rs_err *err)
     return rs_fail(err, RS_E_NOMEM, "no memory for a list of matrices");
 }
 
-static rs_status add_matrix(work *w, const rs_tensor *t, rs_err *err)
+/* The matrix of `from` that t of `to` is compared with. */
+static rs_status match(const work *w, const rs_tensor *t, matrix *out, rs_err *err)
 {
     const rs_tensor *from = rs_checkpoint_find(w->from, t->name);
     if (!from)
@@ -41,8 +42,13 @@ static rs_status add_matrix(work *w, const rs_tensor *t, rs_err *err)
     if (from->n_dims != 2 || from->dim[0] != t->dim[0] || from->dim[1] != t->dim[1])
         return rs_fail(err, RS_E_MISMATCH, "%s is %s in %s and %s in %s", t->name, a,
                        rs_checkpoint_path(w->to), b, rs_checkpoint_path(w->from));
-    w->all[w->n++] = (matrix){t, from, 0};
+    *out = (matrix){t, from, 0};
     return RS_OK;
+}
+
+static rs_status add_matrix(work *w, const rs_tensor *t, rs_err *err)
+{
+    return match(w, t, &w->all[w->n++], err);
 }
 
 static rs_status list_matrices(work *w, const rs_config *c, rs_err *err)
@@ -206,4 +212,39 @@ rs_status rs_subspace_run(const rs_runtime *rt, const rs_checkpoint *from,
     free(w.d);
     free(w.e);
     return s;
+}
+
+static rs_status values(work *w, const matrix *m, double *s, rs_err *err)
+{
+    w->d = malloc((size_t)m->to->n_elements * sizeof *w->d);
+    w->e = malloc((size_t)m->to->n_elements * sizeof *w->e);
+    if (!s || !w->d || !w->e) return no_memory(err);
+    RS_TRY(difference(w, m, err));
+    free(w->e);
+    w->e = NULL;
+    return rs_svd_values(w->rt, w->d, m->to->dim[0], m->to->dim[1], s, err);
+}
+
+rs_status rs_subspace_values(const rs_runtime *rt, const rs_checkpoint *from,
+                             const rs_checkpoint *to, const char *name, double **s,
+                             int64_t *n, rs_err *err)
+{
+    work w = {.rt = rt, .from = from, .to = to};
+    const rs_tensor *t = rs_checkpoint_find(to, name);
+    matrix m;
+    *s = NULL;
+    *n = 0;
+    if (!t || t->n_dims != 2)
+        return rs_fail(err, RS_E_NOT_FOUND, "%s has no matrix %s", rs_checkpoint_path(to),
+                       name);
+    RS_TRY(match(&w, t, &m, err));
+    *n = smaller_side(&m);
+    *s = malloc((size_t)*n * sizeof **s);
+    rs_status st = values(&w, &m, *s, err);
+    free(w.d);
+    free(w.e);
+    if (st == RS_OK) return st;
+    free(*s);
+    *s = NULL;
+    return rs_err_prefix(err, "%s", name);
 }

@@ -40,4 +40,11 @@ rs_status rs_subspace_run(const rs_runtime *rt, const rs_checkpoint *from,
                           const rs_subspace_options *o, rs_subspace_result *result,
                           rs_err *err) RS_MUST_USE;
 
+/* All singular values of W_to - W_from of one matrix, falling: *s [*n], n its smaller side, to
+ * be freed. The share that rank r keeps is rs_svd_kept. Takes as long as an exact
+ * decomposition without its vectors, and memory for both matrices in float32. */
+rs_status rs_subspace_values(const rs_runtime *rt, const rs_checkpoint *from,
+                             const rs_checkpoint *to, const char *name, double **s,
+                             int64_t *n, rs_err *err) RS_MUST_USE;
+
 #endif

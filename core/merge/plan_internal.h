@@ -100,6 +100,10 @@ void rs_sources_drop(rs_sources *s);
 /* The text that decides whether another recipe may use the same sources. Frees with free. */
 char *rs_sources_key(const rs_recipe *r, const rs_stage *root);
 bool rs_sources_warn(rs_sources *s, const char *fmt, ...) RS_PRINTF(2, 3);
+/* Where a path of the recipe leads: below its folder, else by the options' resolver. */
+rs_status rs_recipe_resolve(const rs_recipe *r, const rs_plan_options *o,
+                            const char *path, const char *what, char out[4096],
+                            rs_err *err);
 /* The entry that a stage (or model name) gets config, tokenizer and tensor list from. */
 int rs_base_entry(const rs_recipe *r, const char *name);
 int rs_model_index(const rs_recipe *r, const char *name);   /* -1: none */
@@ -113,6 +117,14 @@ rs_status rs_match_adapter(rs_sources *s, rs_src_adapter *a, const char *onto,
                            rs_err *err);
 rs_status rs_match_subspace(rs_sources *s, rs_src_subspace *f, rs_err *err);
 rs_status rs_match_fisher(rs_sources *s, rs_src_fisher *f, rs_err *err);
+
+/* The values of a Fisher's tensors, in the plan's order, for a pass. sizes [n_tensors], filled
+ * here, and r live as long as the values. */
+typedef struct rs_reading {
+    const rs_sources *s;
+    const rs_src_fisher *f;
+} rs_reading;
+rs_values rs_reading_values(rs_reading *r, int64_t *sizes);
 
 /* targets [n_tensors]: which tensors have a delta, for over = targets. Thread-safe, as the
  * next two: who gets or keeps a view drops it once. */

@@ -139,8 +139,9 @@ static rs_status resolve_product(const rs_recipe *r, const char *path, const cha
                    what, path);
 }
 
-static rs_status resolve(const rs_recipe *r, const rs_plan_options *o, const char *path,
-                         const char *what, char out[4096], rs_err *err)
+rs_status rs_recipe_resolve(const rs_recipe *r, const rs_plan_options *o,
+                            const char *path, const char *what, char out[4096],
+                            rs_err *err)
 {
     if (rs_path_join(out, 4096, r->folder, path) && rs_os_kind(out) != RS_PATH_NONE)
         return RS_OK;
@@ -166,7 +167,7 @@ static rs_status open_model(rs_sources *s, const rs_recipe *r, const rs_plan_opt
     char path[4096], what[300];
     rs_src_model *m = &s->models[i];
     snprintf(what, sizeof what, "model \"%s\"", r->models[i].name);
-    RS_TRY(resolve(r, o, r->models[i].path, what, path, err));
+    RS_TRY(rs_recipe_resolve(r, o, r->models[i].path, what, path, err));
     m->name = rs_arena_strdup(&s->arena, r->models[i].name);
     m->path = rs_arena_strdup(&s->arena, path);
     if (!m->name || !m->path) return no_memory(err);
@@ -183,7 +184,7 @@ static rs_status open_adapter(rs_sources *s, const rs_recipe *r, const rs_plan_o
     snprintf(what, sizeof what, "adapter \"%s\"", r->models[i].name);
     RS_TRY(r->models[i].make
                ? resolve_product(r, r->models[i].adapter, what, path, err)
-               : resolve(r, o, r->models[i].adapter, what, path, err));
+               : rs_recipe_resolve(r, o, r->models[i].adapter, what, path, err));
     a->name = rs_arena_strdup(&s->arena, r->models[i].name);
     a->path = rs_arena_strdup(&s->arena, path);
     if (!a->name || !a->path) return no_memory(err);
@@ -224,7 +225,7 @@ static rs_status open_fisher(rs_sources *s, const rs_recipe *r, const rs_plan_op
     snprintf(what, sizeof what, "Fisher \"%s\"", r->measures[i].name);
     RS_TRY(r->measures[i].make
                ? resolve_product(r, r->measures[i].path, what, path, err)
-               : resolve(r, o, r->measures[i].path, what, path, err));
+               : rs_recipe_resolve(r, o, r->measures[i].path, what, path, err));
     f->name = rs_arena_strdup(&s->arena, r->measures[i].name);
     f->path = rs_arena_strdup(&s->arena, path);
     if (!f->name || !f->path) return no_memory(err);
@@ -290,7 +291,7 @@ static rs_status open_subspace(rs_sources *s, const rs_recipe *r,
     snprintf(what, sizeof what, "subspace \"%s\"", r->measures[i].name);
     RS_TRY(r->measures[i].make
                ? resolve_product(r, r->measures[i].path, what, path, err)
-               : resolve(r, o, r->measures[i].path, what, path, err));
+               : rs_recipe_resolve(r, o, r->measures[i].path, what, path, err));
     f->name = rs_arena_strdup(&s->arena, r->measures[i].name);
     f->path = rs_arena_strdup(&s->arena, path);
     if (!f->name || !f->path) return no_memory(err);

@@ -7,21 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct reading {
-    const rs_sources *s;
-    const rs_src_fisher *f;
-} reading;
-
 static rs_status read_values(void *ctx, int tensor, int64_t first, int64_t n, float *dst,
                              rs_err *err)
 {
-    const reading *r = ctx;
+    const rs_reading *r = ctx;
     return rs_checkpoint_read_f32(r->f->file, r->f->tensor[tensor], first, n, dst, err);
 }
 
 static const char *value_name(void *ctx, int tensor)
 {
-    const reading *r = ctx;
+    const rs_reading *r = ctx;
     return r->f->tensor[tensor]->name;
 }
 
@@ -30,8 +25,7 @@ static rs_status no_memory(rs_err *err)
     return rs_fail(err, RS_E_NOMEM, "no memory for the statistics of a Fisher file");
 }
 
-/* sizes [n_tensors] lives as long as the values. */
-static rs_values values_of(reading *r, int64_t *sizes)
+rs_values rs_reading_values(rs_reading *r, int64_t *sizes)
 {
     for (int i = 0; i < r->s->n_tensors; i++)
         sizes[i] = r->f->tensor[i] ? r->f->tensor[i]->n_elements : 0;
@@ -103,7 +97,7 @@ static rs_status fill_view(const rs_pass *pass, rs_sources *s, rs_src_fisher *f,
                            rs_view *view, rs_err *err)
 {
     size_t n = (size_t)s->n_tensors + 1;
-    reading r = {s, f};
+    rs_reading r = {s, f};
     int64_t *sizes = calloc(n, sizeof *sizes);
     int *layer_of = calloc(n, sizeof *layer_of);
     bool *measured = calloc(n, sizeof *measured);
@@ -115,7 +109,7 @@ static rs_status fill_view(const rs_pass *pass, rs_sources *s, rs_src_fisher *f,
                 view->layer_fisher;
     rs_status status = fine ? RS_OK : no_memory(err);
     if (status == RS_OK) {
-        rs_values v = values_of(&r, sizes);
+        rs_values v = rs_reading_values(&r, sizes);
         /* A norm of its own for every tensor, also outside the population. */
         for (int i = 0; i < s->n_tensors; i++) {
             measured[i] = view->per_tensor ? f->tensor[i] != NULL : view->use[i];
@@ -210,11 +204,11 @@ rs_status rs_view_get(const rs_pass *pass, rs_sources *s, int i_fisher,
 rs_status rs_view_cut(const rs_pass *pass, rs_sources *s, const rs_view *v, double q,
                       double *cut, rs_err *err)
 {
-    reading r = {s, v->fisher};
+    rs_reading r = {s, v->fisher};
     int64_t *sizes = calloc((size_t)s->n_tensors + 1, sizeof *sizes);
     *cut = INFINITY; /* of no values: nothing is cut off */
     if (!sizes) return no_memory(err);
-    rs_values values = values_of(&r, sizes);
+    rs_values values = rs_reading_values(&r, sizes);
     rs_status status =
         v->n_values == 0
             ? RS_OK

@@ -155,6 +155,16 @@ int rs_svd_rank_of(const double *s, int64_t n, double energy)
     return (int)n;
 }
 
+double rs_svd_kept(const double *s, int64_t n, int64_t rank)
+{
+    double all = 0, kept = 0;
+    for (int64_t i = 0; i < n; i++) {
+        all += s[i] * s[i];
+        if (i < rank) kept += s[i] * s[i];
+    }
+    return all > 0 ? kept / all : 1;
+}
+
 /* The larger side from the smaller one: columns of D W / s. */
 static rs_status other_side(const job *j, const double *w, const double *value,
                             rs_err *err)

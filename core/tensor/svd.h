@@ -25,6 +25,8 @@ rs_status rs_svd_values(const rs_runtime *rt, const float *d, int64_t rows, int6
                         double *s, rs_err *err) RS_MUST_USE;
 /* The smallest rank whose squares sum up to at least energy (0 to 1) of all n. */
 int rs_svd_rank_of(const double *s, int64_t n, double energy);
+/* The share of the squares that the first `rank` of n values hold; 1 where all are 0. */
+double rs_svd_kept(const double *s, int64_t n, int64_t rank);
 /* rank: 1 to min(rows, cols). */
 rs_status rs_svd_exact(const rs_runtime *rt, const float *d, int64_t rows, int64_t cols,
                        int rank, rs_svd *out, rs_err *err) RS_MUST_USE;

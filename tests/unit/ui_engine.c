@@ -6,6 +6,7 @@
 #include "tui/app/engine.h"
 #include "tui/app/engine_internal.h"
 #include "tui/app/engine_server.h"
+#include "tui/app/look.h"
 #include "tui/app/mem.h"
 #include "tui/verbs/verbs.h"
 
@@ -107,6 +108,10 @@ typedef struct heard {
     char note[128], died[256], error[512];
     bool cross_last;
     double cross_sum;
+    int looks, failed_looks;
+    uint64_t look_key;
+    int look_what;
+    rs_buf look; /* the newest one's bytes, or its sentence */
 } heard;
 
 static void take_event(void *ctx, const ui_engine_event *v)
@@ -144,6 +149,14 @@ static void take_event(void *ctx, const ui_engine_event *v)
         h->cross_sum += v->logprob;
         h->cross_last |= v->last;
         break;
+    case UI_ENGINE_LOOK:
+        h->looks++;
+        h->failed_looks += v->last;
+        h->look_key = v->run;
+        h->look_what = v->id;
+        rs_buf_reset(&h->look);
+        rs_buf_add(&h->look, v->text, v->n_text);
+        break;
     default: break;
     }
 }
@@ -164,7 +177,7 @@ static void turn(heard *h)
 
 static heard *listen_to(uint64_t memory)
 {
-    ui_engine_options o = {"/proc/self/exe", 2, memory, NULL};
+    ui_engine_options o = {"/proc/self/exe", 2, memory, NULL, 0};
     heard *h = ui_alloc(1, sizeof *h);
     h->e = ui_engine_new(&o);
     return h;
@@ -173,6 +186,7 @@ static heard *listen_to(uint64_t memory)
 static void part(heard *h)
 {
     ui_engine_free(h->e);
+    rs_buf_free(&h->look);
     free(h);
 }
 
@@ -204,6 +218,62 @@ static void ask(heard *h, ui_effect_kind kind, int slot, uint64_t run, bool keep
     ui_effect fx = {.kind = kind, .slot = slot, .run = run, .keep = keep, .value = fixed,
                     .full = true, .prompt = prompt, .sampler = sampler};
     ui_engine_effect(h->e, &fx, ui_now());
+}
+
+/* --- single tensors --- */
+
+static void look_at(heard *h, int i, ui_look_what what, uint64_t key, double lambda)
+{
+    char folder[] = "recipes";
+    ui_effect fx = {.kind = UI_FX_LOOK, .serial = (uint64_t)i, .value = what, .run = key,
+                    .text = lambda < 0 ? NULL : recipe_text(lambda), .path = folder};
+    ui_engine_effect(h->e, &fx, ui_now());
+    free(fx.text);
+}
+
+static void single_tensors_are_looked_at(void)
+{
+    heard *h = listen_to(0);
+    rs_runtime rt;
+    rs_recipe *r;
+    rs_plan *p;
+    rs_spreads *s;
+    static rs_spread want;
+    int i = 0;
+    T_OK(rs_init(NULL, &rt, &t_err));
+    T_OK(rs_recipe_load(RECIPE, &r, &t_err));
+    T_OK(rs_plan_build(&rt, r, NULL, &p, &t_err));
+    while (!strstr(rs_plan_at(p, i)->name, "layers.2.mlp.up_proj")) i++;
+    T_OK(rs_spreads_open(&rt, p, NULL, NULL, &s, &t_err));
+    T_OK(rs_spreads_tensor(s, i, NULL, NULL, &want, &t_err));
+    for (int k = 1; k <= 2; k++) { /* another lambda: the same files */
+        look_at(h, i, UI_LOOK_SPREAD, want.fingerprint, k);
+        UNTIL(h, h->looks == k);
+        T_TRUE(h->look_key == want.fingerprint && h->look_what == UI_LOOK_SPREAD);
+        T_TRUE(h->look.len == sizeof want && memcmp(h->look.data, &want, sizeof want) == 0);
+    }
+    look_at(h, i, UI_LOOK_SPECTRUM, 5, 1);
+    UNTIL(h, h->looks == 3);
+    T_EQ(h->failed_looks, 0);
+    T_EQ(h->look.len, 192 * sizeof(double));
+    double first, last;
+    memcpy(&first, h->look.data, sizeof first);
+    memcpy(&last, h->look.data + 191 * sizeof last, sizeof last);
+    T_TRUE(first > last && last >= 0);
+    look_at(h, 0, UI_LOOK_SPREAD, 0, -1); /* everything is let go */
+    look_at(h, 100000, UI_LOOK_SPREAD, 6, 1);
+    UNTIL(h, h->looks == 4);
+    T_EQ(h->failed_looks, 1);
+    T_TRUE(strstr(rs_buf_str(&h->look), "no such tensor") != NULL);
+    kill(ui_engine_pid(h->e), SIGKILL);
+    UNTIL(h, h->deaths == 1);
+    look_at(h, i, UI_LOOK_SPREAD, want.fingerprint, 1);
+    UNTIL(h, h->looks == 5 && h->look.len == sizeof want);
+    rs_spreads_close(s);
+    rs_plan_free(p);
+    rs_recipe_free(r);
+    rs_quit(&rt);
+    part(h);
 }
 
 /* --- what a fresh run would write --- */
@@ -448,6 +518,7 @@ int main(int argc, char **argv)
         T_TEST(killed_it_starts_again_and_loses_nothing),
         T_TEST(two_that_do_not_fit_come_one_after_the_other),
         T_TEST(what_is_wrong_is_said_and_survived),
+        T_TEST(single_tensors_are_looked_at),
     };
     if (argc > 1 && strcmp(argv[1], "engine") == 0) return serve(argv);
     return t_run(__FILE__, tests, (int)(sizeof tests / sizeof *tests), argc, argv);

@@ -241,6 +241,7 @@ void ui_app_free(ui_app *a)
     ui_rows_free(&a->rows);
     ui_undo_free(&a->undo);
     ui_doc_free(&a->doc);
+    ui_looks_free(&a->detail.looks);
     free(a->flash);
     free_texts(a);
     free(a);
@@ -458,6 +459,7 @@ void ui_update(ui_app *a, const ui_msg *m, ui_effects *fx)
     if (duel && !(fx->n > before && a->screen == UI_DUEL)) ui_preview_mode_told(a, fx);
     if (a->tour.step == tour) ui_tour_watch(a, m);
     ui_follow(a, fx);
+    ui_look_follow(a, fx);
     bool acts =
         m->kind != UI_MSG_ENGINE && m->kind != UI_MSG_TICK && m->kind != UI_MSG_JOB;
     if (acts && a->session_at <= 0)

@@ -42,6 +42,9 @@ UI_HANDLER(ui_cmd_scale_down);
 UI_HANDLER(ui_cmd_weight);
 UI_HANDLER(ui_cmd_budget);
 
+/* detail_look.c: the cut of the spectrum */
+UI_HANDLER(ui_cmd_rank);
+
 /* heal.c: the slerp at the end */
 UI_HANDLER(ui_cmd_heal);
 

@@ -1,6 +1,7 @@
-/* commands_learn.c - measuring the model in the background: a Fisher file of the base, and what
- * the recipe describes (prepare.c). */
+/* commands_learn.c - measuring models in the background: a Fisher file of the base, the
+ * subspace between two models, and what the recipe describes (prepare.c). */
 #include "base/os.h"
+#include "merge/difference.h"
 #include "tui/app/commands_internal.h"
 
 #include <stdio.h>
@@ -113,10 +114,122 @@ static bool run_fisher(ui_app *a, const ui_args *args, ui_effects *fx)
     return true;
 }
 
+/* --- subspace --- */
+
+typedef struct subspace_order {
+    const char *model[2]; /* from, to: names of the recipe; NULL: the recipe's pair */
+    const char *rank, *energy, *out;
+    int n_models;
+} subspace_order;
+
+static bool read_subspace(const ui_args *args, subspace_order *o)
+{
+    const char *const names[] = {"rank", "energy", "out"};
+    const char **const to[] = {&o->rank, &o->energy, &o->out};
+    for (int i = 0; i < args->n; i++) {
+        bool taken = false;
+        for (int k = 0; k < 3 && !taken; k++) {
+            const char *v = value_of(args->word[i], names[k]);
+            if (v) *to[k] = v;
+            taken = v != NULL;
+        }
+        if (taken) continue;
+        if (o->n_models == 2) return false;
+        o->model[o->n_models++] = args->word[i];
+    }
+    return o->n_models != 1 && !(o->rank && o->energy);
+}
+
+/* The cut: as ordered, as set on the spectrum, as the recipe's measure says, else by half of
+ * the energy. */
+static void cut_words(const ui_app *a, const subspace_order *o, const rs_difference *d,
+                      const char **option, char value[32])
+{
+    const ui_detail *v = &a->detail;
+    bool set = v->rank > 0 || v->energy > 0;
+    int rank = set ? v->rank : d->rank;
+    double energy = set ? v->energy : d->energy;
+    *option = o->rank || (!o->energy && rank > 0) ? "--rank" : "--energy";
+    if (o->rank || o->energy)
+        snprintf(value, 32, "%.31s", o->rank ? o->rank : o->energy);
+    else if (rank > 0)
+        snprintf(value, 32, "%d", rank);
+    else
+        snprintf(value, 32, "%g", energy > 0 ? energy : 0.5);
+}
+
+static bool find_models(ui_app *a, const subspace_order *o, rs_difference *d)
+{
+    rs_err err;
+    const rs_recipe *r = a->doc.at.recipe;
+    memset(d, 0, sizeof *d);
+    rs_status s = RS_OK;
+    if (!o->n_models) s = rs_recipe_difference(r, &a->doc.options, d, &err);
+    char *const paths[] = {d->from, d->to};
+    for (int i = 0; i < o->n_models && s == RS_OK; i++)
+        s = rs_recipe_model_path(r, &a->doc.options, o->model[i], paths[i], &err);
+    if (o->n_models) d->from_name = o->model[0], d->to_name = o->model[1];
+    if (s != RS_OK) ui_warn(a, "subspace: %s", err.msg);
+    return s == RS_OK;
+}
+
+static void start_subspace(ui_app *a, const rs_difference *d, const char *option,
+                           const char *value, const char *out, ui_effects *fx)
+{
+    const char *const words[] = {a->program, "subspace", "--from", d->from, "--to",
+                                 d->to,      option,     value,    "--out", out};
+    rs_buf argv = {0};
+    char title[128];
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        put_word(&argv, words[i]);
+    rs_buf_putc(&argv, ']');
+    snprintf(title, sizeof title, "%.40s - %.40s, %s %s", d->to_name, d->from_name,
+             option + 2, value);
+    ui_effect *e = ui_effects_add(fx, UI_FX_JOB_START);
+    e->text = ui_strdup(rs_buf_str(&argv));
+    e->title = ui_strdup(title);
+    e->path = ui_strdup(out);
+    rs_buf_free(&argv);
+    ui_say(a, "subspace of %s: 4 shows it", title);
+}
+
+static bool run_subspace(ui_app *a, const ui_args *args, ui_effects *fx)
+{
+    char name[400], out[4096], value[32];
+    const char *option;
+    subspace_order o = {0};
+    ui_edit_drop(a);
+    if (!a->doc.at.recipe) {
+        ui_warn(a, "no recipe is open");
+        return false;
+    }
+    if (!read_subspace(args, &o)) {
+        ui_warn(
+            a,
+            "subspace: two models of the recipe or none, then rank=R or energy=E, out=F");
+        return false;
+    }
+    rs_difference *d = ui_alloc(1, sizeof *d);
+    bool good = find_models(a, &o, d);
+    if (good) {
+        cut_words(a, &o, d, &option, value);
+        snprintf(name, sizeof name, "out/subspace/%.100s-%.100s-%s%.31s.safetensors",
+                 d->to_name, d->from_name, option[2] == 'r' ? "r" : "e", value);
+        good = ui_expand_home(a, o.out ? o.out : name, out) &&
+               rs_os_kind(out) == RS_PATH_NONE;
+        if (!good)
+            ui_warn(a, "subspace: %s is there already: out=F is another name", out);
+    }
+    if (good) start_subspace(a, d, option, value, out, fx);
+    free(d);
+    return good;
+}
+
 // clang-format off
 const ui_command ui_commands_learn[] = {
     {"fisher", "f F6", "DATA [n=64] [length=512] [kind=]", UI_EVERYWHERE, "work", "Fisher file of the base on a text or .jsonl", true, run_fisher},
     {"prepare", NULL, NULL, UI_EVERYWHERE, "work", "make what the recipe describes and is missing or stale", false, ui_cmd_prepare},
+    {"subspace", NULL, "[MODEL MODEL] [rank=|energy=]", UI_EVERYWHERE, "work", "directions that one model differs from another by", false, run_subspace},
     {0},
 };
 // clang-format on

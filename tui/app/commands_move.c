@@ -70,6 +70,10 @@ static bool step_pane(ui_app *a, int by)
         a->focus = (ui_focus)(((int)a->focus + by + UI_N_FOCUS) % UI_N_FOCUS);
     else if (a->screen == UI_DUEL && a->duel.open)
         a->duel.focus = !a->duel.focus;
+    else if (a->screen == UI_DETAIL)
+        a->detail.focus =
+            (ui_detail_focus)(((int)a->detail.focus + by + UI_N_DETAIL_FOCUS) %
+                              UI_N_DETAIL_FOCUS);
     else
         ui_say(a, "there is no other panel here");
     return true;
@@ -157,6 +161,13 @@ static bool open_result(ui_app *a, ui_effects *fx)
         ui_say(a, "job %d has no result yet", r->job.id);
         return true;
     }
+    if (strcmp(r->job.kind, "subspace") == 0) {
+        ui_say(a,
+               "a subspace: {\"subspace\": \"%.300s\"} as a measure of the recipe (e "
+               "edits it)",
+               r->job.out);
+        return true;
+    }
     bool measures = strcmp(r->job.kind, "fisher") == 0; /* for the open recipe */
     snprintf(line, sizeof line, "%s \"%s\"", measures ? "add" : "load", r->job.out);
     if (measures) ui_go(a, UI_RING);
@@ -168,8 +179,8 @@ static bool run_open(ui_app *a, const ui_args *args, ui_effects *fx)
     (void)args;
     if (a->screen == UI_JOBS) return open_result(a, fx);
     if (a->screen == UI_DETAIL) {
-        a->detail_all = !a->detail_all;
-        a->detail_row = 0;
+        a->detail.all = !a->detail.all;
+        a->detail.row = 0;
         return true;
     }
     if (a->screen == UI_DUEL) {
@@ -184,9 +195,9 @@ static bool run_open(ui_app *a, const ui_args *args, ui_effects *fx)
         ui_say(a, "there is nothing here to open");
         return true;
     }
-    a->detail_layer = a->rows.cursor;
-    a->detail_row = 0;
-    a->detail_all = a->detail_layer == a->doc.n_layers;
+    a->detail.layer = a->rows.cursor;
+    a->detail.row = 0;
+    a->detail.all = a->detail.layer == a->doc.n_layers;
     ui_go(a, UI_DETAIL);
     return true;
 }

@@ -196,7 +196,7 @@ static bool run_info(ui_app *a, const ui_args *args, ui_effects *fx)
         else
             rs_buf_puts(&b, "no job yet: M merges the recipe\n");
     } else {
-        int row = a->screen == UI_DETAIL ? a->detail_layer : a->rows.cursor;
+        int row = a->screen == UI_DETAIL ? a->detail.layer : a->rows.cursor;
         ui_ring_facts(a, row, true, &b);
         ui_ring_legend(&b);
     }

@@ -325,7 +325,7 @@ static bool worst_tensor(ui_app *a)
         double v = m->tensor[at[i]].damage;
         if (!isnan(v) && (worst < 0 || v > m->tensor[at[worst]].damage)) worst = i;
     }
-    if (worst >= 0) a->detail_row = worst;
+    if (worst >= 0) a->detail.row = worst;
     free(at);
     return true;
 }

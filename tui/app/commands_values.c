@@ -67,6 +67,7 @@ const ui_command ui_commands_values[] = {
     {"notes", NULL, "TEXT", HERE, "recipe", "notes of the recipe, for its card", true, ui_cmd_notes},
     {"heal", NULL, "SPACE|NAME=VALUE", HERE, "dampening", "weight, delta, norm=lerp ...; MODEL: a new one", true, ui_cmd_heal},
     {"budget", NULL, "NAT [of=STAGE|out]", HERE, "dampening", "damage budget of a stage, or of what a merge would write", true, ui_cmd_budget},
+    {"rank", NULL, "R|energy=E", UI_ON(UI_DETAIL), "dampening", "cut of the spectrum: what a new subspace would use", false, ui_cmd_rank},
     {"shade", "F", "[FIELD]", HERE, "view", "what the heat cells show: fisher d delta both survival style", false, run_shade},
     {0},
 };

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -32,6 +33,7 @@ struct ui_engine {
     char *exe, *log;
     int64_t threads;
     uint64_t memory;
+    int nice;
     int fd;
     pid_t pid;
     bool waits; /* died too often: the next GENERATE starts it */
@@ -50,6 +52,7 @@ ui_engine *ui_engine_new(const ui_engine_options *o)
     e->log = ui_strdup(o->log);
     e->threads = o->threads;
     e->memory = o->memory;
+    e->nice = o->nice;
     e->fd = -1;
     return e;
 }
@@ -60,6 +63,7 @@ ui_engine *ui_engine_new(const ui_engine_options *o)
 static void become_engine(const ui_engine *e, int fd, const char *const argv[])
 {
     setpgid(0, 0); /* the terminal's signals are not for it */
+    if (e->nice) setpriority(PRIO_PROCESS, 0, e->nice);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -228,6 +232,7 @@ static const int command_of[] = {
     [UI_FX_FOLLOW] = UI_CMD_FOLLOW + 1,     [UI_FX_MEASURE] = UI_CMD_MEASURE + 1,
     [UI_FX_GENERATE] = UI_CMD_GENERATE + 1, [UI_FX_STOP_TEXT] = UI_CMD_STOP + 1,
     [UI_FX_DROP_SLOT] = UI_CMD_DROP + 1,    [UI_FX_CROSS] = UI_CMD_CROSS + 1,
+    [UI_FX_LOOK] = UI_CMD_LOOK + 1,
 };
 
 bool ui_engine_takes(ui_effect_kind kind)
@@ -244,7 +249,8 @@ void ui_engine_effect(ui_engine *e, const ui_effect *fx, double now)
                            .run = fx->run,
                            .full = fx->full,
                            .keep = fx->keep,
-                           .fixed = fx->value == 1,
+                           .fixed = fx->kind == UI_FX_GENERATE && fx->value == 1,
+                           .what = fx->kind == UI_FX_LOOK ? (int)fx->value : 0,
                            .text = fx->text,
                            .folder = fx->path,
                            .stage = fx->stage,
@@ -252,12 +258,14 @@ void ui_engine_effect(ui_engine *e, const ui_effect *fx, double now)
                            .sampler = fx->sampler};
     (void)now;
     note(&e->slots[c.slot], &c);
-    bool starts = e->fd < 0 && (!e->waits || c.kind == UI_CMD_GENERATE);
+    bool asks = c.kind == UI_CMD_GENERATE || c.kind == UI_CMD_LOOK;
+    bool starts = e->fd < 0 && (!e->waits || asks);
     if (!starts) {
         queue(e, &c);
     } else if (start(e)) {
         e->waits = false;
-        tell_all(e); /* this one is among them */
+        tell_all(e); /* this one is among them, but for a look */
+        if (c.kind == UI_CMD_LOOK) queue(e, &c);
     }
 }
 

@@ -21,6 +21,7 @@ typedef struct ui_engine_options {
     int64_t threads; /* 0: its default */
     uint64_t memory; /* bytes for weights; 0: its default */
     const char *log; /* its standard error is appended here; NULL: nowhere */
+    int nice;        /* added to its niceness */
 } ui_engine_options;
 
 typedef void (*ui_engine_event_fn)(void *ctx, const ui_engine_event *e);

@@ -50,6 +50,7 @@ typedef struct ui_recipe_ref {
 } ui_recipe_ref;
 
 void ui_recipe_unref(ui_recipe_ref *r); /* NULL is fine */
+rs_status ui_recipe_read(const ui_engine_command *c, ui_recipe_ref **out, rs_err *err);
 
 enum { UI_RATE_WINDOW = 32 };
 
@@ -103,6 +104,16 @@ typedef struct ui_cross {
     int64_t at;      /* tokens that were read */
 } ui_cross;
 
+/* What is kept between looks: engine_look.c. */
+typedef struct ui_look_state {
+    ui_mail mail; /* the newest look that waits */
+    char *text, *folder;
+    ui_recipe_ref *recipe;
+    rs_plan *plan;
+    struct rs_spreads *spreads;
+    rs_checkpoint *from, *to; /* of the difference */
+} ui_look_state;
+
 typedef struct ui_engine_server {
     const rs_runtime *rt;
     uint64_t budget; /* bytes for the weights of all slots */
@@ -114,6 +125,7 @@ typedef struct ui_engine_server {
     ui_slot slots[UI_ENGINE_SLOTS];
     ui_vocab vocabs[UI_ENGINE_SLOTS + 1];
     ui_cross cross;
+    ui_look_state look;
 } ui_engine_server;
 
 /* A long step under way: what its progress callback needs. */
@@ -161,6 +173,10 @@ void ui_vocab_free(ui_vocab *v);
 /* Prompt ids of one JSON line in the plumbing forms. */
 rs_status ui_prompt_ids(const char *json, const ui_vocab *v, rs_ids *out, rs_err *err)
     RS_MUST_USE;
+
+/* --- engine_look.c --- */
+bool ui_look_turn(ui_engine_server *e);
+void ui_look_drop(ui_look_state *s);
 
 /* --- engine_cross.c --- */
 bool ui_cross_turn(ui_engine_server *e);

@@ -1,6 +1,7 @@
 #include "tui/app/engine_proto.h"
 
 #include "base/bytes.h"
+#include "tui/app/look.h"
 
 #include <errno.h>
 #include <string.h>
@@ -68,6 +69,7 @@ void ui_command_encode(const ui_engine_command *c, rs_buf *out)
     rs_buf_putc(out, (char)c->kind);
     rs_buf_putc(out, (char)c->slot);
     rs_buf_putc(out, (char)((c->full ? 1 : 0) | (c->keep ? 2 : 0) | (c->fixed ? 4 : 0)));
+    rs_buf_putc(out, (char)c->what);
     put_u64(out, c->serial);
     put_u64(out, c->run);
     put_string(out, c->text);
@@ -180,6 +182,7 @@ bool ui_command_decode(const char *frame, size_t n, ui_engine_command *c)
     c->full = flags & 1;
     c->keep = flags & 2;
     c->fixed = flags & 4;
+    c->what = (int)get_byte(&r, UI_N_LOOKS);
     c->serial = get_u64(&r);
     c->run = get_u64(&r);
     c->text = get_string(&r);

@@ -29,6 +29,7 @@ typedef enum ui_command_kind {
     UI_CMD_STOP,     /* slot */
     UI_CMD_DROP,     /* slot */
     UI_CMD_CROSS,
+    UI_CMD_LOOK, /* serial = tensor, run = key, what = ui_look_what; text, folder */
     UI_N_CMDS
 } ui_command_kind;
 
@@ -37,6 +38,7 @@ typedef struct ui_engine_command {
     int slot; /* 0 .. UI_ENGINE_SLOTS-1 */
     uint64_t serial, run;
     bool full, keep, fixed;
+    int what;
     const char *text, *folder, *stage, *prompt, *sampler; /* NULL: none */
     const char *prior; /* n_prior little-endian 32-bit ids, no alignment; NULL: none */
     uint32_t n_prior;

@@ -112,6 +112,9 @@ static void sort_command(ui_engine_server *e, const char *frame, size_t n)
     case UI_CMD_CROSS:
         e->cross.wanted = true;
         break;
+    case UI_CMD_LOOK:
+        ui_mail_put(&e->look.mail, frame, n);
+        break;
     case UI_N_CMDS:
         break;
     }
@@ -211,6 +214,7 @@ static bool turn(ui_engine_server *e)
     double slice = is_writing(e) ? MEASURE_BESIDE : MEASURE_ALONE;
     for (int i = 0; i < UI_ENGINE_SLOTS; i++)
         did |= ui_slot_measure(e, &e->slots[i], slice);
+    did |= ui_look_turn(e);
     return ui_cross_turn(e) || did;
 }
 
@@ -235,6 +239,7 @@ int ui_engine_serve(const rs_runtime *rt, int fd, uint64_t budget)
         if (!e->closed) busy = turn(e);
     }
     ui_cross_stop(e);
+    ui_look_drop(&e->look);
     for (int i = 0; i < UI_ENGINE_SLOTS; i++)
         ui_slot_drop(&e->slots[i]);
     for (int i = 0; i <= UI_ENGINE_SLOTS; i++)

@@ -14,7 +14,7 @@ void ui_recipe_unref(ui_recipe_ref *r)
     free(r);
 }
 
-static rs_status read_recipe(const ui_engine_command *c, ui_recipe_ref **out, rs_err *err)
+rs_status ui_recipe_read(const ui_engine_command *c, ui_recipe_ref **out, rs_err *err)
 {
     ui_recipe_ref *r = calloc(1, sizeof *r);
     if (!r) return rs_fail(err, RS_E_NOMEM, "no memory for a recipe");
@@ -48,7 +48,7 @@ bool ui_slot_take_recipe(ui_engine_server *e, ui_slot *s)
     rs_err err;
     ui_recipe_ref *r = NULL;
     rs_plan *plan = NULL;
-    rs_status status = read_recipe(&mail.c, &r, &err);
+    rs_status status = ui_recipe_read(&mail.c, &r, &err);
     if (status == RS_OK) status = make_plan(e, s, r, &plan, &err);
     if (status == RS_OK) {
         rs_plan_free(s->plan);

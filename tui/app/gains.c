@@ -163,8 +163,10 @@ bool ui_value_edit(ui_app *a, ui_op op, bool live)
 
 /* --- h l H L --- */
 
-static bool step(ui_app *a, int steps)
+static bool step(ui_app *a, int steps, ui_effects *fx)
 {
+    if (a->screen == UI_DETAIL && a->detail.focus != UI_DETAIL_ROWS)
+        return ui_detail_step(a, steps, fx);
     if (a->screen == UI_RING && a->focus == UI_FOCUS_CONTROLS) {
         ui_move(a, steps > 0 ? 1 : -1);
         return true;
@@ -182,26 +184,26 @@ static bool step(ui_app *a, int steps)
 
 bool ui_cmd_less(ui_app *a, const ui_args *args, ui_effects *fx)
 {
-    (void)args, (void)fx;
-    return step(a, -1);
+    (void)args;
+    return step(a, -1, fx);
 }
 
 bool ui_cmd_more(ui_app *a, const ui_args *args, ui_effects *fx)
 {
-    (void)args, (void)fx;
-    return step(a, 1);
+    (void)args;
+    return step(a, 1, fx);
 }
 
 bool ui_cmd_less_big(ui_app *a, const ui_args *args, ui_effects *fx)
 {
-    (void)args, (void)fx;
-    return step(a, -5);
+    (void)args;
+    return step(a, -5, fx);
 }
 
 bool ui_cmd_more_big(ui_app *a, const ui_args *args, ui_effects *fx)
 {
-    (void)args, (void)fx;
-    return step(a, 5);
+    (void)args;
+    return step(a, 5, fx);
 }
 
 /* --- the entry line --- */

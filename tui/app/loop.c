@@ -95,6 +95,18 @@ static void make_stable(ui_job *jobs, int n)
     }
 }
 
+/* The reader only looks. When it ends, so does the look that was under way. */
+static void reader_event(void *ctx, const ui_engine_event *e)
+{
+    ui_engine_event seen = *e;
+    if (e->what == UI_ENGINE_DIED)
+        seen = (ui_engine_event){.what = UI_ENGINE_LOOK,
+                                 .text = "the process that reads it ended",
+                                 .n_text = strlen("the process that reads it ended"),
+                                 .last = true};
+    if (seen.what == UI_ENGINE_LOOK) engine_event(ctx, &seen);
+}
+
 static void poll_jobs(ui_loop *l, double now)
 {
     if (!l->jobs) return;
@@ -207,14 +219,16 @@ static double how_long(const ui_loop *l, double limit)
 
 static void wait_for(const ui_loop *l, double wait, bool *key)
 {
-    struct pollfd p[3];
+    struct pollfd p[4];
     int n = 0;
     p[n++] = (struct pollfd){.fd = ui_loop_signals_fd(), .events = POLLIN};
-    int engine = ui_engine_fd(l->engine);
-    if (engine >= 0)
-        p[n++] = (struct pollfd){
-            .fd = engine,
-            .events = (short)(POLLIN | (ui_engine_writes(l->engine) ? POLLOUT : 0))};
+    const ui_engine *const children[] = {l->engine, l->reader};
+    for (int i = 0; i < 2; i++)
+        if (ui_engine_fd(children[i]) >= 0)
+            p[n++] = (struct pollfd){
+                .fd = ui_engine_fd(children[i]),
+                .events =
+                    (short)(POLLIN | (ui_engine_writes(children[i]) ? POLLOUT : 0))};
     int i_term = n;
     if (l->term) p[n++] = (struct pollfd){.fd = ui_term_fd(l->term), .events = POLLIN};
     int ms = wait < 0 ? -1 : wait > 3600 ? 3600000 : (int)ceil(wait * 1000);
@@ -231,6 +245,7 @@ void ui_loop_turn(ui_loop *l, double seconds)
     bool settles = l->term && ui_term_wait(l->term, ui_now()) == 0;
     if (key || settles) read_terminal(l);
     ui_engine_turn(l->engine, ui_now(), engine_event, l);
+    ui_engine_turn(l->reader, ui_now(), reader_event, l);
     double now = ui_now();
     if (l->jobs && ui_job_store_is_running(l->jobs) && now - l->jobs_polled >= JOB_POLL)
         poll_jobs(l, now);
@@ -308,8 +323,10 @@ static rs_status open_all(ui_loop *l, const ui_loop_options *o, rs_err *err)
     l->height = o->height;
     if (l->term) ui_term_size(l->term, &l->width, &l->height);
     lock_session(l);
-    ui_engine_options e = {exe, o->threads, o->memory, l->paths->log};
+    ui_engine_options e = {exe, o->threads, o->memory, l->paths->log, 0};
     l->engine = ui_engine_new(&e);
+    e.nice = 10; /* looking never slows a text down */
+    l->reader = ui_engine_new(&e);
     RS_TRY(start_app(l, o, err));
     l->dirty = true;
     if (l->term) present(l);
@@ -356,6 +373,7 @@ void ui_loop_free(ui_loop *l)
         ui_history_clear();
     }
     ui_engine_free(l->engine);
+    ui_engine_free(l->reader);
     ui_job_store_free(l->jobs);
     ui_app_free(l->app);
     ui_effects_free(&l->fx);

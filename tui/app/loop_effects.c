@@ -196,6 +196,9 @@ void ui_loop_effect(ui_loop *l, const ui_effect *fx)
     case UI_FX_MOUSE:
         if (l->term) ui_term_set_mouse(l->term, fx->value != 0);
         break;
+    case UI_FX_LOOK:
+        ui_engine_effect(l->reader, fx, ui_now());
+        break;
     default:
         ui_engine_effect(l->engine, fx, ui_now());
         break;

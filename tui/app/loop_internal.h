@@ -11,6 +11,8 @@ struct ui_loop {
     ui_app *app;
     ui_effects fx;
     ui_engine *engine;
+    ui_engine
+        *reader; /* a second one without models: what is read from files for looking at */
     ui_job_store *jobs; /* NULL: the folder could not be made */
     ui_term *term;
     ui_theme theme;

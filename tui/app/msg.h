@@ -47,6 +47,8 @@ typedef enum ui_engine_what {
     UI_ENGINE_TOKEN,   /* text of one token, id, logprob; serial of the weights */
     UI_ENGINE_STOP,    /* the text ended: reason in text ("eos", "length", "string", "stopped") */
     UI_ENGINE_CROSS,   /* Duel: log p of slot's token `index` under the other slot, `logprob` */
+    UI_ENGINE_LOOK,    /* the answer to UI_FX_LOOK of key `run`: id is a ui_look_what, text holds
+                        * its bytes (look.h), or with `last` the sentence why there are none */
     UI_ENGINE_ERROR,   /* sentence in text; the engine goes on */
     UI_ENGINE_DIED     /* the process ended (text says how); loop.c starts it again */
 } ui_engine_what;
@@ -114,6 +116,9 @@ typedef enum ui_effect_kind {
     UI_FX_STOP_TEXT,     /* engine: slot */
     UI_FX_DROP_SLOT,     /* engine: forget a slot's model */
     UI_FX_CROSS,         /* engine: score both slots' texts under each other */
+    UI_FX_LOOK,          /* reader: one tensor of recipe text (folder path): serial is its number in
+                          * the plan, value a ui_look_what, run the key of the answer. A newer one
+                          * replaces one that is under way; text NULL: all files are let go */
     UI_FX_JOB_START,     /* argv of a verb as JSON array in text; title; out folder */
     UI_FX_JOB_STOP,      /* value: job id; `full`: harder (SIGKILL) */
     UI_FX_JOB_AGAIN,     /* value: job id: run it again */

@@ -30,6 +30,7 @@ static const ui_option table[] = {
     {"preview", "what changed weights do to the text", preview_words, AT(preview), 'w'},
     {"scroll", "Duel's panes scroll together or apart", scroll_words, AT(scroll), 'w'},
     {"shade", "what the heat cells show", shade_words, AT(shade), 'w'},
+    {"spectrum", "scale of singular values", scale_words, AT(spectrum_scale), 'w'},
     {"theme", "colours", theme_words, AT(theme), 'w'},
 };
 

@@ -25,6 +25,7 @@ typedef struct ui_options {
     double gain_lo, gain_hi; /* gain.range: what the slider shows */
     int heat_glyph;          /* ui_heat_style */
     int heat_scale;          /* 0 log, 1 linear */
+    int spectrum_scale;      /* of singular values: 0 log, 1 linear */
     int glyphs;              /* ui_glyph_level */
     int theme;               /* 0 dark ... 4 mono */
     bool flash, mouse, hints;

@@ -127,7 +127,7 @@ void ui_session_text(const ui_app *a, rs_buf *out)
     rs_buf_printf(out, ",\n\"screen\":%d,\n\"lane_t\":%s,\n\"tour_seen\":%s",
                   (int)a->screen, a->lane_t ? "true" : "false",
                   a->tour.seen ? "true" : "false");
-    rs_buf_printf(out, ",\n\"detail\":%d,\n\"left\":%.0f", a->detail_layer, a->wall);
+    rs_buf_printf(out, ",\n\"detail\":%d,\n\"left\":%.0f", a->detail.layer, a->wall);
     put_recipe(a, out);
     put_undo(a, out);
     put_rows(a, out);
@@ -292,7 +292,7 @@ bool ui_session_restore(ui_app *a, const char *text, bool with_recipe)
         int64_t screen = get_int(root, "screen", 0, UI_N_SCREENS - 1, UI_RING);
         a->screen =
             ui_screens[screen] && screen != UI_DUEL ? (ui_screen_id)screen : UI_RING;
-        a->detail_layer =
+        a->detail.layer =
             (int)get_int(root, "detail", 0, a->rows.n ? a->rows.n - 1 : 0, 0);
     }
     rs_json_free(root);

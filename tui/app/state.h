@@ -8,6 +8,7 @@
 #include "tui/app/app.h"
 #include "tui/app/document.h"
 #include "tui/app/help.h"
+#include "tui/app/look.h"
 #include "tui/app/mem.h"
 #include "tui/app/menu.h"
 #include "tui/app/options.h"
@@ -140,6 +141,28 @@ typedef struct ui_saving { /* from the first UI_FX_SAVE to the last one's answer
     bool then_merge, then_prepare, then_load, then_quit;
 } ui_saving;
 
+typedef enum ui_detail_focus {
+    UI_DETAIL_ROWS,
+    UI_DETAIL_SPECTRUM,
+    UI_DETAIL_HISTOGRAM,
+    UI_N_DETAIL_FOCUS
+} ui_detail_focus;
+
+typedef struct ui_detail {
+    int layer, row;
+    bool all; /* rows without a delta are listed too */
+    ui_detail_focus focus;
+    ui_looks looks;
+    int rank;      /* of :rank; 0: by `energy`, or as the recipe's measure says */
+    double energy; /* 0: not given */
+    /* the two models whose difference has a spectrum, as of recipe `serial` */
+    uint64_t serial, pair; /* pair 0: there are none, and `problem` says why */
+    char from[64], to[64]; /* their names */
+    int pair_rank;
+    double pair_energy;
+    rs_err problem;
+} ui_detail;
+
 typedef struct ui_tour {
     int step; /* 1 to n; 0: none */
     bool seen;
@@ -176,8 +199,7 @@ struct ui_app {
     ui_focus focus;
     bool lane_t;     /* keys edit t of the heal, not gains */
     int field, kind; /* cursors of the controls line and the kind row */
-    int detail_layer, detail_row;
-    bool detail_all; /* rows without a delta are listed too */
+    ui_detail detail;
     char find[96];
     int text_top; /* first line of the preview on the screen; -1: the end */
 
@@ -287,6 +309,17 @@ void ui_files_again(ui_app *a, ui_effects *fx); /* everything is read anew */
 void ui_duel_put_sums(ui_app *a, const ui_engine_event *e);
 void ui_prompt_line(const ui_app *a,
                     rs_buf *out); /* the pinned prompt as a plumbing form */
+
+/* detail_look.c: what the layer detail shows of single tensors */
+void ui_look_follow(ui_app *a, ui_effects *fx); /* asks for what is missing there */
+void ui_look_taken(ui_app *a, const ui_engine_event *e);
+void ui_look_again(ui_app *a, ui_effects *fx); /* files may have changed: all is forgotten */
+/* Of a tensor of the plan; NULL: not known yet. *old: of a recipe before. */
+const rs_spread *ui_detail_spread(const ui_app *a, int i, bool *old);
+const ui_spectrum *ui_detail_spectrum(const ui_app *a, int i);
+bool ui_detail_has_spectrum(const ui_app *a, int i); /* a matrix of a layer, and two models */
+int ui_detail_rank(const ui_app *a, const ui_spectrum *s); /* where the cut is: 1 to n */
+bool ui_detail_step(ui_app *a, int steps, ui_effects *fx); /* h l H L in the panels */
 
 /* joblist.c */
 void ui_jobs_taken(ui_app *a, const ui_msg *m, ui_effects *fx);

@@ -244,6 +244,7 @@ void ui_files_again(ui_app *a, ui_effects *fx)
     for (int slot = 1; slot >= 0; slot--)
         ui_effects_add(fx, UI_FX_DROP_SLOT)->slot = slot;
     ui_doc_reread(&a->doc);
+    ui_look_again(a, fx);
     a->followed = 0;
     ui_follow(a, fx);
     if (!d->open) return;
@@ -272,6 +273,10 @@ void ui_engine_event_taken(ui_app *a, const ui_engine_event *e, ui_effects *fx)
             ui_doc_put_sums(&a->doc, e->serial, e->sums, e->n_sums);
             if (a->rows.sort != UI_SORT_LAYER) ui_rows_arrange(&a->rows, &a->doc);
         }
+        return;
+    }
+    if (e->what == UI_ENGINE_LOOK) {
+        ui_look_taken(a, e);
         return;
     }
     if (e->what == UI_ENGINE_ERROR) say_error(a, e);

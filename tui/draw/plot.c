@@ -332,15 +332,12 @@ void ui_draw_histogram(ui_grid *g, ui_rect r, const double *count, int n,
     ui_fill(g, r, UI_TEXT, " ");
     ui_rect area = {r.x, r.y, r.w, r.h - (axis ? 1 : 0)};
     if (area.w < 1 || area.h < 1) return;
-    if (axis) {
-        draw_rules(g, area, axis, rules, n_rules);
-        draw_x_labels(g, area, area.y + area.h, axis);
-    }
+    if (axis) draw_x_labels(g, area, area.y + area.h, axis);
     double most = 0;
     for (int i = 0; i < n; i++)
         if (isfinite(count[i]) && count[i] > most) most = count[i];
-    if (!(most > 0)) return;
-    for (int i = 0; i < area.w; i++)
+    for (int i = 0; i < area.w && most > 0; i++)
         draw_column(g, area.x + i, area.y, area.h,
                     fmin(most_in(count, n, i, area.w) / most, 1));
+    if (axis) draw_rules(g, area, axis, rules, n_rules);
 }

@@ -20,18 +20,18 @@ int *ui_detail_tensors(const ui_app *a, int *n, int *n_more)
     int *at = ui_alloc((size_t)count + 1, sizeof *at);
     *n = *n_more = 0;
     for (int k = 0; k < RS_N_LAYER_KINDS; k++) {
-        int i = ui_doc_tensor(&a->doc, a->detail_layer, k);
+        int i = ui_doc_tensor(&a->doc, a->detail.layer, k);
         if (i >= 0 && rs_plan_at(p, i)->has_delta) at[(*n)++] = i;
     }
     int listed = *n;
     for (int i = 0; i < count; i++) {
         const rs_plan_tensor *t = rs_plan_at(p, i);
         bool already = false;
-        if (row_of(a, t) != a->detail_layer || t->role.kind == RS_KIND_TOWER) continue;
+        if (row_of(a, t) != a->detail.layer || t->role.kind == RS_KIND_TOWER) continue;
         for (int k = 0; k < listed; k++)
             already |= at[k] == i;
         if (already) continue;
-        if (a->detail_all || t->has_delta)
+        if (a->detail.all || t->has_delta)
             at[(*n)++] = i;
         else
             ++*n_more;
@@ -42,13 +42,13 @@ int *ui_detail_tensors(const ui_app *a, int *n, int *n_more)
 int ui_detail_here(const ui_app *a)
 {
     int n = 0, more = 0, *at = ui_detail_tensors(a, &n, &more);
-    int i = a->detail_row >= 0 && a->detail_row < n ? at[a->detail_row] : -1;
+    int i = a->detail.row >= 0 && a->detail.row < n ? at[a->detail.row] : -1;
     free(at);
     return i;
 }
 
 /* "q_proj", "input_layernorm": what follows the layer, without .weight and self_attn. */
-static void short_name(const rs_plan_tensor *t, char dst[96])
+void ui_tensor_short_name(const rs_plan_tensor *t, char dst[96])
 {
     const char *s = t->role.tail ? t->role.tail : t->name;
     if (t->role.layer >= 0 && strncmp(s, "layers.", 7) == 0) {
@@ -160,7 +160,7 @@ static void draw_tensor(const ui_app *a, ui_grid *g, int y, int i, bool here,
     const rs_plan_tensor *t = rs_plan_at(a->doc.at.plan, i);
     char name[96], shape[40];
     ui_role role = here ? UI_CURSOR : UI_TEXT;
-    short_name(t, name);
+    ui_tensor_short_name(t, name);
     shape_text(t->base, shape);
     if (here) {
         ui_put(g, 0, y, 1, UI_CURSOR, ">");
@@ -176,7 +176,7 @@ static void draw_tensor(const ui_app *a, ui_grid *g, int y, int i, bool here,
 static void attention_words(const ui_app *a, bool wide, char dst[96])
 {
     const rs_config *c = ui_app_config(a);
-    int l = a->detail_layer;
+    int l = a->detail.layer;
     const rs_layer_config *y = &c->layers[l];
     int reader = -1;
     for (int i = 0; i < c->n_layers; i++)
@@ -198,7 +198,7 @@ static void draw_detail_title(const ui_app *a, ui_grid *g, ui_rect r)
     rs_factors *f = NULL;
     bool wide = r.w >= 112, locked = false;
     char title[400], words[96];
-    int l = a->detail_layer;
+    int l = a->detail.layer;
     const char *gap = wide ? "   " : "  ";
     if (s && rs_factors_from(&s->gain, ui_app_config(a), &f, NULL) == RS_OK &&
         l <= f->n_layers)
@@ -263,60 +263,114 @@ static void draw_facts(const ui_app *a, ui_grid *g, ui_rect r, int i)
                   v->theta, v->c_a, v->c_b, v->survival, v->changed);
 }
 
+ui_detail_layout ui_detail_layout_of(const ui_app *a, ui_rect body, int n)
+{
+    enum { PLOTS = 9, MOST = 21, FACTS = 7 }; /* with titles and captions */
+    int room = body.h - 3; /* below the heads, without the line under the rows */
+    (void)a;
+    bool plots = room >= PLOTS + 3;
+    int rows = plots ? room - PLOTS : room;
+    ui_detail_layout l = {.rows = body.y + 2, .n_rows = rows < n ? rows : n};
+    l.more = l.rows + l.n_rows;
+    if (!plots) return l;
+    int y = l.more + 1, left = body.y + body.h - y;
+    int h = left >= PLOTS + FACTS ? left - FACTS : left;
+    if (h > MOST) h = MOST;
+    int half = body.w / 2 + 1;
+    l.spectrum = (ui_rect){body.x, y, half, h};
+    l.histogram = (ui_rect){body.x + half, y, body.w - half, h};
+    if (left - h >= 6) l.facts = (ui_rect){body.x, y + h, body.w, left - h};
+    return l;
+}
+
+static int top_row(const ui_app *a, const ui_detail_layout *l)
+{
+    return a->detail.row >= l->n_rows ? a->detail.row - l->n_rows + 1 : 0;
+}
+
 void ui_detail_view(const ui_app *a, ui_grid *g, ui_rect body)
 {
-    if (!a->doc.at.plan || a->detail_layer > a->doc.n_layers) {
+    if (!a->doc.at.plan || a->detail.layer > a->doc.n_layers) {
         ui_ring_view(a, g, body);
         return;
     }
     int n = 0, more = 0, *at = ui_detail_tensors(a, &n, &more);
     bool wide = body.w >= 112;
     columns c = columns_of(body.w);
+    ui_detail_layout l = ui_detail_layout_of(a, body, n);
     draw_detail_title(a, g, (ui_rect){body.x, body.y, body.w, 1});
     draw_head(g, body.y + 1, &c, wide);
-    int room = body.h - 3, rows = n < room - 7 ? n : room > 12 ? room - 7 : room;
-    if (rows > n) rows = n;
-    int top = a->detail_row >= rows ? a->detail_row - rows + 1 : 0;
-    for (int i = 0; i < rows && top + i < n; i++)
-        draw_tensor(a, g, body.y + 2 + i, at[top + i], top + i == a->detail_row, &c,
-                    wide);
-    ui_draw_scrollbar(g, body.w - 1, body.y + 2, rows, top, rows, n);
-    int y = body.y + 2 + rows;
-    if (more) ui_printf(g, 2, y, body.w - 24, UI_DIM, "+ %d more without a delta", more);
-    if (more || a->detail_all)
-        ui_put_right(g, body.w - 23, y, 20, UI_DIM,
+    int top = top_row(a, &l);
+    for (int i = 0; i < l.n_rows && top + i < n; i++)
+        draw_tensor(a, g, l.rows + i, at[top + i], top + i == a->detail.row, &c, wide);
+    ui_draw_scrollbar(g, body.w - 1, l.rows, l.n_rows, top, l.n_rows, n);
+    if (more)
+        ui_printf(g, 2, l.more, body.w - 24, UI_DIM, "+ %d more without a delta", more);
+    if (more || a->detail.all)
+        ui_put_right(g, body.w - 23, l.more, 20, UI_DIM,
                      more ? "Enter lists them" : "Enter hides the rest");
-    int here = a->detail_row < n ? at[a->detail_row] : -1;
-    if (body.y + body.h - y - 2 >= 6)
-        draw_facts(a, g, (ui_rect){body.x, y + 1, body.w, body.y + body.h - y - 1}, here);
+    int here = a->detail.row < n ? at[a->detail.row] : -1;
+    ui_detail_draw_plots(a, g, &l, here);
+    if (l.facts.h) draw_facts(a, g, l.facts, here);
     free(at);
+}
+
+static bool is_in(ui_rect r, int x, int y)
+{
+    return x >= r.x && x < r.x + r.w && y >= r.y && y < r.y + r.h;
+}
+
+static void press(ui_app *a, const ui_msg *m, const ui_detail_layout *l, int n)
+{
+    int x = m->mouse.x, y = m->mouse.y, row = y - l->rows;
+    bool drags = m->mouse.what == UI_MOUSE_DRAG;
+    if (row >= 0 && row < l->n_rows && !drags) {
+        int to = top_row(a, l) + row;
+        a->detail.focus = UI_DETAIL_ROWS;
+        if (to < n) a->detail.row = to;
+    } else if (is_in(l->spectrum, x, y)) {
+        int rank = ui_detail_rank_at(a, l, ui_detail_here(a), x);
+        if (!drags) a->detail.focus = UI_DETAIL_SPECTRUM;
+        if (a->detail.focus != UI_DETAIL_SPECTRUM || rank < 1) return;
+        a->detail.rank = rank;
+        a->detail.energy = 0;
+    } else if (is_in(l->histogram, x, y) && !drags) {
+        a->detail.focus = UI_DETAIL_HISTOGRAM;
+    }
 }
 
 bool ui_detail_update(ui_app *a, const ui_msg *m, ui_effects *fx)
 {
     (void)fx;
     int n = 0, more = 0;
-    if (!a->doc.at.plan || a->detail_layer > a->doc.n_layers) {
+    if (!a->doc.at.plan || a->detail.layer > a->doc.n_layers) {
         ui_go(a, UI_RING);
         return true;
     }
     free(ui_detail_tensors(a, &n, &more));
-    if (a->detail_row >= n) a->detail_row = n > 0 ? n - 1 : 0;
+    if (a->detail.row >= n) a->detail.row = n > 0 ? n - 1 : 0;
     if (m->kind != UI_MSG_MOUSE || a->mode != UI_MODE_NONE) return true;
-    ui_rect body = ui_body(a);
-    int row = m->mouse.y - body.y - 2;
+    ui_detail_layout l = ui_detail_layout_of(a, ui_body(a), n);
     if (m->mouse.what == UI_MOUSE_WHEEL_UP) ui_move(a, -3);
     if (m->mouse.what == UI_MOUSE_WHEEL_DOWN) ui_move(a, 3);
-    if (m->mouse.what == UI_MOUSE_PRESS && row >= 0 && row < n && n <= body.h - 3)
-        a->detail_row = row;
+    if (m->mouse.what == UI_MOUSE_PRESS || m->mouse.what == UI_MOUSE_DRAG)
+        press(a, m, &l, n);
     return true;
 }
 
 void ui_detail_hints(const ui_app *a, rs_buf *out)
 {
     const char *pm = ui_glyph_at((ui_glyph_level)a->opt.glyphs, UI_G_PLUSMINUS);
-    rs_buf_printf(out,
-                  "q back  j k tensor  h/l %s%s  = + * exact  , . lambda  %% normaliser  "
-                  "K m I lock mute solo  i exact",
-                  pm, a->lane_t ? "0.01" : "0.05");
+    if (a->detail.focus == UI_DETAIL_SPECTRUM)
+        rs_buf_puts(out,
+                    "q back  Tab panel  h l rank  H L by 8  j k tensor  :subspace makes "
+                    "it  :rank energy=0.9");
+    else if (a->detail.focus == UI_DETAIL_HISTOGRAM)
+        rs_buf_puts(out, "q back  Tab panel  h l cut  j k tensor  , . lambda  d kind  "
+                         "% normaliser");
+    else
+        rs_buf_printf(out,
+                      "q back  j k tensor  h/l %s%s  Tab plots  = + * exact  , . lambda  "
+                      "%% normaliser  K m I lock mute solo  i exact",
+                      pm, a->lane_t ? "0.01" : "0.05");
 }

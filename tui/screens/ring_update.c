@@ -48,13 +48,13 @@ static void release(ui_app *a)
 
 static void open_detail(ui_app *a, int row, int kind)
 {
-    a->detail_layer = row;
-    a->detail_row = 0;
-    a->detail_all = row == a->doc.n_layers;
+    a->detail.layer = row;
+    a->detail.row = 0;
+    a->detail.all = row == a->doc.n_layers;
     ui_go(a, UI_DETAIL);
     int n = 0, more = 0, *at = ui_detail_tensors(a, &n, &more);
     for (int i = 0; i < n; i++)
-        if (at[i] == ui_doc_tensor(&a->doc, row, kind)) a->detail_row = i;
+        if (at[i] == ui_doc_tensor(&a->doc, row, kind)) a->detail.row = i;
     free(at);
 }
 

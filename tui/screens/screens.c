@@ -80,7 +80,7 @@ void ui_move(ui_app *a, int by)
         break;
     case UI_DETAIL:
         free(ui_detail_tensors(a, &n, &more));
-        a->detail_row = clamped(a->detail_row + by, n);
+        a->detail.row = clamped(a->detail.row + by, n);
         break;
     default:
         break;
@@ -148,7 +148,7 @@ int ui_row_cursor(const ui_app *a)
 {
     if (a->screen == UI_RING) return ui_rows_place(&a->rows, a->rows.cursor);
     if (a->screen == UI_JOBS) return a->jobs.cursor;
-    return a->screen == UI_DETAIL ? a->detail_row : 0;
+    return a->screen == UI_DETAIL ? a->detail.row : 0;
 }
 
 void ui_row_go(ui_app *a, int i)
@@ -158,5 +158,5 @@ void ui_row_go(ui_app *a, int i)
         ui_rows_to(&a->rows, i);
     }
     if (a->screen == UI_JOBS) a->jobs.cursor = clamped(i, a->jobs.n);
-    if (a->screen == UI_DETAIL) a->detail_row = i;
+    if (a->screen == UI_DETAIL) a->detail.row = i;
 }

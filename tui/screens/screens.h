@@ -14,6 +14,20 @@ bool ui_row_text(const ui_app *a, int i, char dst[256]);
 int ui_row_cursor(const ui_app *a);
 void ui_row_go(ui_app *a, int i);
 
+/* --- the layer detail --- */
+
+typedef struct ui_detail_layout {
+    int rows, more; /* y of the first tensor, of the line under them */
+    int n_rows;
+    ui_rect spectrum, histogram, facts; /* h 0: no room */
+} ui_detail_layout;
+ui_detail_layout ui_detail_layout_of(const ui_app *a, ui_rect body, int n_tensors);
+void ui_detail_draw_plots(const ui_app *a, ui_grid *g, const ui_detail_layout *l, int here);
+/* The rank under column x of the spectrum; 0: none there. */
+int ui_detail_rank_at(const ui_app *a, const ui_detail_layout *l, int here, int x);
+/* "q_proj", "input_layernorm": what follows the layer. */
+void ui_tensor_short_name(const rs_plan_tensor *t, char dst[96]);
+
 /* --- Ring --- */
 
 typedef struct ui_ring_layout {

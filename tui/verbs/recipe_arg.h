@@ -4,6 +4,7 @@
 
 #include "merge/measure.h"
 #include "merge/plan.h"
+#include "merge/spread.h"
 #include "tui/verbs/verbs.h"
 
 typedef struct ui_recipe {
@@ -27,5 +28,12 @@ rs_status ui_recipe_measure(ui_common *c, const rs_plan *p, bool with_output, co
 /* Columns of the table of layers, shared by damage and plan. */
 void ui_measure_table(const rs_plan *p, const rs_measure *m, rs_buf *out);
 void ui_measure_json(const rs_plan *p, const rs_measure *m, rs_buf *out);
+
+/* How the Fisher of the tensors that a selector takes lies, and where the recipe cuts it, into
+ * out: text, or one JSON document (recipe_spread.c). */
+rs_status ui_recipe_spread(ui_common *c, const rs_plan *p, const char *selector, rs_buf *out,
+                           rs_err *err) RS_MUST_USE;
+/* "mean", "p99", "hard q 0.99": a mark's name. */
+void ui_mark_name(const rs_mark *m, const rs_dampen_spec *d, char dst[32]);
 
 #endif

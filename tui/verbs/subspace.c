@@ -1,14 +1,16 @@
 /* ringside subspace: the directions that instruction tuning, or any other, moved a model in. */
 #include "learn/subspace.h"
 #include "merge/selector.h"
+#include "tensor/svd.h"
 #include "tui/verbs/products.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct subspace_opts {
-    const char *from, *to, *out, *tensors;
+    const char *from, *to, *out, *tensors, *spectrum;
     const char *made_from; /* metadata of what prepare makes, or NULL */
     int64_t rank, seed;
     double energy;
@@ -26,6 +28,9 @@ static const ui_opt opts[] = {
      offsetof(subspace_opts, exact)},
     {"--tensors", UI_OPT_STRING, "SEL", "only matrices that a selector takes",
      offsetof(subspace_opts, tensors)},
+    {"--spectrum", UI_OPT_STRING, "SEL",
+     "write nothing, print all singular values of these",
+     offsetof(subspace_opts, spectrum)},
     {"--out", UI_OPT_STRING, "F", "the safetensors file", offsetof(subspace_opts, out)},
     {"--force", UI_OPT_FLAG, NULL, "replace an existing file",
      offsetof(subspace_opts, force)},
@@ -44,8 +49,13 @@ typedef struct subject {
 
 static int check_words(const subspace_opts *o)
 {
-    if (!o->from || !o->to || !o->out)
-        return ui_usage("subspace", "--from M, --to M and --out F are needed");
+    bool writes = !o->spectrum;
+    if (!o->from || !o->to || (writes && !o->out))
+        return ui_usage("subspace",
+                        "--from M, --to M and --out F (or --spectrum SEL) are needed");
+    if (!writes && (o->out || o->rank || o->energy || o->exact || o->tensors))
+        return ui_usage("subspace", "--spectrum goes with --from and --to alone");
+    if (!writes) return UI_EXIT_OK;
     if ((o->rank != 0) == (o->energy != 0))
         return ui_usage("subspace", "give either --rank R or --energy E");
     if (o->rank < 0 || o->rank > 100000)
@@ -85,8 +95,8 @@ static rs_status open_subject(const subspace_opts *o, subject *s, rs_err *err)
     RS_TRY(rs_checkpoint_open(s->from_path, &s->from, err));
     RS_TRY(rs_checkpoint_open(s->to_path, &s->to, err));
     RS_TRY(rs_config_load(s->to, &s->config, err));
-    return o->tensors ? rs_selector_parse(&s->arena, o->tensors, &s->selector, err)
-                      : RS_OK;
+    const char *selector = o->spectrum ? o->spectrum : o->tensors;
+    return selector ? rs_selector_parse(&s->arena, selector, &s->selector, err) : RS_OK;
 }
 
 static void close_subject(subject *s)
@@ -147,6 +157,76 @@ static void say(const ui_common *c, const subspace_opts *o, const subject *s,
     rs_buf_free(&b);
 }
 
+/* --- all singular values --- */
+
+static void spectrum_json(subject *s, const char *name, const double *v, int64_t n)
+{
+    rs_buf_puts(&s->json, s->n++ ? ",{\"name\":" : "{\"name\":");
+    rs_buf_json(&s->json, name, strlen(name));
+    rs_buf_puts(&s->json, ",\"values\":[");
+    for (int64_t i = 0; i < n; i++) {
+        if (i) rs_buf_putc(&s->json, ',');
+        rs_buf_json_double(&s->json, v[i]);
+    }
+    rs_buf_puts(&s->json, "]}");
+}
+
+static void spectrum_text(subject *s, const char *name, const double *v, int64_t n)
+{
+    ui_put_clean(&s->table, name);
+    rs_buf_printf(&s->table,
+                  "   half of the squares in rank %d, 90 %% in %d of %" PRId64 "\n"
+                  "   rank      value      kept\n",
+                  rs_svd_rank_of(v, n, 0.5), rs_svd_rank_of(v, n, 0.9), n);
+    for (int64_t r = 1; r <= n; r++)
+        rs_buf_printf(&s->table, "%7" PRId64 "  %9.6g  %6.2f %%\n", r, v[r - 1],
+                      100 * rs_svd_kept(v, n, r));
+}
+
+static rs_status spectrum_of(ui_common *c, subject *s, const char *name, rs_err *err)
+{
+    double *v;
+    int64_t n;
+    RS_TRY(rs_subspace_values(&c->rt, s->from, s->to, name, &v, &n, err));
+    if (c->json)
+        spectrum_json(s, name, v, n);
+    else
+        spectrum_text(s, name, v, n);
+    free(v);
+    return RS_OK;
+}
+
+static rs_status spectra(ui_common *c, const subspace_opts *o, subject *s,
+                         ui_progress *show, rs_err *err)
+{
+    RS_TRY(open_subject(o, s, err));
+    int n = rs_checkpoint_count(s->to), done = 0;
+    for (int i = 0; i < n; i++) {
+        const rs_tensor *t = rs_checkpoint_at(s->to, i);
+        rs_role role = rs_role_of(s->config, t->name);
+        rs_progress g = {(uint64_t)i, (uint64_t)n, "tensors", t->name};
+        if (t->n_dims != 2 || role.layer < 0 ||
+            !rs_selector_matches(s->selector, s->config, &role, t->name))
+            continue;
+        if (!ui_progress_step(show, &g))
+            return rs_fail(err, RS_E_CANCELLED, "cancelled at %s", t->name);
+        RS_TRY(spectrum_of(c, s, t->name, err));
+        done++;
+    }
+    if (done) return RS_OK;
+    return rs_fail(err, RS_E_INVALID, "\"%s\" takes no matrix inside the layers",
+                   o->spectrum);
+}
+
+static void say_spectra(const ui_common *c, const subject *s)
+{
+    rs_buf b = {0};
+    if (c->json) rs_buf_printf(&b, "{\"tensors\":[%s]}\n", rs_buf_str(&s->json));
+    if (!c->json) rs_buf_puts(&b, rs_buf_str(&s->table));
+    ui_print(&b);
+    rs_buf_free(&b);
+}
+
 static int run(ui_common *c, void *options, int n_args, char **args)
 {
     (void)n_args, (void)args;
@@ -159,9 +239,11 @@ static int run(ui_common *c, void *options, int n_args, char **args)
     ui_progress show;
     rs_subspace_result r = {0};
     ui_progress_begin(&show, c, "subspace");
-    rs_status st = work(c, o, &s, &show, &r, &err);
+    rs_status st =
+        o->spectrum ? spectra(c, o, &s, &show, &err) : work(c, o, &s, &show, &r, &err);
     ui_progress_end(&show, st, &err, NULL);
-    if (st == RS_OK) say(c, o, &s, &r);
+    if (st == RS_OK && o->spectrum) say_spectra(c, &s);
+    if (st == RS_OK && !o->spectrum) say(c, o, &s, &r);
     close_subject(&s);
     return st == RS_OK ? UI_EXIT_OK : ui_fail("subspace", &err);
 }
@@ -188,12 +270,16 @@ rs_status ui_subspace_make(ui_common *c, const rs_make *m, ui_product *p,
 
 const ui_verb ui_verb_subspace = {
     .name = "subspace",
-    .usage = "--from M --to M (--rank R | --energy E) --out F [--exact]",
+    .usage =
+        "--from M --to M (--rank R | --energy E) --out F [--exact], or --spectrum SEL",
     .summary = "leading singular vectors of what one model differs from another by",
     .details =
         "For every matrix inside the layers U, S and V of W_to - W_from, float32, under "
         "the tensor's name with .U, .S and .V in place of .weight. Prints rank, share "
-        "of the squares kept and the largest singular value of each.",
+        "of the squares kept and the largest singular value of each. --spectrum prints "
+        "all "
+        "singular values of the matrices that a selector takes, and what each rank "
+        "keeps.",
     .opts = opts,
     .opts_size = sizeof(subspace_opts),
     .run = run,
