@@ -3,7 +3,7 @@
 # Last line: N passed, N failed, N skipped.
 ringside=${1:-./ringside}
 it=recipes/sparring/it
-demo=recipes/luchador-miniature.json
+demo=tests/golden/demo/luchador-miniature.json
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export XDG_CACHE_HOME="$work/cache"
@@ -45,7 +45,7 @@ r inspect 0 'gemma4_text' inspect $it
 r 'inspect tensors' 0 'layers.3.self_attn.q_proj' inspect $it --tensors
 r 'inspect json' 0 '"layers":8|"n_layers":8|"layers": 8' inspect $it --json
 r 'inspect adapter' 0 'rank' inspect recipes/sparring/lora/gothic
-r 'inspect fisher' 0 'bf16' inspect recipes/sparring/fisher/it-instruct.safetensors
+r 'inspect fisher' 0 'bf16' inspect tests/golden/demo/sparring/fisher/it-instruct.safetensors
 
 printf '{"text":"Hello, lighthouse."}\n' >"$work/t.jsonl"
 r tokenize 0 '"ids":\[2,' tokenize --model $it --jsonl "$work/t.jsonl"
@@ -67,12 +67,12 @@ r 'kl of a renamed piece, quietly' 0 '"kl":' kl --a $it --b "$work/renamed" --fi
 sed -i 's/"vocab": {/\n&/' "$work/renamed/tokenizer.json"
 sed -i '2s/w/ŵ/g' "$work/renamed/tokenizer.json"
 r 'kl of another vocabulary' 3 'of 4096 pieces differ .*no common distribution' kl --a $it --b "$work/renamed" --file README.md --window 256
-r compare 0 'tokens|words' compare --a $it --b recipes/naive-0.3.json --prompt 'Name a dog.' --max-tokens 20
+r compare 0 'tokens|words' compare --a $it --b tests/golden/demo/naive-0.3.json --prompt 'Name a dog.' --max-tokens 20
 
 r plan 0 '52 change' plan $demo
-sed 's#it-instruct.safetensors#gone.safetensors#; s/"kind": "ewc"/"kind": "none"/' $demo >recipes/gone.test.json
-r 'damage without the Fisher' 0 'unknown: Fisher .*gone.safetensors' damage recipes/gone.test.json
-rm -f recipes/gone.test.json
+sed 's#it-instruct.safetensors#gone.safetensors#; s/"kind": "ewc"/"kind": "none"/' $demo >tests/golden/demo/gone.test.json
+r 'damage without the Fisher' 0 'unknown: Fisher .*gone.safetensors' damage tests/golden/demo/gone.test.json
+rm -f tests/golden/demo/gone.test.json
 r 'plan json' 0 '"changed":' plan $demo --json
 r damage 0 'style kept' damage $demo
 r 'damage, histogram' 0 'cut +F .*lie there or above +.mean, d 0.250 there' damage $demo --histogram layers.5.q_proj
@@ -87,16 +87,16 @@ r 'merged runs' 0 '"stop"' generate --model "$work/merged" --jsonl "$work/p.json
 r 'recipe show' 0 '"ringside": 1' recipe show $demo
 r 'recipe resolved' 0 '"shared":' recipe show $demo --resolved --json
 r 'recipe check' 0 'fit together' recipe check $demo
-r 'recipe diff' 1 'lambda' recipe diff $demo recipes/luchador-ewc10.json
+r 'recipe diff' 1 'lambda' recipe diff $demo tests/golden/demo/luchador-ewc10.json
 r 'recipe same' 0 '' recipe diff $demo $demo
-sed 's/"scale": 0.3/"scael": 0.3/' $demo >recipes/typo.test.json
-r 'unknown key' 3 'scael.*scale' recipe check recipes/typo.test.json
-rm -f recipes/typo.test.json
+sed 's/"scale": 0.3/"scael": 0.3/' $demo >tests/golden/demo/typo.test.json
+r 'unknown key' 3 'scael.*scale' recipe check tests/golden/demo/typo.test.json
+rm -f tests/golden/demo/typo.test.json
 r keys 0 'gain' keys
 r manual 0 '.Sh VERBS' manual
 
 # names out of a recipe cannot speak to the terminal
-sed 's/"name": "naive-0.3"/"name": "a\\u001b]0;x\\u0007\\u009b2Jz"/; s#"sparring/#"'"$PWD"'/recipes/sparring/#' recipes/naive-0.3.json >"$work/esc.json"
+sed 's/"name": "naive-0.3"/"name": "a\\u001b]0;x\\u0007\\u009b2Jz"/; s#"sparring/#"'"$PWD"'/tests/golden/demo/sparring/#' tests/golden/demo/naive-0.3.json >"$work/esc.json"
 r 'plan of an odd name' 0 '^a.\]0;x' plan "$work/esc.json"
 cat "$work/out" "$work/err" >"$work/shown" # check overwrites them
 check 'no escape reaches the terminal' 1 '' env LC_ALL=C grep -aqP '\x1b|\xc2\x9b|\x07' "$work/shown"

@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 enum { STARTS = 15, MOVES = 25, PHRASES = 98 };
-static const char RECIPE[] = "recipes/luchador-miniature.json";
+static const char RECIPE[] = "tests/golden/demo/luchador-miniature.json";
 
 static int by_size(const void *a, const void *b)
 {
@@ -125,7 +125,7 @@ static void turn_until(ear *x, uint64_t serial)
 /* A slider's step: gains of all layers, so every merged tensor is stale. */
 static void follow(ear *x, rs_recipe *r, uint64_t serial, double scale)
 {
-    char folder[] = "recipes";
+    char folder[] = "tests/golden/demo";
     rs_buf text = {0};
     rs_recipe_fuel(r)->scale = scale;
     rs_recipe_text(r, r->folder, &text);

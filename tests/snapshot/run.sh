@@ -2,11 +2,13 @@
 # Screens without a terminal: every NAME.keys is replayed at the sizes of its "# sizes" line and
 # what it prints is compared with NAME.SIZE.txt. GENERATE=1 writes those files instead: read
 # the difference like code. Last line: N passed, N failed, N skipped.
-program=$(realpath "${1:-./ringside}")
 here=$(realpath "$(dirname "$0")")
+tests=$(dirname "$here")
+. "$tests/demo.sh"
 passed=0 failed=0
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+program=$(own_demo "$(realpath "${1:-./ringside}")" "$work/bin")
 export XDG_STATE_HOME="$work/state" XDG_DATA_HOME="$work/data" XDG_CONFIG_HOME="$work/config" \
     XDG_CACHE_HOME="$work/cache" LC_ALL=C.UTF-8
 unset NO_COLOR

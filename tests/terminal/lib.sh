@@ -4,6 +4,9 @@
 # $PROGRAM: the binary. Each test has its own home, so nothing of the user's is touched.
 name=$(basename "$0" .sh)
 home=$(mktemp -d)
+tests=$(cd "$(dirname "$0")/.." && pwd)
+. "$tests/demo.sh"
+PROGRAM=$(own_demo "$PROGRAM" "$home/bin")
 export HOME="$home" XDG_STATE_HOME="$home/state" XDG_DATA_HOME="$home/data" \
     XDG_CONFIG_HOME="$home/config" XDG_CACHE_HOME="$home/cache"
 unset NO_COLOR COLORTERM VISUAL EDITOR

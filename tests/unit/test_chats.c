@@ -12,7 +12,7 @@
 enum { MAX_CHATS = 300, MAX_LAYERS = 16, LEAST_CHATS = 96, HELDOUT_CHATS = 48 };
 static const char CHATS[] = "recipes/corpora/chats.jsonl";
 static const char HELDOUT[] = "recipes/corpora/chats-heldout.jsonl";
-static const char REFERENCE[] = "recipes/sparring/fisher/it-instruct.safetensors";
+static const char REFERENCE[] = "tests/golden/demo/sparring/fisher/it-instruct.safetensors";
 
 typedef struct chats {
     rs_example at[MAX_CHATS];

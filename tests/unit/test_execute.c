@@ -52,7 +52,7 @@ static void same_bytes(void)
     const char *folder = t_folder();
     char out[PATH], file[PATH + 32], first[33] = "", now[33], hash[33] = "";
     rs_recipe *r;
-    T_OK(rs_recipe_load("recipes/luchador-miniature.json", &r, &t_err));
+    T_OK(rs_recipe_load("tests/golden/demo/luchador-miniature.json", &r, &t_err));
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
         rs_execute_result result;
         snprintf(out, sizeof out, "%s/out", folder);
@@ -306,7 +306,7 @@ static void cancelled_leaves_nothing(void)
     rs_plan *plan;
     rs_options o = {.threads = 2, .memory_bytes = 256 << 20};
     rs_plan_options po = {0};
-    T_OK(rs_recipe_load("recipes/luchador-miniature.json", &r, &t_err));
+    T_OK(rs_recipe_load("tests/golden/demo/luchador-miniature.json", &r, &t_err));
     T_OK(rs_init(&o, &rt, &t_err));
     T_OK(rs_plan_build(&rt, r, &po, &plan, &t_err));
     snprintf(out, sizeof out, "%s/out", root);

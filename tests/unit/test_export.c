@@ -307,7 +307,7 @@ static rs_status both_ways(const char *folder, const char *direct, const char *m
     rs_export_result made;
     rs_execute_result written;
     RS_TRY(rs_init(&ro, &rt, &t_err));
-    RS_TRY(rs_recipe_load("recipes/luchador-miniature.json", &r, &t_err));
+    RS_TRY(rs_recipe_load("tests/golden/demo/luchador-miniature.json", &r, &t_err));
     rs_status s = rs_plan_build(&rt, r, &po, &plan, &t_err);
     if (s == RS_OK) s = rs_export_merge(&rt, plan, &o, &made, &t_err);
     if (s == RS_OK) s = rs_execute(&rt, plan, &x, &written, &t_err);
@@ -350,7 +350,7 @@ static void a_merge_keeps_what_it_reads(void)
                            .dtype = RS_DTYPE_BF16,
                            .force = true};
     T_OK(rs_init(&ro, &rt, &t_err));
-    T_OK(rs_recipe_load("recipes/luchador-miniature.json", &r, &t_err));
+    T_OK(rs_recipe_load("tests/golden/demo/luchador-miniature.json", &r, &t_err));
     T_OK(rs_plan_build(&rt, r, &(rs_plan_options){0}, &plan, &t_err));
     T_FAILS(rs_export_merge(&rt, plan, &o, &made, &t_err), RS_E_EXISTS,
             "which this merge reads");

@@ -7,7 +7,7 @@
 #include "model/generate.h"
 #include "tests/t.h"
 
-static const char RECIPE[] = "recipes/luchador-miniature.json";
+static const char RECIPE[] = "tests/golden/demo/luchador-miniature.json";
 
 typedef struct bench {
     rs_runtime rt;

@@ -20,7 +20,7 @@ static rs_runtime rt;
 static rs_recipe *demo(void)
 {
     rs_recipe *r = NULL;
-    if (rs_recipe_load("recipes/luchador-miniature.json", &r, &t_err) != RS_OK)
+    if (rs_recipe_load("tests/golden/demo/luchador-miniature.json", &r, &t_err) != RS_OK)
         printf("%s\n", t_err.msg);
     keep(r);
     return r;
@@ -287,7 +287,7 @@ static void out_is_what_is_written(void)
     rs_measure *m = measure(r, false, &p, &s);
     T_TRUE(m != NULL);
     rs_checkpoint *f, *it;
-    T_OK(rs_checkpoint_open("recipes/sparring/fisher/it-instruct.safetensors", &f,
+    T_OK(rs_checkpoint_open("tests/golden/demo/sparring/fisher/it-instruct.safetensors", &f,
                             &t_err));
     T_OK(rs_checkpoint_open("recipes/sparring/it", &it, &t_err));
     keep(f);

@@ -250,7 +250,7 @@ static rs_status try_plan(const char *inputs, const char *more, const char *heal
              "\"pt\":{\"path\":\"%s/recipes/sparring/pt\"},\"gothic\":{\"adapter\":"
              "\"%s/recipes/sparring/lora/gothic\"},\"comic\":{\"adapter\":"
              "\"%s/recipes/sparring/lora/comic\"}},\"measures\":{\"s\":{\"subspace\":"
-             "\"%s\"},\"f\":{\"fisher\":\"%s/recipes/sparring/fisher/"
+             "\"%s\"},\"f\":{\"fisher\":\"%s/tests/golden/demo/sparring/fisher/"
              "it-instruct.safetensors\",\"scale\":\"per_token\"}},\"stages\":[{\"name\":"
              "\"fuel\",\"method\":\"task_arithmetic\",\"base\":\"it\",\"inputs\":[%s],"
              "\"scale\":0.3%s}%s],\"output\":{\"dtype\":\"%s\"}}",

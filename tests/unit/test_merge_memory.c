@@ -10,7 +10,7 @@
 static rs_recipe *load(const char *from, const char *to)
 {
     rs_recipe *r = NULL;
-    rs_buf text = get_file("recipes/luchador-miniature.json");
+    rs_buf text = get_file("tests/golden/demo/luchador-miniature.json");
     const char *at = from ? strstr(text.data, from) : NULL;
     rs_buf full = {0};
     if (at) {
@@ -20,7 +20,7 @@ static rs_recipe *load(const char *from, const char *to)
     } else {
         rs_buf_puts(&full, text.data);
     }
-    if (rs_recipe_parse(full.data, full.len, "recipes", "recipe", &r, &t_err) != RS_OK)
+    if (rs_recipe_parse(full.data, full.len, "tests/golden/demo", "recipe", &r, &t_err) != RS_OK)
         printf("%s\n", t_err.msg);
     rs_buf_free(&full);
     return r;

@@ -69,7 +69,7 @@ static rs_status build(rs_recipe *r, rs_plan **p)
                 "sea\",\"on\":\"it\"},"                                                  \
                 "\"away\":{\"adapter\":\"@/recipes/sparring/lora/sea\",\"on\":\"pt\"}"
 #define FISHER                                                                           \
-    "\"f\":{\"fisher\":\"@/recipes/sparring/fisher/"                                     \
+    "\"f\":{\"fisher\":\"@/tests/golden/demo/sparring/fisher/"                                     \
     "it-instruct.safetensors\",\"scale\":\"per_token\"}"
 #define TASK(more)                                                                       \
     "{\"name\":\"fuel\",\"method\":\"task_arithmetic\",\"base\":\"it\",\"inputs\":[{"    \

@@ -232,7 +232,7 @@ static void an_empty_population(void)
     rs_recipe *r;
     rs_plan *p;
     start();
-    T_OK(rs_recipe_load("recipes/luchador-miniature.json", &r, &t_err));
+    T_OK(rs_recipe_load("tests/golden/demo/luchador-miniature.json", &r, &t_err));
     T_OK(rs_plan_build(&rt, r, NULL, &p, &t_err));
     rs_sources *s = p->sources;
     bool *none = calloc((size_t)s->n_tensors + 1, sizeof *none);

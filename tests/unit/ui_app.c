@@ -257,7 +257,7 @@ static void the_lane_goes_with_the_heal(void)
     T_TRUE(open_demo(80, 24, UI_GLYPHS_BRAILLE));
     key("t");
     T_ROW(3, "t (lane)");
-    line_of_tree("load", "recipes/naive-0.3.json");
+    line_of_tree("load", "tests/golden/demo/naive-0.3.json");
     T_TRUE(!rs_recipe_heal(app->doc.at.recipe) && !app->lane_t);
     T_TRUE(!strstr(row(3), "t (lane)"));
     close_app();
@@ -280,7 +280,7 @@ static void sources_come_and_go(void)
     T_SHOWS("remove: the name of an input of fuel, not \"nobody\"");
     key("Esc u u u");
     T_STR(app->doc.at.text, before);
-    line_of_tree("add", "recipes/sparring/fisher/it-instruct.safetensors");
+    line_of_tree("add", "tests/golden/demo/sparring/fisher/it-instruct.safetensors");
     T_SHOWS("Fisher it-instruct is there for dampening");
     key("u");
     line_of_tree("add", "recipes/sparring/nothing");

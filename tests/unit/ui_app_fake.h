@@ -130,11 +130,11 @@ static __attribute__((unused)) bool copy_recipe(const char *name)
     rs_err err;
     char from[4096], to[512];
     rs_buf text = {0};
-    snprintf(from, sizeof from, "recipes/%s.json", name);
+    snprintf(from, sizeof from, "tests/golden/demo/%s.json", name);
     snprintf(to, sizeof to, "%s/%s.json", folder, name);
     char cwd[2048];
     if (!getcwd(cwd, sizeof cwd)) return false;
-    snprintf(from, sizeof from, "%s/recipes/%s.json", cwd, name);
+    snprintf(from, sizeof from, "%s/tests/golden/demo/%s.json", cwd, name);
     bool ok = rs_recipe_load(from, &r, &err) == RS_OK;
     if (ok) rs_recipe_text(r, folder, &text);
     ok = ok && rs_os_write_file(to, rs_buf_str(&text), text.len, &err) == RS_OK;
@@ -151,7 +151,7 @@ static __attribute__((unused)) bool open_app(const char *what, const char *sessi
     rs_err err;
     rs_options o = {.threads = 2};
     if (!getcwd(cwd, sizeof cwd)) return false;
-    snprintf(library, sizeof library, "%s/recipes", cwd);
+    snprintf(library, sizeof library, "%s/tests/golden/demo", cwd);
     if (!rig_rt.kernels && rs_init(&o, &rig_rt, &err) != RS_OK) return false;
     ui_setup s = {.rt = &rig_rt,
                   .open = what,

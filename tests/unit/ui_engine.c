@@ -13,7 +13,7 @@
 #include <poll.h>
 #include <signal.h>
 
-static const char RECIPE[] = "recipes/luchador-miniature.json";
+static const char RECIPE[] = "tests/golden/demo/luchador-miniature.json";
 static const char PROMPT[] = "{\"prompt\":\"Tell me about the sea.\"}";
 static const char GREEDY[] = "{\"temperature\":0,\"max_tokens\":40,\"ignore_eos\":true}";
 
@@ -203,7 +203,7 @@ static char *recipe_text(double lambda)
 
 static void follow(heard *h, int slot, uint64_t serial, double lambda)
 {
-    char folder[] = "recipes";
+    char folder[] = "tests/golden/demo";
     ui_effect fx = {.kind = UI_FX_FOLLOW, .slot = slot, .serial = serial,
                     .text = recipe_text(lambda), .path = folder};
     ui_engine_effect(h->e, &fx, ui_now());

@@ -49,7 +49,7 @@ static bool put_fisher(void)
     rs_err err;
     return rs_path_dirname(dir, sizeof dir, fisher_path) &&
            rs_os_mkdir(dir, &err) == RS_OK &&
-           rs_os_copy("recipes/sparring/fisher/it-instruct.safetensors", fisher_path,
+           rs_os_copy("tests/golden/demo/sparring/fisher/it-instruct.safetensors", fisher_path,
                       &err) == RS_OK;
 }
 
