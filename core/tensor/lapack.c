@@ -6,6 +6,9 @@
 #include <math.h>
 #include <stdlib.h>
 
+enum { ROWS = 512 }; /* widened at a time */
+#define NEARLY 1e-6  /* of the largest of Cholesky's diagonal: columns too alike */
+
 /* What the library's info says. Negative ones besides these two are its check for NaN. */
 static rs_status judge(lapack_int info, const char *what, int64_t m, int64_t n,
                        rs_err *err)
@@ -41,18 +44,15 @@ static bool is_finite(int64_t n, const double *g)
     return true;
 }
 
-/* To the library, whose matrices lie column by column, our upper half is the lower one: so
- * nothing is copied to turn it. */
-rs_status rs_lapack_eigen(int64_t n, double *g, int64_t top, double *value,
-                          double *vector, rs_err *err)
+static lapack_int eigen_top(int64_t n, double *g, int64_t top, double *value,
+                            double *vector)
 {
     lapack_int found = 0, lo = (lapack_int)(n - top + 1), hi = (lapack_int)n;
     lapack_int info = LAPACK_WORK_MEMORY_ERROR;
     lapack_int *support = malloc((size_t)(2 * top + 2) * sizeof *support);
     double *all = malloc((size_t)n * sizeof *all);
     double *z = malloc((size_t)(vector ? n * top : 1) * sizeof *z);
-    if (!is_finite(n, g)) info = -1;
-    if (info != -1 && support && all && z)
+    if (support && all && z)
         info = LAPACKE_dsyevr(LAPACK_COL_MAJOR, vector ? 'V' : 'N', 'I', 'L', hi, g, hi,
                               0, 0, lo, hi, 0, &found, all, z, hi, support);
     if (info == 0 && found != (lapack_int)top) info = 1;
@@ -60,12 +60,49 @@ rs_status rs_lapack_eigen(int64_t n, double *g, int64_t top, double *value,
     free(support);
     free(all);
     free(z);
+    return info;
+}
+
+/* Where most are wanted anyway, all by divide and conquer: a fraction of the time. */
+static lapack_int eigen_all(int64_t n, double *g, int64_t top, double *value,
+                            double *vector)
+{
+    double *all = malloc((size_t)n * sizeof *all);
+    lapack_int info = LAPACK_WORK_MEMORY_ERROR, side = (lapack_int)n;
+    if (all) info = LAPACKE_dsyevd(LAPACK_COL_MAJOR, 'V', 'L', side, g, side, all);
+    if (info == 0) fall(n, top, all + (n - top), g + (n - top) * n, value, vector);
+    free(all);
+    return info;
+}
+
+/* To the library, whose matrices lie column by column, our upper half is the lower one: so
+ * nothing is copied to turn it. */
+rs_status rs_lapack_eigen(int64_t n, double *g, int64_t top, double *value,
+                          double *vector, rs_err *err)
+{
+    bool most = vector && 2 * top > n;
+    lapack_int info = -1;
+    if (is_finite(n, g)) info = (most ? eigen_all : eigen_top)(n, g, top, value, vector);
     return judge(info, "eigenvalues", n, n, err);
+}
+
+rs_status rs_lapack_gram_of(int64_t m, int64_t n, const float *a, double *g, rs_err *err)
+{
+    double *wide = malloc((size_t)(ROWS * n) * sizeof *wide);
+    if (!wide) return judge(LAPACK_WORK_MEMORY_ERROR, "Gram matrix", m, n, err);
+    for (int64_t r = 0; r < m; r += ROWS) {
+        int64_t k = m - r < ROWS ? m - r : ROWS;
+        for (int64_t i = 0; i < k * n; i++)
+            wide[i] = (double)a[r * n + i];
+        rs_lapack_gram(n, k, wide, false, r > 0, g);
+    }
+    free(wide);
+    return RS_OK;
 }
 
 /* Turned and turned again: the LQ of what lies there, without copies, takes three times as
  * long. */
-rs_status rs_lapack_orthonormal(int64_t m, int64_t n, float *a, rs_err *err)
+static rs_status householder(int64_t m, int64_t n, float *a, rs_err *err)
 {
     lapack_int rows = (lapack_int)m, cols = (lapack_int)n;
     lapack_int info = LAPACK_WORK_MEMORY_ERROR;
@@ -75,6 +112,43 @@ rs_status rs_lapack_orthonormal(int64_t m, int64_t n, float *a, rs_err *err)
         info = LAPACKE_sorgqr(LAPACK_ROW_MAJOR, rows, cols, cols, a, cols, tau);
     free(tau);
     return judge(info, "orthonormal basis", m, n, err);
+}
+
+/* g, whose upper half is a^T a, becomes R^T R: a R^-1. false: the columns are nearly dependent
+ * (or not numbers), and a is as it was. */
+static bool by_cholesky(int64_t m, int64_t n, float *a, double *g, float *r)
+{
+    lapack_int side = (lapack_int)n;
+    double least = INFINITY, most = 0;
+    if (!is_finite(n, g) || LAPACKE_dpotrf(LAPACK_COL_MAJOR, 'L', side, g, side) != 0)
+        return false;
+    for (int64_t i = 0; i < n; i++) {
+        if (g[i * n + i] < least) least = g[i * n + i];
+        if (g[i * n + i] > most) most = g[i * n + i];
+        for (int64_t j = i; j < n; j++)
+            r[i * n + j] = (float)g[i * n + j];
+    }
+    if (!(least > NEARLY * most)) return false;
+    cblas_strsm(CblasRowMajor, CblasRight, CblasUpper, CblasNoTrans, CblasNonUnit, (int)m,
+                side, 1, r, side, a, side);
+    return true;
+}
+
+rs_status rs_lapack_orthonormal(int64_t m, int64_t n, float *a, int times, rs_err *err)
+{
+    double *g = malloc((size_t)(n * n) * sizeof *g);
+    float *r = malloc((size_t)(n * n) * sizeof *r);
+    rs_status s =
+        g && r ? RS_OK : judge(LAPACK_WORK_MEMORY_ERROR, "orthonormal basis", m, n, err);
+    for (int i = 0; s == RS_OK && i < times; i++) {
+        s = rs_lapack_gram_of(m, n, a, g, err);
+        if (s != RS_OK || by_cholesky(m, n, a, g, r)) continue;
+        s = householder(m, n, a, err);
+        break;
+    }
+    free(g);
+    free(r);
+    return s;
 }
 
 void rs_lapack_gram(int64_t n, int64_t k, const double *a, bool of_rows, double beta,

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OVERSAMPLING = 16, POWERS = 2, BLOCK = 256 };
+enum { OVERSAMPLING = 32, RANK_SHARE = 8, POWERS = 2, BLOCK = 256 };
 
 static rs_status no_memory(int64_t rows, int64_t cols, rs_err *err)
 {
@@ -30,8 +30,8 @@ static rs_status sum_squares(const float *d, int64_t rows, int64_t cols, double 
     while (isfinite(d[at]))
         at++;
     return rs_fail(err, RS_E_INVALID,
-                   "a matrix of %" PRId64 " x %" PRId64 " cannot be decomposed: row %" PRId64
-                   ", column %" PRId64 " is %s",
+                   "a matrix of %" PRId64 " x %" PRId64
+                   " cannot be decomposed: row %" PRId64 ", column %" PRId64 " is %s",
                    rows, cols, at / cols, at % cols, isnan(d[at]) ? "NaN" : "infinite");
 }
 
@@ -247,74 +247,86 @@ static void fill_normal(float *a, int64_t n, uint64_t seed)
     }
 }
 
-typedef struct small_part {
+typedef struct finder {
     int64_t k;
-    float *y, *b; /* [rows, k] basis, [k, cols] */
-    double *wide, *g, *w, *value;
-} small_part;
+    float *y,
+        *z; /* [small, k] basis of the smaller side, [large, k] what D makes of it */
+    double *g, *w, *value;
+    float *turn; /* [k, rank] */
+} finder;
 
-/* y: an orthonormal basis of nearly the range of D. z [cols, k]: scratch. */
-static rs_status find_range(const job *j, int64_t k, float *y, float *z, rs_err *err)
+/* z [large, k] of y [small, k] */
+static void to_large(const job *j, const finder *f)
 {
-    fill_normal(z, j->cols * k, j->seed);
-    for (int q = 0; q <= POWERS; q++) {
-        rs_blas_ab(j->rows, k, j->cols, j->d, j->cols, z, k, 0, y, k);
-        RS_TRY(rs_lapack_orthonormal(j->rows, k, y, err));
-        if (q == POWERS) break;
-        rs_blas_atb(j->cols, k, j->rows, j->d, j->cols, y, k, 0, z, k);
-        RS_TRY(rs_lapack_orthonormal(j->cols, k, z, err));
+    int64_t small = small_side(j), large = large_side(j);
+    (is_tall(j) ? rs_blas_ab : rs_blas_atb)(large, f->k, small, j->d, j->cols, f->y, f->k,
+                                            0, f->z, f->k);
+}
+
+static void to_small(const job *j, const finder *f)
+{
+    int64_t small = small_side(j), large = large_side(j);
+    (is_tall(j) ? rs_blas_atb : rs_blas_ab)(small, f->k, large, j->d, j->cols, f->z, f->k,
+                                            0, f->y, f->k);
+}
+
+/* y: an orthonormal basis of nearly the leading directions of the smaller side; z of it. */
+static rs_status find_range(const job *j, const finder *f, rs_err *err)
+{
+    fill_normal(f->y, small_side(j) * f->k, j->seed);
+    for (int q = 0; q < POWERS; q++) {
+        int times = q + 1 < POWERS ? 1 : 2;
+        to_large(j, f);
+        RS_TRY(rs_lapack_orthonormal(large_side(j), f->k, f->z, 1, err));
+        to_small(j, f);
+        RS_TRY(rs_lapack_orthonormal(small_side(j), f->k, f->y, times, err));
     }
+    to_large(j, f);
     return RS_OK;
 }
 
-/* The decomposition of b = y^T D, turned back by y. */
-static rs_status turn_back(const job *j, const small_part *p, rs_err *err)
+/* With z^T z = W S^2 W^T the sides are y W and z W / S. */
+static rs_status turn_back(const job *j, const finder *f, rs_err *err)
 {
     rs_svd *o = j->out;
-    int64_t k = p->k, r = o->rank, cols = o->cols;
-    for (int64_t i = 0; i < k * cols; i++)
-        p->wide[i] = (double)p->b[i];
-    rs_lapack_gram(k, cols, p->wide, true, 0, p->g);
-    RS_TRY(rs_lapack_eigen(k, p->g, r, p->value, p->w, err));
+    int64_t k = f->k, r = o->rank, large = large_side(j);
+    float *near = is_tall(j) ? o->v : o->u, *far = is_tall(j) ? o->u : o->v;
+    RS_TRY(rs_lapack_gram_of(large, k, f->z, f->g, err));
+    RS_TRY(rs_lapack_eigen(k, f->g, r, f->value, f->w, err));
     for (int64_t i = 0; i < r; i++)
-        p->value[i] = root(p->value[i]);
-    set_values(o, p->value);
-    float *turn = (float *)(void *)p->g; /* [k, r] in float32 */
+        f->value[i] = root(f->value[i]);
+    set_values(o, f->value);
     for (int64_t i = 0; i < k * r; i++)
-        turn[i] = (float)p->w[i];
-    rs_blas_ab(o->rows, r, k, p->y, k, turn, r, 0, o->u, r);
+        f->turn[i] = (float)f->w[i];
+    rs_blas_ab(small_side(j), r, k, f->y, k, f->turn, r, 0, near, r);
     for (int64_t i = 0; i < k * r; i++)
-        turn[i] = o->s[i % r] > 0 ? turn[i] / o->s[i % r] : 0;
-    rs_blas_atb(cols, r, k, p->b, cols, turn, r, 0, o->v, r);
-    return RS_OK;
-}
-
-static rs_status random_svd(const job *j, const small_part *p, rs_err *err)
-{
-    float *z = p->b; /* [cols, k], the same size */
-    RS_TRY(find_range(j, p->k, p->y, z, err));
-    rs_blas_atb(p->k, j->cols, j->rows, p->y, p->k, j->d, j->cols, 0, p->b, j->cols);
-    return turn_back(j, p, err);
+        f->turn[i] = o->s[i % r] > 0 ? f->turn[i] / o->s[i % r] : 0;
+    rs_blas_ab(large, r, k, f->z, k, f->turn, r, 0, far, r);
+    /* Of a steep spectrum the last of them stand askew by z's rounding over their value. */
+    bool steep = o->s[r - 1] < 1e-3f * o->s[0] && o->s[r - 1] > 1e-6f * o->s[0];
+    return steep ? rs_lapack_orthonormal(large, r, far, 1, err) : RS_OK;
 }
 
 static rs_status random_job(void *ctx, rs_err *err)
 {
     const job *j = ctx;
-    int64_t n = small_side(j), rank = j->out->rank;
-    small_part p = {.k = rank + OVERSAMPLING < n ? rank + OVERSAMPLING : n};
-    p.y = malloc((size_t)(j->rows * p.k) * sizeof *p.y);
-    p.b = malloc((size_t)(j->cols * p.k) * sizeof *p.b);
-    p.wide = malloc((size_t)(j->cols * p.k) * sizeof *p.wide);
-    p.g = malloc((size_t)(p.k * p.k) * sizeof *p.g);
-    p.w = malloc((size_t)(p.k * (rank + 1)) * sizeof *p.w);
-    p.value = p.w ? p.w + p.k * rank : NULL;
-    rs_status s = p.y && p.b && p.wide && p.g && p.w ? random_svd(j, &p, err)
+    int64_t small = small_side(j), rank = j->out->rank;
+    finder f = {.k = rank + rank / RANK_SHARE + OVERSAMPLING};
+    if (f.k > small) f.k = small;
+    f.y = malloc((size_t)(small * f.k) * sizeof *f.y);
+    f.z = malloc((size_t)(large_side(j) * f.k) * sizeof *f.z);
+    f.g = malloc((size_t)(f.k * f.k) * sizeof *f.g);
+    f.w = malloc((size_t)((f.k + 1) * rank) * sizeof *f.w);
+    f.turn = malloc((size_t)(f.k * rank) * sizeof *f.turn);
+    f.value = f.w ? f.w + f.k * rank : NULL;
+    rs_status s = f.y && f.z && f.g && f.w && f.turn ? find_range(j, &f, err)
                                                      : no_memory(j->rows, j->cols, err);
-    free(p.y);
-    free(p.b);
-    free(p.wide);
-    free(p.g);
-    free(p.w);
+    if (s == RS_OK) s = turn_back(j, &f, err);
+    free(f.y);
+    free(f.z);
+    free(f.g);
+    free(f.w);
+    free(f.turn);
     return s;
 }
 

@@ -1,8 +1,9 @@
 /* svd.h - the leading part of a singular value decomposition, D = U S V^T.
  *
  *     exact    eigenvalues of the Gram matrix of the smaller side, in float64
- *     random   range finder with 16 columns more than asked for and two power iterations,
- *              orthonormalised between (Halko, Martinsson, Tropp 2011); the seed decides
+ *     random   range finder on the smaller side with an eighth and 32 columns more than asked
+ *              for and two power iterations, orthonormalised between (Halko, Martinsson,
+ *              Tropp 2011); the seed decides
  *
  * Signs of pairs of vectors are free. Uses all threads of the runtime. Numbers that are not
  * finite, or so large that products of float32 overflow (random), are RS_E_INVALID, and so are

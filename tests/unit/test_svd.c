@@ -170,8 +170,9 @@ static void numbers_that_are_not(void)
     rs_svd s;
     T_OK(start());
     for (int i = 0; i < 3; i++) {
-        const char *why = i == 0 ? "of 70 x 40 cannot be decomposed: row 3, column 7 is NaN"
-                                 : "row 3, column 7 is infinite";
+        const char *why = i == 0
+                              ? "of 70 x 40 cannot be decomposed: row 3, column 7 is NaN"
+                              : "row 3, column 7 is infinite";
         float *d = noise(M * N, 9);
         d[3 * N + 7] = odd[i];
         d[3 * N + 8] = NAN;
@@ -183,7 +184,8 @@ static void numbers_that_are_not(void)
     }
     float *d = noise(M * N, 9);
     for (int i = 0; i < M * N; i++)
-        d[i] = d[i] < 0 ? -3e38f : 3e38f; /* float64 holds their squares, no float32 sums */
+        d[i] =
+            d[i] < 0 ? -3e38f : 3e38f; /* float64 holds their squares, no float32 sums */
     T_OK(rs_svd_values(&rt, d, M, N, all, &t_err));
     T_TRUE(isfinite(all[0]) && all[0] > 3.4e38);
     T_FAILS(rs_svd_exact(&rt, d, M, N, R, &s, &t_err), RS_E_INVALID,
@@ -208,9 +210,123 @@ static void the_door_tells_why(void)
                 "eigenvalues of a matrix of 3 x 3 cannot be found");
     }
     float a[6] = {1, 2, NAN, 4, 5, 6};
-    T_FAILS(rs_lapack_orthonormal(3, 2, a, &t_err), RS_E_INVALID,
+    T_FAILS(rs_lapack_orthonormal(3, 2, a, 1, &t_err), RS_E_INVALID,
             "basis of a matrix of 3 x 2 cannot be found");
 }
 
+/* d [m, n] with the singular values of `value`: a diagonal, turned by two reflections on each
+ * side. */
+static float *with_spectrum(int64_t m, int64_t n, double (*value)(int64_t i))
+{
+    float *d = calloc((size_t)(m * n), sizeof *d);
+    for (int64_t i = 0; i < m && i < n; i++)
+        d[i * n + i] = (float)value(i);
+    for (uint64_t turn = 0; turn < 2; turn++) {
+        float *u = noise(m, 60 + turn), *v = noise(n, 80 + turn);
+        double *along = calloc((size_t)n, sizeof *along), uu = 0, vv = 0;
+        for (int64_t i = 0; i < m; i++)
+            uu += (double)u[i] * (double)u[i];
+        for (int64_t j = 0; j < n; j++)
+            vv += (double)v[j] * (double)v[j];
+        for (int64_t i = 0; i < m; i++)
+            for (int64_t j = 0; j < n; j++)
+                along[j] += 2 / uu * (double)u[i] * (double)d[i * n + j];
+        for (int64_t i = 0; i < m; i++) {
+            float *row = d + i * n;
+            double dot = 0, ui = (double)u[i];
+            for (int64_t j = 0; j < n; j++)
+                dot += ((double)row[j] - ui * along[j]) * (double)v[j];
+            for (int64_t j = 0; j < n; j++)
+                row[j] =
+                    (float)((double)row[j] - ui * along[j] - 2 / vv * dot * (double)v[j]);
+        }
+        free(u), free(v), free(along);
+    }
+    return d;
+}
+
+static double one_over(int64_t i)
+{
+    return 1 / (double)(i + 1);
+}
+
+static double steep(int64_t i)
+{
+    return pow(0.8, (double)i);
+}
+
+static double cliff(int64_t i)
+{
+    return i < 8 ? 1 : 1e-3 * one_over(i);
+}
+
+static double low_rank(int64_t i)
+{
+    return i < 4 ? 1 : 0;
+}
+
+/* Squares of D - U S V^T: from the definition, no difference of large sums. */
+static double left_by(const rs_svd *s, const float *d)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < s->rows; i++)
+        for (int64_t j = 0; j < s->cols; j++) {
+            double x = (double)d[i * s->cols + j];
+            for (int r = 0; r < s->rank; r++)
+                x -= (double)s->u[i * s->rank + r] * (double)s->s[r] *
+                     (double)s->v[j * s->rank + r];
+            sum += x * x;
+        }
+    return sum;
+}
+
+/* Randomised against the best, of wide and of tall matrices: what is left, and sides that are
+ * orthogonal however small the last singular values are. */
+static void spectra(void)
+{
+    static const struct {
+        double (*value)(int64_t i);
+        int rank;
+        double excess;
+    } all[] = {{one_over, 32, 1.01}, {steep, 40, 1.01}, {cliff, 16, 1.02}};
+    T_OK(start());
+    for (int k = 0; k < 6; k++) {
+        int64_t m = k % 2 ? 700 : 300, n = k % 2 ? 300 : 700;
+        int rank = all[k / 2].rank;
+        float *d = with_spectrum(m, n, all[k / 2].value);
+        rs_svd best, ours;
+        T_OK(rs_svd_exact(&rt, d, m, n, rank, &best, &t_err));
+        T_OK(rs_svd_random(&rt, d, m, n, rank, 3, &ours, &t_err));
+        double ratio = sqrt(left_by(&ours, d) / left_by(&best, d)),
+               u = lost_orthogonality(ours.u, m, rank),
+               v = lost_orthogonality(ours.v, n, rank);
+        printf("  spectrum %d, %d x %d: leaves %.4f of the best, sides askew by %.1e, "
+               "%.1e\n",
+               k / 2, (int)m, (int)n, ratio, u, v);
+        T_TRUE(ratio >= 1 - 1e-3 && ratio <= all[k / 2].excess);
+        T_TRUE(u < 1e-5 && v < 1e-4);
+        rs_svd_free(&best);
+        rs_svd_free(&ours);
+        free(d);
+    }
+    rs_quit(&rt);
+}
+
+/* More directions asked for than there are: nothing is left, and the values say so. */
+static void fewer_than_asked_for(void)
+{
+    float *d = with_spectrum(300, 200, low_rank);
+    rs_svd a;
+    T_OK(start());
+    T_OK(rs_svd_random(&rt, d, 300, 200, 10, 3, &a, &t_err));
+    for (int i = 0; i < 10; i++)
+        T_NEAR(a.s[i], i < 4 ? 1 : 0, 1e-5, 0);
+    T_TRUE(left_by(&a, d) < 1e-8);
+    rs_svd_free(&a);
+    rs_quit(&rt);
+    free(d);
+}
+
 T_MAIN(T_TEST(differences_of_the_sparring_models), T_TEST(shapes_and_spectra),
-       T_TEST(numbers_that_are_not), T_TEST(the_door_tells_why))
+       T_TEST(numbers_that_are_not), T_TEST(the_door_tells_why), T_TEST(spectra),
+       T_TEST(fewer_than_asked_for))
