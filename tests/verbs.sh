@@ -230,6 +230,12 @@ r 'a spectrum' 0 'half of the squares in rank 31, 90 % in 94 of 192' subspace --
 r 'a spectrum for programs' 0 '"name":"model.layers.5.mlp.up_proj.weight","values":.[0-9.]+,' subspace --from recipes/sparring/pt --to $it --spectrum layers.5.up_proj --json
 r 'a spectrum of nothing' 3 'takes no matrix inside the layers' subspace --from recipes/sparring/pt --to $it --spectrum norm
 r 'a spectrum and a file' 2 'goes with --from and --to alone' subspace --from $it --to $it --spectrum q_proj --out "$work/x"
+sed "s#\"measures\": {#&\"sub\": {\"subspace\": \"$work/sub\"},#; s#\"dampen\":#\"mask\": {\"by\": \"sub\"}, \"order\": \"mask_last\", &#" $demo >tests/golden/demo/masked.test.json
+r 'plan of a mask' 0 'sub +subspace mask' plan tests/golden/demo/masked.test.json
+r 'leak of a mask' 0 'leak into sub: out [0-9.]+e-1[0-9] %' damage tests/golden/demo/masked.test.json
+r 'leaks of its tensors' 0 '"tensors":.[{]"name":"[^"]*","leak_out":' damage tests/golden/demo/masked.test.json --json
+r 'merge with a mask' 0 'hash [0-9a-f]{32}' merge tests/golden/demo/masked.test.json --out "$work/masked"
+rm -f tests/golden/demo/masked.test.json
 r 'neither rank nor energy' 2 'either --rank R or --energy E' subspace --from $it --to $it --out "$work/x"
 r 'other shapes' 3 'in recipes.sparring.it and' subspace --from tests/golden/models/llama --to $it --rank 4 --out "$work/x"
 r 'a verb misspelt' 2 'did you mean merge' merg

@@ -119,9 +119,10 @@ typedef struct total {
     double aa, bb, ab;           /* of the sides that turn, for the angle of a layer */
     double weighed, t, c_a, c_b; /* weighted by |D|^2, else by |W|^2 */
     double change2, change_dot, side2; /* of the output's change, and along S - W0 */
+    double leak[3], stored[3];
     double gain;
     int tensors, with_delta, measured;
-    bool mixed, stale, flat, has_output;
+    bool mixed, stale, flat, has_output, has_leak, stored_stale;
 } total;
 
 static void add_angle(const context *x, const rs_plan_tensor *t, const rs_tensor_sums *s,
@@ -159,6 +160,18 @@ static void add_delta(const rs_plan_tensor *t, const rs_tensor_sums *s, total *s
     sum->weight2 += s->gram[RS_V_BASE][RS_V_BASE];
     sum->sum_d += s->sum_d;
     sum->n_delta += s->n_delta;
+}
+
+/* A side that the subspace has not counts as nothing inside. */
+static void add_leak(const rs_plan_tensor *t, const rs_tensor_sums *s, total *sum)
+{
+    if (!t->has_delta || isnan(s->leak[0])) return;
+    sum->has_leak = true;
+    sum->stored_stale |= t->gain != s->at_gain;
+    for (int k = 0; k < 3; k++) {
+        sum->leak[k] += isnan(s->leak[k]) ? 0 : t->gain * t->gain * s->leak[k];
+        sum->stored[k] += isnan(s->stored[k]) ? 0 : s->stored[k];
+    }
 }
 
 static void add_output(const rs_plan_tensor *t, const rs_tensor_sums *s, total *sum)
@@ -199,6 +212,7 @@ static void add_tensor(const context *x, int i, const rs_tensor_sums *s, total *
     if (t->has_delta) add_delta(t, s, sum);
     if (x->heal && !passes_through(t) && isfinite(j.theta)) add_angle(x, t, s, &j, sum);
     add_output(t, s, sum);
+    add_leak(t, s, sum);
 }
 
 static double ratio(double a, double b)
@@ -209,6 +223,22 @@ static double ratio(double a, double b)
 static double degrees(const total *s)
 {
     return s->aa > 0 ? angle(s->aa, s->bb, s->ab) * 180 / 3.14159265358979323846 : 0;
+}
+
+static double larger(double a, double b)
+{
+    return isnan(a) || b > a ? b : a;
+}
+
+static void set_leak(const total *s, rs_measure_row *r)
+{
+    r->leak_out = s->has_leak ? ratio(s->leak[1], s->leak[0]) : NAN;
+    r->leak_in = s->has_leak ? ratio(s->leak[2], s->leak[0]) : NAN;
+    r->leak = larger(r->leak_out, r->leak_in);
+    r->stored_out = s->has_leak ? ratio(s->stored[1], s->stored[0]) : NAN;
+    r->stored_in = s->has_leak ? ratio(s->stored[2], s->stored[0]) : NAN;
+    r->stored = larger(r->stored_out, r->stored_in);
+    r->stored_stale = s->stored_stale;
 }
 
 static rs_measure_row row_of(const context *x, const total *s)
@@ -235,6 +265,7 @@ static rs_measure_row row_of(const context *x, const total *s)
     r.survival = s->has_output ? ratio(s->want_dot, s->want_norm) : NAN;
     r.survival_stale = s->stale;
     r.changed = s->has_output ? ratio(s->changed, s->n) : NAN;
+    set_leak(s, &r);
     r.f_mean = has_fisher ? ratio(s->sum_f, s->n_f) : NAN;
     r.f_max = has_fisher ? s->max_f : NAN;
     return r;
@@ -260,6 +291,8 @@ static void add_total(total *to, const total *s)
     sum.stale |= s->stale;
     sum.flat &= s->flat;
     sum.has_output |= s->has_output;
+    sum.has_leak |= s->has_leak;
+    sum.stored_stale |= s->stored_stale;
     *to = sum;
 }
 

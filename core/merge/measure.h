@@ -27,6 +27,10 @@ typedef struct rs_tensor_sums {    /* plain data: copied between processes as by
     double at_gain, at_t;          /* where the next four were measured */
     double want_dot, want_norm;    /* <round(y) - W0, y - W0> and |y - W0|^2: output */
     double changed;                /* elements whose stored bits differ from the base's */
+    /* |v|^2, |U^T v|^2, |v V|^2 of X, and of round(W0 + gain X) - W0, at at_gain, for the
+     * plan's subspace: of its mask, else the first. NaN: none, not of this tensor, or not
+     * measured (with_output only). */
+    double leak[3], stored[3];
     uint64_t fingerprint;          /* of everything but gains and t */
 } rs_tensor_sums;
 
@@ -57,6 +61,12 @@ typedef struct rs_measure_row {
     double out;      /* damage of what a merge would write, nat */
     double survival; /* of the output; NaN: unknown */
     bool survival_stale;
+    /* Share of the stage's x inside the subspace, out: |U^T x|^2/|x|^2, in: |x V|^2/|x|^2,
+     * leak: the larger; and once W0 + x is rounded to the output's type. Over the tensors
+     * that the subspace names; NaN: unknown. */
+    double leak, leak_out, leak_in;
+    double stored, stored_out, stored_in;
+    bool stored_stale;
     double f_mean, f_max; /* raw Fisher */
     double delta_norm;    /* |D|/|W| */
     double changed;       /* share of elements */

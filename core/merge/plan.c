@@ -395,6 +395,11 @@ const char *rs_plan_fisher_missing(const rs_plan *p)
     return NULL;
 }
 
+const char *rs_plan_leak_measure(const rs_plan *p)
+{
+    return p->leak_subspace < 0 ? NULL : p->sources->subspaces[p->leak_subspace].name;
+}
+
 rs_plan_needs rs_plan_need(const rs_plan *p)
 {
     return p->needs;

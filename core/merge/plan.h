@@ -61,7 +61,7 @@ int rs_plan_count(const rs_plan *p);
 const rs_plan_tensor *rs_plan_at(const rs_plan *p, int i);
 
 typedef struct rs_plan_source { /* one row a source, for screens and inspect */
-    const char *name, *kind;    /* "model", "adapter", "fisher" */
+    const char *name, *kind;    /* "model", "adapter", "subspace", "fisher" */
     const char *path, *use;     /* "base", "fuel", "heal", "dampen" ... */
     const rs_checkpoint *file;
     int rank, n_pairs, n_matched, n_inert; /* adapters */
@@ -75,6 +75,10 @@ const char *rs_plan_warning(const rs_plan *p, int i);
 /* Why no damage can be told although the recipe names a Fisher; NULL: it names none, or one
  * is there. A warning says it too. */
 const char *rs_plan_fisher_missing(const rs_plan *p);
+
+/* The subspace measure that leaks are told of: the fuel stage's mask's, else the recipe's
+ * first; NULL: none is there. */
+const char *rs_plan_leak_measure(const rs_plan *p);
 
 typedef struct rs_plan_needs {
     uint64_t out_bytes, read_bytes, disk_bytes;

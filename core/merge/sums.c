@@ -1,8 +1,8 @@
 /* One pass over a tensor that leaves what rs_measure_from combines: Gram sums in float64.
- * Pieces of 2^18 elements, tiles and lanes are fixed, so the sums do not depend on threads. */
+ * Pieces of 2^18 elements (of whole rows where a leak is measured), tiles and lanes are fixed, so the sums do not depend on threads. */
 #include "merge/measure.h"
 
-#include "merge/eval.h"
+#include "merge/leak.h"
 #include "tensor/convert.h"
 
 #include <math.h>
@@ -14,6 +14,8 @@ enum { N_BUFFERS = RS_N_V + 3 };
 typedef struct task {
     rs_team team;
     bool with_output, has_fisher;
+    rs_leak *leak;         /* NULL: no subspace */
+    int64_t length;        /* of a piece */
     rs_tensor_sums *piece; /* [pieces] */
 } task;
 
@@ -167,17 +169,37 @@ static rs_status add_output(tile *at, rs_tensor_sums *out)
     return RS_OK;
 }
 
-static rs_status sum_tile(const task *t, tile *at, rs_tensor_sums *out)
+/* X, and what is left of gain X when the stage is stored. y, F and stored are done with. */
+static rs_status add_leak(tile *at, rs_leak_piece *leak, rs_tensor_sums *out)
+{
+    const rs_eval *e = &at->e;
+    const rs_kernels *kernels = e->rt->kernels;
+    rs_dtype d = e->p->tensors[e->i].out_dtype;
+    const float *w0 = at->v[RS_V_BASE], *x = at->v[RS_V_DAMPED];
+    RS_TRY(rs_eval_node(e, e->p->fuel, at->y));
+    rs_from_f32(kernels, d, at->y, at->f, e->n);
+    rs_to_f32(kernels, d, at->f, at->stored, e->n);
+    e->k->subtract(at->stored, w0, at->stored, e->n);
+    out->leak[0] += e->k->dot(x, x, e->n);
+    out->stored[0] += e->k->dot(at->stored, at->stored, e->n);
+    rs_leak_add(leak, RS_LEAK_APPLIED, e->first, e->n, x);
+    rs_leak_add(leak, RS_LEAK_STORED, e->first, e->n, at->stored);
+    return RS_OK;
+}
+
+static rs_status sum_tile(const task *t, tile *at, rs_leak_piece *leak,
+                          rs_tensor_sums *out)
 {
     RS_TRY(fill_fuel(at, &out->sum_d));
     RS_TRY(fill_other(at));
     if (t->has_fisher) RS_TRY(add_fisher(at, out));
     add_grams(at, t->has_fisher, out);
-    return t->with_output ? add_output(at, out) : RS_OK;
+    if (t->with_output) RS_TRY(add_output(at, out));
+    return leak ? add_leak(at, leak, out) : RS_OK;
 }
 
 static rs_status sum_piece(const task *t, rs_workspace *ws, int64_t first, int64_t n,
-                           rs_tensor_sums *out, rs_err *err)
+                           rs_leak_piece *leak, rs_tensor_sums *out, rs_err *err)
 {
     tile at = {0};
     float **slots[N_BUFFERS] = {&at.f, &at.y, &at.stored};
@@ -191,7 +213,7 @@ static rs_status sum_piece(const task *t, rs_workspace *ws, int64_t first, int64
     for (int64_t done = 0; done < n && s == RS_OK; done += at.e.n) {
         int64_t m = n - done < RS_TILE ? n - done : RS_TILE;
         at.e = rs_eval_at(t->team.rt, t->team.p, ws, t->team.i, first + done, m, err);
-        s = sum_tile(t, &at, out);
+        s = sum_tile(t, &at, leak, out);
     }
     rs_workspace_back_to(ws, mark);
     return s;
@@ -201,10 +223,16 @@ static bool do_piece(void *ctx, int64_t piece, int worker)
 {
     task *t = ctx;
     rs_team *m = &t->team;
-    int64_t first = piece * RS_REDUCE, n = m->p->tensors[m->i].base->n_elements - first;
-    m->status[worker] = sum_piece(t, m->ws[worker], first, n < RS_REDUCE ? n : RS_REDUCE,
-                                  &t->piece[piece], &m->errors[worker]);
-    return m->status[worker] == RS_OK;
+    rs_leak_piece *leak = NULL;
+    rs_err *err = &m->errors[worker];
+    int64_t first = piece * t->length, n = m->p->tensors[m->i].base->n_elements - first;
+    rs_status s = t->leak ? rs_leak_begin(t->leak, piece, &leak, err) : RS_OK;
+    if (s == RS_OK)
+        s = sum_piece(t, m->ws[worker], first, n < t->length ? n : t->length, leak,
+                      &t->piece[piece], err);
+    if (leak) rs_leak_end(leak, s != RS_OK);
+    m->status[worker] = s;
+    return s == RS_OK;
 }
 
 static void add_pieces(const task *t, int64_t pieces, rs_tensor_sums *out)
@@ -222,13 +250,29 @@ static void add_pieces(const task *t, int64_t pieces, rs_tensor_sums *out)
         out->want_dot += s->want_dot;
         out->want_norm += s->want_norm;
         out->changed += s->changed;
+        out->leak[0] += s->leak[0];
+        out->stored[0] += s->stored[0];
     }
+}
+
+/* Closes the task's leak. */
+static void take_leak(task *t, rs_tensor_sums *out)
+{
+    double u2[RS_LEAK_KINDS], v2[RS_LEAK_KINDS];
+    if (!t->leak) out->leak[0] = out->stored[0] = NAN;
+    rs_leak_close(t->leak, u2, v2);
+    out->leak[1] = u2[RS_LEAK_APPLIED];
+    out->leak[2] = v2[RS_LEAK_APPLIED];
+    out->stored[1] = u2[RS_LEAK_STORED];
+    out->stored[2] = v2[RS_LEAK_STORED];
 }
 
 static rs_status run(const rs_runtime *rt, const rs_plan *p, int i, task *t,
                      rs_tensor_sums *out, rs_err *err)
 {
-    int64_t pieces = (p->tensors[i].base->n_elements + RS_REDUCE - 1) / RS_REDUCE;
+    if (t->with_output) RS_TRY(rs_leak_open(rt, p, i, &t->leak, err));
+    t->length = t->leak ? rs_leak_length(t->leak) : RS_REDUCE;
+    int64_t pieces = (p->tensors[i].base->n_elements + t->length - 1) / t->length;
     rs_pool *pool = pieces > 1 ? rt->pool : NULL;
     t->piece = calloc((size_t)pieces + 1, sizeof *t->piece);
     rs_status s = t->piece ? rs_team_open(&t->team, rt, p, i, pool, err) : no_memory(err);
@@ -236,6 +280,7 @@ static rs_status run(const rs_runtime *rt, const rs_plan *p, int i, task *t,
     if (s == RS_OK && !rs_pool_run(pool, pieces, do_piece, t))
         s = rs_team_error(&t->team, err);
     if (s == RS_OK) add_pieces(t, pieces, out);
+    take_leak(t, out);
     rs_team_close(&t->team);
     free(t->piece);
     return s;
@@ -270,6 +315,7 @@ rs_status rs_sums_tensor(const rs_runtime *rt, const rs_plan *p, int i, bool wit
         RS_TRY(run(rt, p, i, &t, out, err ? err : &own));
     }
     if (!with_output) out->want_dot = out->want_norm = out->changed = NAN;
+    if (is_idle(p, i)) take_leak(&t, out);
     out->valid = 1;
     return RS_OK;
 }
@@ -295,6 +341,7 @@ uint64_t rs_sums_fingerprint(const rs_plan *p, int i)
 {
     uint64_t h = rs_mix((uint64_t)i + 1, (uint64_t)p->tensors[i].out_dtype);
     if (p->damage_fisher >= 0) h = rs_mix(h, p->sources->fishers[p->damage_fisher].id);
+    if (p->leak_subspace >= 0) h = rs_mix(h, p->sources->subspaces[p->leak_subspace].id);
     const rs_node *slerp = lone_slerp(p);
     h = rs_mix(h, p->fuel ? rs_node_shape_hash(p, p->fuel, i)
                           : rs_node_hash(p, base_node(p), i));

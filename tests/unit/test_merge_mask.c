@@ -3,7 +3,9 @@
 #include "tests/merge_fixture.h"
 
 #include "learn/subspace.h"
+#include "live/live.h"
 #include "merge/execute.h"
+#include "merge/measure.h"
 #include "merge/memory.h"
 #include "merge/plan_internal.h"
 #include "store/tensor_file.h"
@@ -181,6 +183,12 @@ static void one_case(const char *folder, const rs_json *c, const char *input,
             rs_json_get(rs_json_get(rs_json_get(c, "expect"), "leak"), fx.name[i]);
         T_NEAR(u, rs_json_number(rs_json_get(leak, "left")), 1e-12, 1e-5);
         T_NEAR(v, rs_json_number(rs_json_get(leak, "right")), 1e-12, 1e-5);
+        rs_tensor_sums sums;
+        T_OK(rs_sums_tensor(&rt, p, i, true, &sums, &t_err));
+        T_NEAR(sums.leak[1] / sums.leak[0], u, 1e-12, 1e-6);
+        T_NEAR(sums.leak[2] / sums.leak[0], v, 1e-12, 1e-6);
+        T_NEAR(sums.stored[1] / sums.stored[0], u, 1e-12, 1e-6); /* W0 is 0 */
+        T_NEAR(sums.stored[2] / sums.stored[0], v, 1e-12, 1e-6);
     }
     rs_plan_free(p);
     rs_recipe_free(r);
@@ -408,6 +416,131 @@ static void a_mask_is_linear(void)
     free(w), free(x), free(y), free(z);
 }
 
+/* --- what is left inside --- */
+
+static rs_measure *measure(const rs_plan *p, rs_tensor_sums *sums)
+{
+    rs_measure *m = NULL;
+    for (int i = 0; i < rs_plan_count(p); i++)
+        if (rs_sums_tensor(&rt, p, i, true, &sums[i], &t_err) != RS_OK)
+            return printf("%s\n", t_err.msg), NULL;
+    if (rs_measure_from(p, sums, &m, &t_err) != RS_OK) printf("%s\n", t_err.msg);
+    return m;
+}
+
+#define NOTHING 1e-12 /* of the squares: rounding of x, (6e-8)^2 of it, is far below */
+
+static void leaks(void)
+{
+    static const struct {
+        const char *more, *dtype;
+        double out, in, stored; /* at most */
+        double least;           /* of the larger side, at least */
+    } rows[] = {
+        {",\"mask\":{\"by\":\"s\",\"side\":\"out\"}", "float32", NOTHING, 1, 1, 0.01},
+        {",\"mask\":{\"by\":\"s\",\"side\":\"in\"}", "float32", 1, NOTHING, 1, 0.01},
+        {",\"mask\":{\"by\":\"s\"}", "float32", NOTHING, NOTHING, NOTHING, 0},
+        {",\"mask\":{\"by\":\"s\"}", "bfloat16", NOTHING, NOTHING, NOTHING, 0},
+        {",\"mask\":{\"by\":\"s\"},\"dampen\":{\"by\":\"f\",\"lambda\":3}", "float32", 0.1,
+         0.1, 0.1, 1e-4},
+        {",\"mask\":{\"by\":\"s\"},\"order\":\"mask_last\",\"dampen\":{\"by\":\"f\","
+         "\"lambda\":3}",
+         "float32", NOTHING, NOTHING, NOTHING, 0},
+        {",\"mask\":{\"by\":\"s\"},\"order\":\"mask_last\",\"dampen\":{\"by\":\"f\","
+         "\"lambda\":3,\"clamp\":true},\"gain\":{\"master\":1.4,\"layers\":{\"2\":0.5}}",
+         "float32", NOTHING, NOTHING, NOTHING, 0},
+        {"", "bfloat16", 1, 1, 1, 0.01},
+    };
+    T_TRUE(start(NULL, 2) && make_subspace());
+    for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
+        rs_plan *p = plan_of(LORAS, rows[k].more, rows[k].dtype);
+        T_TRUE(p);
+        rs_tensor_sums *sums = kept(calloc((size_t)rs_plan_count(p), sizeof *sums));
+        rs_measure *m = measure(p, sums);
+        T_TRUE(m);
+        int known = 0;
+        for (int i = 0; i < m->n_tensors; i++) {
+            const rs_measure_row *r = &m->tensor[i];
+            if (isnan(r->leak)) continue;
+            known++;
+            T_TRUE(r->leak_out <= rows[k].out && r->leak_in <= rows[k].in);
+            /* Storing W0 + x moves it by half a step of W0 at most, part of it inside. */
+            double step = p->recipe->output_dtype == RS_DTYPE_F32 ? 0x1p-25 : 0x1p-9;
+            double noise = step / r->norm;
+            T_TRUE(r->leak >= 0 && r->stored <= rows[k].stored + noise * noise);
+        }
+        T_EQ(known, 52);
+        T_TRUE(m->all.leak >= rows[k].least && m->layer[3].leak >= rows[k].least);
+        rs_measure_free(m);
+        rs_plan_free(p);
+    }
+}
+
+/* |v|^2 is what the Gram sums say, and every number is the same for any threads. */
+static void leaks_do_not_depend_on_threads(void)
+{
+    rs_tensor_sums one, three;
+    T_TRUE(start(NULL, 1) && make_subspace());
+    for (int m = 0; m < N_MASKS; m++) {
+        T_TRUE(start(NULL, 1));
+        rs_plan *p = plan_of(WITH_PT, masks[m], "bfloat16");
+        int i = index_of(p, "layers.6.mlp.down_proj");
+        T_OK(rs_sums_tensor(&rt, p, i, true, &one, &t_err));
+        T_TRUE(start(NULL, 3));
+        T_OK(rs_sums_tensor(&rt, p, i, true, &three, &t_err));
+        T_TRUE(memcmp(&one, &three, sizeof one) == 0);
+        T_NEAR(one.leak[0], one.gram[RS_V_DAMPED][RS_V_DAMPED], 0, 1e-12);
+        T_TRUE(one.leak[1] >= 0 && one.leak[2] >= 0);
+        rs_plan_free(p);
+    }
+}
+
+/* What the preview runs is what a merge writes, after edits of the mask. */
+static void live_equals_merge(void)
+{
+    rs_recipe *r, *next;
+    rs_plan *p, *q;
+    rs_live *live;
+    rs_live_change change;
+    rs_checkpoint *c;
+    char out[600];
+    T_TRUE(start(NULL, 2) && make_subspace());
+    T_OK(try_plan(WITH_PT, ",\"mask\":{\"by\":\"s\"},\"dampen\":{\"by\":\"f\"}", "",
+                  "bfloat16", &r, &p));
+    T_OK(rs_live_open(&rt, p, NULL, NULL, NULL, &live, &t_err));
+    T_OK(rs_recipe_clone(r, &next, &t_err));
+    rs_stage *fuel = rs_recipe_fuel(next);
+    fuel->mask.strength = 0.6, fuel->mask.last = true, fuel->mask.side = RS_MASK_IN;
+    fuel->dampen.clamp = true;
+    fuel->gain.master = 0.9;
+    T_OK(rs_plan_rebuild(&rt, rs_live_plan(live), next, NULL, &q, &t_err));
+    T_OK(rs_live_follow(&rt, live, q, NULL, NULL, &change, &t_err));
+    T_OK(rs_plan_build(&rt, next, NULL, &p, &t_err));
+    snprintf(out, sizeof out, "%s/out", t_folder());
+    rs_execute_options o = {.out = out, .chunk_bytes = 100000};
+    rs_execute_result result;
+    T_OK(rs_execute(&rt, p, &o, &result, &t_err));
+    T_OK(rs_checkpoint_open(out, &c, &t_err));
+    int held = 0;
+    for (int i = 0; i < rs_plan_count(p); i++) {
+        uint64_t n = 0;
+        const rs_tensor *t = rs_checkpoint_find(c, rs_plan_at(p, i)->name);
+        const void *mine = rs_live_tensor(live, i, &n);
+        if (!mine) continue;
+        void *bytes = malloc(n);
+        T_TRUE(t && t->n_bytes == n);
+        T_OK(rs_checkpoint_read_raw(c, t, 0, n, bytes, &t_err));
+        T_TRUE(memcmp(bytes, mine, n) == 0);
+        free(bytes);
+        held++;
+    }
+    T_TRUE(held > 100);
+    rs_checkpoint_close(c);
+    rs_live_close(live);
+    rs_plan_free(p);
+    rs_recipe_free(next);
+}
+
 /* --- what is refused, what is only said --- */
 
 static bool has_warning(const rs_plan *p, const char *text)
@@ -519,5 +652,6 @@ static void memory_is_counted(void)
 
 T_MAIN(T_TEST(section_7_base), T_TEST(section_7_best),
        T_TEST(same_bytes_whatever_threads_ranges_and_instructions),
-       T_TEST(strength_0_is_no_mask), T_TEST(a_mask_is_linear), T_TEST(refusals),
+       T_TEST(strength_0_is_no_mask), T_TEST(a_mask_is_linear), T_TEST(leaks),
+       T_TEST(leaks_do_not_depend_on_threads), T_TEST(live_equals_merge), T_TEST(refusals),
        T_TEST(vectors_are_told_of), T_TEST(per_layer), T_TEST(memory_is_counted))

@@ -81,7 +81,16 @@ static void cell(rs_buf *b, int width, int digits, double v, double scale)
         rs_buf_printf(b, " %*s", width, "-");
 }
 
-static void table_row(rs_buf *b, const char *name, const rs_measure_row *r)
+/* Of what may be 1e-15 as well as one half. */
+static void share(rs_buf *b, double v)
+{
+    if (isfinite(v))
+        rs_buf_printf(b, " %8.2g", 100 * v);
+    else
+        rs_buf_printf(b, " %8s", "-");
+}
+
+static void table_row(rs_buf *b, const char *name, bool leaks, const rs_measure_row *r)
 {
     rs_buf_printf(b, "%-8s", name);
     cell(b, 6, 3, r->gain, 1);
@@ -96,6 +105,7 @@ static void table_row(rs_buf *b, const char *name, const rs_measure_row *r)
     cell(b, 8, 5, r->c_a, 1);
     cell(b, 8, 5, r->c_b, 1);
     cell(b, 6, 1, r->survival, 100);
+    if (leaks) share(b, r->leak), share(b, r->stored);
     rs_buf_putc(b, '\n');
 }
 
@@ -120,21 +130,37 @@ static void damage_lines(const rs_plan *p, const rs_measure *m, rs_buf *out)
                       m->outside ? "  (outside the quadratic range)" : "");
 }
 
+static void leak_lines(const rs_plan *p, const rs_measure *m, rs_buf *out)
+{
+    const rs_measure_row *r = &m->all;
+    const char *by = rs_plan_leak_measure(p);
+    if (isnan(r->leak)) return;
+    rs_buf_puts(out, "leak into ");
+    ui_put_clean(out, by ? by : "");
+    rs_buf_printf(out, ": out %.3g %%, in %.3g %% of the stage's x", 100 * r->leak_out,
+                  100 * r->leak_in);
+    rs_buf_printf(out, "; once stored: out %.3g %%, in %.3g %%\n", 100 * r->stored_out,
+                  100 * r->stored_in);
+}
+
 void ui_measure_table(const rs_plan *p, const rs_measure *m, rs_buf *out)
 {
+    bool leaks = !isnan(m->all.leak);
     rs_buf_puts(out, "layer      gain     d   damage  kept%   |x|/W%   theta      t      "
-                     "c_a      c_b  surv%\n");
+                     "c_a      c_b  surv%");
+    rs_buf_puts(out, leaks ? "    leak%  stored%\n" : "\n");
     for (int i = 0; i <= m->n_layers; i++) {
         char name[24];
         snprintf(name, sizeof name, i < m->n_layers ? "%d" : "outside", i);
-        table_row(out, name, &m->layer[i]);
+        table_row(out, name, leaks, &m->layer[i]);
     }
-    table_row(out, "all", &m->all);
+    table_row(out, "all", leaks, &m->all);
     damage_lines(p, m, out);
     if (!isnan(m->all.kept))
         rs_buf_printf(out, "style kept              %.1f %%\n", 100 * m->all.kept);
     if (isfinite(m->all.changed))
         rs_buf_printf(out, "stored numbers changed  %.1f %%\n", 100 * m->all.changed);
+    leak_lines(p, m, out);
 }
 
 /* --- for programs --- */
@@ -143,6 +169,29 @@ static void put(rs_buf *b, const char *key, double v)
 {
     rs_buf_printf(b, ",\"%s\":", key);
     rs_buf_json_double(b, v);
+}
+
+static void leak_json(rs_buf *b, const rs_measure_row *r)
+{
+    put(b, "leak_out", r->leak_out);
+    put(b, "leak_in", r->leak_in);
+    put(b, "stored_leak_out", r->stored_out);
+    put(b, "stored_leak_in", r->stored_in);
+}
+
+static void tensors_json(const rs_plan *p, const rs_measure *m, rs_buf *b)
+{
+    int n = 0;
+    rs_buf_puts(b, ",\"tensors\":[");
+    for (int i = 0; i < m->n_tensors; i++) {
+        const char *name = rs_plan_at(p, i)->name;
+        if (isnan(m->tensor[i].leak)) continue;
+        rs_buf_puts(b, n++ ? ",{\"name\":" : "{\"name\":");
+        rs_buf_json(b, name, strlen(name));
+        leak_json(b, &m->tensor[i]);
+        rs_buf_putc(b, '}');
+    }
+    rs_buf_putc(b, ']');
 }
 
 static void row_json(rs_buf *b, int layer, const rs_measure_row *r)
@@ -159,22 +208,25 @@ static void row_json(rs_buf *b, int layer, const rs_measure_row *r)
     put(b, "c_b", r->c_b);
     put(b, "out", r->out);
     put(b, "survival", r->survival);
+    if (!isnan(r->leak)) leak_json(b, r);
     rs_buf_putc(b, '}');
 }
 
 void ui_measure_json(const rs_plan *p, const rs_measure *m, rs_buf *out)
 {
-    (void)p;
     rs_buf_puts(out, "{\"damage\":");
     rs_buf_json_double(out, m->all.damage);
     put(out, "kept", m->all.kept);
     put(out, "out", m->all.out);
     put(out, "changed", m->all.changed);
+    if (!isnan(m->all.leak)) leak_json(out, &m->all);
     rs_buf_printf(out, ",\"unit\":\"%s\",\"outside\":%s,\"layers\":[",
                   m->units_unknown ? "F units" : "nat", m->outside ? "true" : "false");
     for (int i = 0; i <= m->n_layers; i++) {
         if (i) rs_buf_putc(out, ',');
         row_json(out, i < m->n_layers ? i : -1, &m->layer[i]);
     }
-    rs_buf_puts(out, "]}\n");
+    rs_buf_putc(out, ']');
+    if (!isnan(m->all.leak)) tensors_json(p, m, out);
+    rs_buf_puts(out, "}\n");
 }
