@@ -58,20 +58,23 @@ static void ple_row(void *ctx, int64_t row)
     const rs_linear_kernels *k = w->rt->kernels->linear;
     int64_t P = w->c->ple_width, all = all_ple(w->c);
     float *ple = t->all + row * all, *table = w->rows + row * all;
-    rs_linear_row(w->rt->kernels, &w->m->ple_embed, t->s->ids[row], sqrtf((float)P),
-                  table);
+    const rs_matrix *own = &t->s->ple_rows;
+    rs_linear_row(w->rt->kernels, own->data ? own : &w->m->ple_embed,
+                  own->data ? row : t->s->ids[row], sqrtf((float)P), table);
     k->scale(ple, (float)pow((double)w->c->hidden, -0.5), all);
     for (int i = 0; i < w->c->n_layers; i++) {
-        float *own = t->s->ple[i] + row * P;
-        k->rms_norm(ple + i * P, w->m->ple_norm, w->c->rms_eps, own, P);
-        k->add(own, table + i * P, P);
-        k->scale(own, half_root, P);
+        float *to = t->s->ple[i] + row * P;
+        k->rms_norm(ple + i * P, w->m->ple_norm, w->c->rms_eps, to, P);
+        k->add(to, table + i * P, P);
+        k->scale(to, half_root, P);
     }
 }
 
 rs_status rs_forward_embed(rs_work *w, rs_sequence *s, rs_err *err)
 {
     trip t;
+    if (w->c->ple_width > 0 && !s->ple_rows.data && !w->m->ple_embed.data)
+        return rs_fail(err, RS_E_BUG, "the per-layer embeddings are not at hand");
     RS_TRY(trip_open(&t, w, s, false, err));
     rs_each_row(w->rt, s->n, embed_row, &t);
     rs_status status = RS_OK;

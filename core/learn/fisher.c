@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,12 +14,25 @@ enum { SLACK = 80 << 20 }; /* the program, and buffers of BLAS */
 
 /* --- forward --- */
 
+/* The rows of the per-layer table, read for the sequence at hand. */
+static rs_status take_ple_rows(rs_run *r, rs_err *err)
+{
+    rs_sequence *s = r->s;
+    if (r->c->ple_width == 0) return RS_OK;
+    RS_TRY(rs_model_read_ple(r->file, r->m, s->ids, s->n, r->ple_rows, err));
+    s->ple_rows = r->m->ple_embed;
+    s->ple_rows.rows = s->n;
+    s->ple_rows.data = r->ple_rows;
+    return RS_OK;
+}
+
 static rs_status embed_all(rs_run *r, rs_err *err)
 {
     snprintf(r->what, sizeof r->what, "embeddings");
     RS_TRY(rs_model_load_part(r->rt, r->file, r->m, -1, err));
     for (int i = 0; i < r->n; i++) {
         RS_TRY(rs_run_take(r, i, err));
+        RS_TRY(take_ple_rows(r, err));
         RS_TRY(rs_forward_embed(r->work, r->s, err));
         RS_TRY(rs_run_move_x(r, RS_PUT, i, 0, err));
         for (int l = 0; l < r->c->n_layers; l++)
@@ -52,6 +66,7 @@ static rs_status forward_all(rs_run *r, rs_err *err)
         snprintf(r->what, sizeof r->what, "forward, layer %d", l);
         RS_TRY(forward_layer(r, l, err));
     }
+    rs_model_drop_part(r->m, 0);
     return RS_OK;
 }
 
@@ -80,14 +95,22 @@ static rs_status lose(rs_run *r, int i, const rs_sink *sink, rs_err *err)
     return rs_run_step(r, err);
 }
 
+/* Is there anything that gradients of the stream are wanted for? A head alone has its own. */
+static bool goes_back(const rs_run *r)
+{
+    const rs_slot *norm = rs_slot_at(r->c, -1, offsetof(rs_model, final_norm));
+    return r->lowest < r->c->n_layers || (norm && rs_run_output(r, -1, norm) >= 0);
+}
+
 /* What lies outside the layers and is no table, first half: the last norm. sums stay open. */
 static rs_status lose_all(rs_run *r, rs_sums *sums, rs_err *err)
 {
     rs_sink sink = rs_sums_sink(sums);
+    const rs_sink *to = goes_back(r) ? &sink : NULL;
     snprintf(r->what, sizeof r->what, "loss");
     RS_TRY(rs_model_load_part(r->rt, r->file, r->m, -1, err));
     for (int i = 0; i < r->n; i++) {
-        RS_TRY(lose(r, i, &sink, err));
+        RS_TRY(lose(r, i, to, err));
         rs_sums_end_sequence(sums);
     }
     rs_model_drop_part(r->m, -1);
@@ -142,7 +165,7 @@ static rs_status maybe_save(rs_run *r, int next, rs_err *err)
 
 static rs_status backward_all(rs_run *r, int top, rs_err *err)
 {
-    for (int l = top - 1; l >= 0; l--) {
+    for (int l = top - 1; l >= r->lowest; l--) {
         snprintf(r->what, sizeof r->what, "layer %d", l);
         RS_TRY(backward_layer(r, l, err));
         RS_TRY(maybe_save(r, l, err));
@@ -166,7 +189,7 @@ static rs_status embed_back_all(rs_run *r, rs_sums *sums, rs_err *err)
         rs_sums_end_sequence(sums);
         RS_TRY(rs_run_move_dx(r, RS_PUT, i, err));
     }
-    return rs_sums_write(sums, r, err);
+    return RS_OK;
 }
 
 /* --- all of it --- */
@@ -182,7 +205,8 @@ static rs_status the_way(rs_run *r, rs_sums *outer, int *top, rs_err *err)
     if (r->o->now) r->saved = r->o->now();
     RS_TRY(backward_all(r, *top, err));
     RS_TRY(rs_model_load_part(r->rt, r->file, r->m, -1, err));
-    RS_TRY(embed_back_all(r, outer, err));
+    if (r->embeds) RS_TRY(embed_back_all(r, outer, err));
+    RS_TRY(rs_sums_write(outer, r, err));
     snprintf(r->what, sizeof r->what, "tables");
     return rs_run_tables(r, err);
 }
@@ -220,47 +244,50 @@ static rs_status take_examples(rs_run *r, rs_err *err)
     RS_TRY(rs_sequence_new(r->c, longest, false, &r->s, err));
     for (int i = 0; i < r->n; i++)
         RS_TRY(copy_labels(r, i, err));
-    r->all_steps = (uint64_t)r->n * (uint64_t)(4 * r->c->n_layers + 1) + 2;
     return RS_OK;
 }
 
-/* Bytes in memory of the tensors of a layer, or outside the layers. */
-static uint64_t weights_of(const rs_run *r, int layer)
+static rs_status list_work(rs_run *r, rs_err *err)
 {
-    uint64_t bytes = 0;
-    for (int i = 0; i < rs_checkpoint_count(r->file); i++) {
-        const rs_tensor *t = rs_checkpoint_at(r->file, i);
-        int own;
-        if (rs_slot_of(r->c, t->name, &own) && own == layer) bytes += t->n_bytes + 64;
-    }
-    return bytes;
+    RS_TRY(rs_run_list_outputs(r, err));
+    int layers = r->c->n_layers, back = layers - r->lowest;
+    r->all_steps =
+        (uint64_t)r->n * (uint64_t)(layers + 1 + 3 * back) + rs_run_table_steps(r);
+    return RS_OK;
 }
 
 /* What the largest phase needs besides the activations. */
-static uint64_t fixed_memory(const rs_run *r)
+static rs_status fixed_memory(const rs_run *r, uint64_t *bytes, rs_err *err)
 {
     int64_t n = r->s->room, H = r->c->hidden;
     uint64_t all_ple = (uint64_t)(n * r->c->ple_width * r->c->n_layers) * sizeof(float);
-    uint64_t most = weights_of(r, -1) + 3 * all_ple + rs_sums_need(r, -1) +
-                    r->rt->memory_bytes / 4 + (uint64_t)(3 * n * H) * sizeof(float);
-    for (int l = 0; l < r->c->n_layers; l++) {
-        uint64_t need = weights_of(r, l) + rs_sums_need(r, l);
-        if (need > most) most = need;
+    uint64_t outside = 3 * all_ple + r->rt->memory_bytes / 4 +
+                       (uint64_t)(3 * n * H) * sizeof(float);
+    uint64_t most = 0;
+    for (int l = -1; l < r->c->n_layers; l++) {
+        uint64_t weights, need = l < 0 ? outside : rs_sums_need(r, l);
+        RS_TRY(rs_model_part_bytes(r->file, r->c, l, &weights, err));
+        if (need + weights > most) most = need + weights;
     }
-    return most + rs_work_bytes(r->rt, r->m, n) + rs_sequence_bytes(r->c, n, false) +
-           SLACK;
+    *bytes = most + rs_sums_need(r, -1) + rs_work_bytes(r->rt, r->m, n) +
+             rs_sequence_bytes(r->c, n, false) + rs_model_ple_bytes(r->file, r->c, n) +
+             SLACK;
+    return RS_OK;
 }
 
 static rs_status plan_memory(rs_run *r, rs_fisher_result *result, rs_err *err)
 {
     const rs_example *last = &r->examples[r->n - 1];
     uint64_t all = r->base[r->n - 1] + rs_run_places(r->c, last->n).bytes;
-    uint64_t fixed = fixed_memory(r), budget = r->rt->memory_bytes;
+    uint64_t fixed, budget = r->rt->memory_bytes;
+    RS_TRY(fixed_memory(r, &fixed, err));
     if (fixed > budget)
         return rs_fail(err, RS_E_NOMEM,
                        "sequences of %" PRId64 " tokens need %.0f MB for weights and one "
                        "layer's insides, %.0f MB may be used (--memory)",
                        r->s->room, (double)fixed / 1e6, (double)budget / 1e6);
+    r->ple_rows = malloc((size_t)rs_model_ple_bytes(r->file, r->c, r->s->room) + 1);
+    if (!r->ple_rows) return rs_fail(err, RS_E_NOMEM, "no memory for rows of a table");
     uint64_t near = budget - fixed < all ? budget - fixed : all;
     result->spilled = all - near;
     return rs_spill_new(rs_tensor_file_folder(r->out), all, near, &r->spill, err);
@@ -272,7 +299,7 @@ static rs_status run(rs_run *r, rs_fisher_result *result, rs_err *err)
     int top = r->c->n_layers;
     RS_TRY(rs_model_new(r->c, &r->m, err));
     RS_TRY(take_examples(r, err));
-    RS_TRY(rs_run_list_outputs(r, err));
+    RS_TRY(list_work(r, err));
     RS_TRY(rs_run_open_output(r, err));
     r->can_resume = rs_tensor_file_resumes(r->out);
     RS_TRY(plan_memory(r, result, err));
@@ -300,6 +327,7 @@ static void clean_up(rs_run *r)
     free(r->base);
     free(r->name);
     free(r->output);
+    free(r->ple_rows);
     rs_work_free(r->work);
     rs_sequence_free(r->s);
     rs_spill_free(r->spill);

@@ -56,6 +56,9 @@ typedef struct rs_run {
     const char **name; /* [n_out] */
     int n_out;
     int *output; /* by rs_slot_index: tensor of the output, -1: not wanted */
+    int lowest;  /* layer that the way back ends with; n_layers: it takes none */
+    bool embeds; /* and then goes on to what lies below them */
+    void *ple_rows; /* of the sequence at hand */
     bool can_resume; /* there is a state, of this run or of one before */
     double saved;    /* when the last state was written */
     uint64_t steps, all_steps;
@@ -96,7 +99,8 @@ rs_status rs_run_move_kv(rs_run *r, rs_direction d, int i, int donor, bool gradi
 rs_status rs_run_get_dple(rs_run *r, int i,
                           rs_err *err) RS_MUST_USE; /* all layers of s */
 
-/* fisher_tables.c: the head, the embedding, the per-layer table; last. */
+/* fisher_tables.c: the head, the embedding, the per-layer table; last. Their steps. */
+uint64_t rs_run_table_steps(const rs_run *r);
 rs_status rs_run_tables(rs_run *r, rs_err *err) RS_MUST_USE;
 
 /* fisher_state.c: gradients where the way back stands, before layer `next`. */

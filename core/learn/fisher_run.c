@@ -26,6 +26,25 @@ int rs_run_output(const rs_run *r, int layer, const rs_slot *s)
     return r->output[rs_slot_index(r->c, layer, s)];
 }
 
+static bool wants_any(const rs_run *r, int layer)
+{
+    for (const rs_slot *s = rs_family_slots(r->c, layer); s->tail; s++)
+        if (rs_run_output(r, layer, s) >= 0) return true;
+    return false;
+}
+
+/* How far down the way back has to go for what is wanted. Outside the layers, only the last
+ * norm and a head of its own lie above them. */
+static void find_the_end(rs_run *r)
+{
+    for (const rs_slot *s = rs_family_slots(r->c, -1); s->tail; s++)
+        if (s->offset != offsetof(rs_model, head) &&
+            s->offset != offsetof(rs_model, final_norm))
+            r->embeds |= rs_run_output(r, -1, s) >= 0;
+    while (!r->embeds && r->lowest < r->c->n_layers && !wants_any(r, r->lowest))
+        r->lowest++;
+}
+
 rs_status rs_run_list_outputs(rs_run *r, rs_err *err)
 {
     int count = rs_checkpoint_count(r->file);
@@ -45,8 +64,10 @@ rs_status rs_run_list_outputs(rs_run *r, rs_err *err)
         r->output[rs_slot_index(r->c, layer, s)] = r->n_out;
         r->name[r->n_out++] = t->name;
     }
-    if (r->n_out > 0) return RS_OK;
-    return rs_fail(err, RS_E_INVALID, "none of the model's tensors is selected");
+    if (r->n_out == 0)
+        return rs_fail(err, RS_E_INVALID, "none of the model's tensors is selected");
+    find_the_end(r);
+    return RS_OK;
 }
 
 rs_status rs_run_open_output(rs_run *r, rs_err *err)

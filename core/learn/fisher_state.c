@@ -94,7 +94,7 @@ static rs_status pass_all(stream *f, int *next, rs_err *err)
     if (memcmp(head, magic, sizeof magic) != 0)
         return rs_fail(err, RS_E_FORMAT, "%s is no state", f->path);
     uint64_t at = rs_le64(head + 8);
-    if (at > (uint64_t)f->r->c->n_layers)
+    if (at < (uint64_t)f->r->lowest || at > (uint64_t)f->r->c->n_layers)
         return rs_fail(err, RS_E_FORMAT, "%s is no state", f->path);
     *next = (int)at;
     for (int i = 0; i < f->r->n; i++)

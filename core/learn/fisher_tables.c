@@ -294,13 +294,30 @@ static rs_status lookup_table(rs_run *r, int i_out, bool per_layer, rs_err *err)
     return s == RS_OK ? rs_run_step(r, err) : s;
 }
 
+typedef struct tables {
+    int head, lookup, ple; /* tensors of the output, -1: not wanted */
+} tables;
+
+static tables wanted_tables(const rs_run *r)
+{
+    int embed = output_of(r, offsetof(rs_model, embed));
+    bool tied = r->c->tied_head;
+    return (tables){tied ? embed : output_of(r, offsetof(rs_model, head)),
+                    tied ? -1 : embed, output_of(r, offsetof(rs_model, ple_embed))};
+}
+
+uint64_t rs_run_table_steps(const rs_run *r)
+{
+    tables t = wanted_tables(r);
+    int64_t V = r->c->vocab, block = block_rows(r, V, r->c->hidden);
+    return (uint64_t)((t.head >= 0 ? (V + block - 1) / block : 0) + (t.lookup >= 0) +
+                      (t.ple >= 0));
+}
+
 rs_status rs_run_tables(rs_run *r, rs_err *err)
 {
-    int embed = output_of(r, offsetof(rs_model, embed)),
-        head = output_of(r, offsetof(rs_model, head)),
-        ple = output_of(r, offsetof(rs_model, ple_embed));
-    if (r->c->tied_head && embed >= 0) RS_TRY(head_table(r, embed, true, err));
-    if (!r->c->tied_head && head >= 0) RS_TRY(head_table(r, head, false, err));
-    if (!r->c->tied_head && embed >= 0) RS_TRY(lookup_table(r, embed, false, err));
-    return ple >= 0 ? lookup_table(r, ple, true, err) : RS_OK;
+    tables t = wanted_tables(r);
+    if (t.head >= 0) RS_TRY(head_table(r, t.head, r->c->tied_head, err));
+    if (t.lookup >= 0) RS_TRY(lookup_table(r, t.lookup, false, err));
+    return t.ple >= 0 ? lookup_table(r, t.ple, true, err) : RS_OK;
 }

@@ -124,6 +124,7 @@ rs_status rs_sequence_set(rs_sequence *s, const int32_t *ids, const int32_t *lab
     RS_TRY(check(s->config, "token", ids, n, 0, err));
     if (labels) RS_TRY(check(s->config, "label", labels, n, -1, err));
     s->n = n;
+    s->ple_rows = (rs_matrix){0};
     memcpy(s->ids, ids, (size_t)n * sizeof *ids);
     memcpy(s->labels, labels ? labels : ids, (size_t)n * sizeof *ids);
     s->labels[0] = -1;

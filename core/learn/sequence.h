@@ -8,6 +8,7 @@
 #define RS_SEQUENCE_H
 
 #include "model/config.h"
+#include "tensor/linear.h"
 
 typedef struct rs_sequence {
     const rs_config *config; /* borrowed */
@@ -26,6 +27,8 @@ typedef struct rs_sequence {
                     only one layer is kept, every other one is the same memory */
     float **ple;      /* [n_layers][n, P] per-layer inputs, or NULL */
     float **k, **v;   /* [n_layers][n, K/V heads x head_dim] of donors, else NULL */
+    rs_matrix ple_rows; /* [n, layers x P] the tokens' rows of the table of per-layer
+                           embeddings; data NULL: they are looked up in the model's */
     float *dx;        /* [n, hidden] gradient of the stream where the way back stands */
     float **dple;     /* as ple; set by each layer's way back */
     float **dk, **dv; /* as k, v: what the sharers above have added */
@@ -37,7 +40,7 @@ rs_status rs_sequence_new(const rs_config *c, int64_t room, bool keep_all,
                           rs_sequence **out, rs_err *err) RS_MUST_USE;
 void rs_sequence_free(rs_sequence *s); /* NULL is fine */
 uint64_t rs_sequence_bytes(const rs_config *c, int64_t room, bool keep_all);
-/* Copies ids and labels; labels NULL: the ids themselves, from the second on. Ids and labels
+/* Copies ids and labels, and forgets ple_rows; labels NULL: the ids themselves, from the second on. Ids and labels
  * outside the vocabulary, more tokens than there is room for, and a sequence without a label
  * that counts are RS_E_INVALID. */
 rs_status rs_sequence_set(rs_sequence *s, const int32_t *ids, const int32_t *labels,

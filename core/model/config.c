@@ -126,7 +126,8 @@ static rs_status read_sizes(const config_reader *r)
     RS_TRY(opt_int(r, "hidden_size_per_layer_input", 0, MAX_WIDTH, &c->ple_width));
     c->ple_vocab = c->ple_width ? c->vocab : 0;
     if (c->ple_width)
-        RS_TRY(opt_int(r, "vocab_size_per_layer_input", 1, MAX_VOCAB, &c->ple_vocab));
+        RS_TRY(opt_int(r, "vocab_size_per_layer_input", c->vocab, MAX_VOCAB,
+                       &c->ple_vocab)); /* every token has its row */
     return RS_OK;
 }
 

@@ -45,10 +45,19 @@ rs_status rs_model_load(const rs_runtime *rt, const rs_checkpoint *c,
                         rs_model **out, rs_err *err) RS_MUST_USE;
 /* Reads one layer's tensors, or with -1 those outside the layers, for a model that is never in
  * memory as a whole: the layer that was read before goes, what lies outside stays until it is
- * dropped. */
+ * dropped. The table of per-layer embeddings, larger than all of them, is bound without its
+ * numbers (data NULL): rs_model_read_ple reads rows of it. */
 rs_status rs_model_load_part(const rs_runtime *rt, const rs_checkpoint *c, rs_model *m,
                              int layer, rs_err *err) RS_MUST_USE;
 void rs_model_drop_part(rs_model *m, int layer);
+/* Bytes that rs_model_load_part takes. */
+rs_status rs_model_part_bytes(const rs_checkpoint *c, const rs_config *config, int layer,
+                              uint64_t *bytes, rs_err *err) RS_MUST_USE;
+/* The rows of n ids in the type of m->ple_embed, one after the other: what
+ * rs_model_ple_bytes says they take. Part -1 of m must have been read. */
+rs_status rs_model_read_ple(const rs_checkpoint *c, const rs_model *m, const int32_t *ids,
+                            int64_t n, void *rows, rs_err *err) RS_MUST_USE;
+uint64_t rs_model_ple_bytes(const rs_checkpoint *c, const rs_config *config, int64_t n);
 void rs_model_free(rs_model *m); /* NULL is fine */
 
 #endif

@@ -1,9 +1,12 @@
 /* weights_load.c - a checkpoint's tensors into memory that the model owns: all of them, or one
- * layer's at a time. */
+ * layer's at a time, then without the table of per-layer embeddings, whose rows are read as
+ * they are looked up. */
 #include "base/size.h"
 #include "model/model_internal.h"
 #include "tensor/convert.h"
 
+#include <inttypes.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -14,7 +17,7 @@ typedef struct load_item {
     const rs_slot *slot;
     int layer;
     bool widen;      /* read as float32: norms, scalars, types that are not multiplied */
-    uint64_t bytes;  /* in memory */
+    uint64_t bytes;  /* in memory; 0: bound without its numbers */
     uint64_t offset; /* from the start of the model's memory */
     char *at;
     int64_t first_piece;
@@ -33,6 +36,16 @@ typedef struct loading {
     void *ctx;
 } loading;
 
+static bool is_ple_table(int layer, const rs_slot *s)
+{
+    return layer < 0 && s->offset == offsetof(rs_model, ple_embed);
+}
+
+static bool is_widened(const rs_tensor *t, const rs_slot *s)
+{
+    return s->form != RS_FORM_MATRIX || !rs_linear_takes(t->dtype);
+}
+
 static rs_status list_items(loading *l, const rs_config *config, rs_err *err)
 {
     int count = rs_checkpoint_count(l->file);
@@ -43,10 +56,11 @@ static rs_status list_items(loading *l, const rs_config *config, rs_err *err)
         load_item it = {.tensor = rs_checkpoint_at(l->file, i)};
         it.slot = rs_slot_of(config, it.tensor->name, &it.layer);
         if (!it.slot || (l->partly && it.layer != l->layer)) continue;
-        it.widen = it.slot->form != RS_FORM_MATRIX || !rs_linear_takes(it.tensor->dtype);
+        it.widen = is_widened(it.tensor, it.slot);
         it.bytes = it.tensor->n_bytes;
         if (it.widen && !rs_dtype_bytes(RS_DTYPE_F32, it.tensor->n_elements, &it.bytes))
             return rs_fail(err, RS_E_FORMAT, "%s is too large", it.tensor->name);
+        if (l->partly && is_ple_table(it.layer, it.slot)) it.bytes = 0;
         l->items[l->n_items++] = it;
     }
     return RS_OK;
@@ -71,9 +85,14 @@ static rs_status lay_out(loading *l, rs_err *err)
 
 /* One piece of memory for all. Reading weights from 4 KiB pages costs a fifth of the
  * bandwidth and more, so large pages are asked for. */
+static size_t room_for(uint64_t bytes)
+{
+    return ((size_t)bytes + HUGE_PAGE) / HUGE_PAGE * HUGE_PAGE;
+}
+
 static char *reserve(uint64_t bytes)
 {
-    size_t room = ((size_t)bytes + HUGE_PAGE) / HUGE_PAGE * HUGE_PAGE;
+    size_t room = room_for(bytes);
     char *memory = aligned_alloc(HUGE_PAGE, room);
 #ifdef MADV_HUGEPAGE
     if (memory) madvise(memory, room, MADV_HUGEPAGE);
@@ -157,7 +176,7 @@ static rs_status load(const rs_runtime *rt, loading *l, rs_model *m, void **memo
         return rs_fail(err, RS_E_NOMEM, "no memory for the %.1f MB of weights of %s",
                        (double)l->bytes / 1e6, rs_checkpoint_path(l->file));
     for (int i = 0; i < l->n_items; i++)
-        l->items[i].at = at + l->items[i].offset;
+        if (l->items[i].bytes) l->items[i].at = at + l->items[i].offset;
     RS_TRY(read_all(rt, l, err));
     rs_status s = bind_all(l, m, err);
     return s == RS_OK ? s : rs_err_prefix(err, "%s", rs_checkpoint_path(l->file));
@@ -201,4 +220,58 @@ void rs_model_drop_part(rs_model *m, int layer)
     void **memory = layer < 0 ? &m->store->memory : &m->store->layer_memory;
     free(*memory);
     *memory = NULL;
+}
+
+rs_status rs_model_part_bytes(const rs_checkpoint *c, const rs_config *config, int layer,
+                              uint64_t *bytes, rs_err *err)
+{
+    loading l = {.file = c, .partly = true, .layer = layer};
+    rs_status s = list_items(&l, config, err);
+    if (s == RS_OK) s = lay_out(&l, err);
+    *bytes = room_for(l.bytes);
+    free(l.items);
+    return s;
+}
+
+/* --- rows of the table of per-layer embeddings --- */
+
+static const rs_tensor *find_ple_table(const rs_checkpoint *c, const rs_config *config)
+{
+    for (int i = 0; i < rs_checkpoint_count(c); i++) {
+        const rs_tensor *t = rs_checkpoint_at(c, i);
+        int layer;
+        const rs_slot *s = rs_slot_of(config, t->name, &layer);
+        if (s && is_ple_table(layer, s)) return t;
+    }
+    return NULL;
+}
+
+uint64_t rs_model_ple_bytes(const rs_checkpoint *c, const rs_config *config, int64_t n)
+{
+    const rs_tensor *t = find_ple_table(c, config);
+    int64_t all = (int64_t)config->n_layers * config->ple_width;
+    if (!t) return 0;
+    rs_dtype type = rs_linear_takes(t->dtype) ? t->dtype : RS_DTYPE_F32;
+    const rs_dtype_info *d = rs_dtype_of(type);
+    return (uint64_t)n * (uint64_t)(all / d->block * d->block_bytes);
+}
+
+rs_status rs_model_read_ple(const rs_checkpoint *c, const rs_model *m, const int32_t *ids,
+                            int64_t n, void *rows, rs_err *err)
+{
+    const rs_tensor *t = find_ple_table(c, m->config);
+    int64_t cols = m->ple_embed.cols;
+    uint64_t each = rs_model_ple_bytes(c, m->config, 1);
+    if (!t) return rs_fail(err, RS_E_MISMATCH, "no table of per-layer embeddings");
+    for (int64_t i = 0; i < n; i++) {
+        char *to = (char *)rows + (uint64_t)i * each;
+        if (ids[i] < 0 || ids[i] >= m->ple_embed.rows)
+            return rs_fail(err, RS_E_INVALID, "%s has no row %" PRId32, t->name, ids[i]);
+        RS_TRY(rs_linear_takes(t->dtype)
+                   ? rs_checkpoint_read_raw(c, t, (uint64_t)ids[i] * each, (size_t)each,
+                                            to, err)
+                   : rs_checkpoint_read_f32(c, t, ids[i] * cols, cols,
+                                            (float *)(void *)to, err));
+    }
+    return RS_OK;
 }

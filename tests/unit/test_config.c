@@ -120,14 +120,15 @@ static void sparring(void)
 
 /* --- the published configs, as gemma.md lists them --- */
 
-#define E2B_TEXT                                                                         \
+#define E2B_BARE                                                                         \
     "\"model_type\":\"gemma4_text\",\"final_logit_softcapping\":30.0,"                   \
     "\"global_head_dim\":512,\"head_dim\":256,\"hidden_size\":1536,"                     \
     "\"hidden_size_per_layer_input\":256,\"intermediate_size\":6144,"                    \
     "\"num_attention_heads\":8,\"num_global_key_value_heads\":null,"                     \
     "\"num_hidden_layers\":35,\"num_key_value_heads\":1,\"num_kv_shared_layers\":20,"    \
     "\"sliding_window\":512,\"use_double_wide_mlp\":true,\"vocab_size\":262144,"         \
-    "\"vocab_size_per_layer_input\":262144,\"eos_token_id\":1,\"bos_token_id\":2"
+    "\"eos_token_id\":1,\"bos_token_id\":2"
+#define E2B_TEXT E2B_BARE ",\"vocab_size_per_layer_input\":262144"
 
 static void e2b_of_a_wrapper(void)
 {
@@ -214,6 +215,8 @@ static const struct {
     {RS_E_UNSUPPORTED, "{" E2B_TEXT ",\"use_bidirectional_attention\":\"all\"}",
      "bidirectional"},
     {RS_E_UNSUPPORTED, "{" E2B_TEXT ",\"hidden_activation\":\"silu\"}", "silu"},
+    {RS_E_FORMAT, "{" E2B_BARE ",\"vocab_size_per_layer_input\":262143}",
+     "outside of 262144 to"},
     {RS_E_UNSUPPORTED,
      "{" E2B_TEXT ",\"per_layer_config\":{\"3\":{\"sliding_window\":7}}}",
      "changes \"sliding_window\" of layer 3"},

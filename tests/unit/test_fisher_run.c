@@ -169,12 +169,14 @@ static void by_the_token(void)
 typedef struct stopper {
     int64_t at; /* the step that says stop, from 1; 0: none */
     int64_t steps;
+    uint64_t done, total; /* as the last step told */
 } stopper;
 
 static bool step(void *ctx, const rs_progress *p)
 {
     stopper *s = ctx;
-    (void)p;
+    s->done = p->done;
+    s->total = p->total;
     return ++s->steps != s->at;
 }
 
@@ -301,6 +303,90 @@ static void killed_at_its_writes(void)
     for (int i = 0; i <= LAYERS; i++)
         if (resumed[i] < 1) T_FAIL("no run was resumed at layer %d", i - 1);
     close_pupil(&s.p);
+}
+
+/* --- a selection: the same numbers, and no step further down than it needs --- */
+
+typedef struct selection {
+    const char *part; /* of the names that are taken */
+    int n;            /* tensors */
+    int lowest;       /* layer that the way back reaches; LAYERS: none */
+    int tables;       /* steps of the tables */
+} selection;
+
+static bool takes(void *ctx, const char *name, int layer)
+{
+    (void)layer;
+    return strstr(name, ((const selection *)ctx)->part) != NULL;
+}
+
+static void check_selection(scholar *s, const selection *sel, int layers,
+                            fisher_file *whole, const char *path)
+{
+    rs_fisher_result r;
+    stopper count = {0};
+    fisher_file f;
+    rs_fisher_options o = {.out = path,
+                           .force = true,
+                           .wants = takes,
+                           .wants_ctx = (void *)sel,
+                           .progress = step,
+                           .progress_ctx = &count};
+    T_OK(run(s, &o, &r));
+    T_EQ(r.n_tensors, sel->n);
+    T_EQ(count.steps, N_SEQ * (layers + 1 + 3 * (layers - sel->lowest)) + sel->tables);
+    T_EQ(count.done, count.steps);
+    T_EQ(count.total, count.steps);
+    T_OK(open_fisher(&f, path, s));
+    T_EQ(rs_checkpoint_count(f.have), sel->n);
+    for (int i = 0; i < sel->n; i++) {
+        const char *name = rs_checkpoint_at(f.have, i)->name;
+        const float *a = in_file(&f, name), *b = in_file(whole, name);
+        double sum = 0;
+        T_TRUE(a && b && memcmp(a, b, (size_t)f.n * sizeof *a) == 0);
+        for (int64_t k = 0; k < f.n; k++)
+            sum += (double)a[k];
+        T_TRUE(sum > 0);
+    }
+    close_fisher(&f);
+}
+
+static void selections(void)
+{
+    static const selection e4b[] = {
+        {"layers.4.mlp.up_proj", 1, 4, 0}, {"layers.0.input_layernorm", 1, 0, 0},
+        {"layers.5.", 13, 5, 0},           {"model.norm.", 1, LAYERS, 0},
+        {"embed_tokens.", 1, 0, 1},        {"embed_tokens_per_layer", 1, 0, 1},
+        {"per_layer_model_projection", 1, 0, 0}},
+                           llama[] = {{"lm_head", 1, 3, 1},
+                                      {"model.norm.", 1, 3, 0},
+                                      {"embed_tokens", 1, 0, 1},
+                                      {"layers.2.self_attn", 4, 2, 0}};
+    static const struct {
+        const char *model, *grads;
+        int layers, n;
+        const selection *of;
+    } models[] = {{"tests/golden/models/gemma4_e4b",
+                   "tests/golden/grad/gemma4_e4b.safetensors", LAYERS, 7, e4b},
+                  {"tests/golden/models/llama", "tests/golden/grad/llama.safetensors", 3,
+                   4, llama}};
+    const char *folder = t_folder();
+    char one[512], two[512];
+    for (int m = 0; m < 2; m++) {
+        scholar s;
+        fisher_file whole;
+        rs_fisher_result r;
+        T_TRUE(open_scholar(&s, models[m].model, models[m].grads, 2));
+        T_EQ(s.p.m.config->n_layers, models[m].layers);
+        rs_fisher_options o = {.out = in(folder, "one.safetensors", one), .force = true};
+        T_OK(run(&s, &o, &r));
+        T_OK(open_fisher(&whole, one, &s));
+        for (int i = 0; i < models[m].n; i++)
+            check_selection(&s, &models[m].of[i], models[m].layers, &whole,
+                            in(folder, "two.safetensors", two));
+        close_fisher(&whole);
+        close_pupil(&s.p);
+    }
 }
 
 /* --- kind position, from its definition, in double --- */
@@ -450,5 +536,6 @@ static void refusals(void)
     close_pupil(&s.p);
 }
 
-T_MAIN(T_TEST(the_families), T_TEST(by_the_token), T_TEST(kind_position), T_TEST(memory_threads_and_resume),
+T_MAIN(T_TEST(the_families), T_TEST(by_the_token), T_TEST(selections),
+       T_TEST(kind_position), T_TEST(memory_threads_and_resume),
        T_TEST(killed_at_its_writes), T_TEST(refusals))

@@ -44,4 +44,38 @@ static void loading_can_be_cancelled(void)
     close_subject(&s);
 }
 
-T_MAIN(T_TEST(binding), T_TEST(loading_can_be_cancelled))
+/* What lies outside the layers, loaded alone, has all but the table of per-layer embeddings,
+ * whose rows are read one by one, bit for bit those of the whole. */
+static void rows_of_the_per_layer_table(void)
+{
+    static const int32_t ids[] = {7, 399, 0, 7};
+    enum { N = sizeof ids / sizeof *ids };
+    subject s;
+    rs_model *m;
+    uint64_t part;
+    T_OK(open_subject("tests/golden/models/gemma4_e4b", 2, NULL, &s));
+    T_OK(rs_model_new(s.config, &m, &t_err));
+    T_OK(rs_model_load_part(&s.rt, s.file, m, -1, &t_err));
+    const rs_matrix *t = &m->ple_embed, *whole = &s.model->ple_embed;
+    T_TRUE(!t->data && m->embed.data && m->ple_model_proj.data && m->final_norm);
+    T_TRUE(t->dtype == whole->dtype && t->rows == 400 && t->cols == whole->cols);
+    size_t row = (size_t)t->cols * 2;
+    T_EQ(rs_model_ple_bytes(s.file, s.config, N), N * row);
+    char *rows = malloc(N * row);
+    T_OK(rs_model_read_ple(s.file, m, ids, N, rows, &t_err));
+    for (int i = 0; i < N; i++)
+        T_TRUE(memcmp(rows + i * row, (const char *)whole->data + ids[i] * row, row) ==
+               0);
+    T_FAILS(rs_model_read_ple(s.file, m, (int32_t[]){400}, 1, rows, &t_err),
+            RS_E_INVALID, "embed_tokens_per_layer.weight has no row 400");
+    T_FAILS(rs_model_read_ple(s.file, m, (int32_t[]){-1}, 1, rows, &t_err), RS_E_INVALID,
+            "no row -1");
+    T_OK(rs_model_part_bytes(s.file, s.config, -1, &part, &t_err));
+    T_TRUE(part >= 400 * 32 * 2 && part <= 4 << 20);
+    free(rows);
+    rs_model_free(m);
+    close_subject(&s);
+}
+
+T_MAIN(T_TEST(binding), T_TEST(loading_can_be_cancelled),
+       T_TEST(rows_of_the_per_layer_table))
