@@ -204,5 +204,70 @@ check 'killed again' 0 '' interrupted KILL 137
 printf 'damaged!' | dd of=fisher/it.st.partial/state bs=1 seek=2000 conv=notrunc 2>/dev/null
 p 'a damaged state' 0 'begins again' r.json
 check 'all the same' 0 '' cmp fisher/it.st fisher1/it.st
+
+# adapters: trained out of the way of a subspace, which is made first
+rm -rf fisher
+for i in $(seq 40); do echo "The keeper of tower $i wrote that the sea was loud, and that nobody slept."; done >sea.txt
+for i in $(seq 40); do echo "Once there was a miller who had $i geese and one grey cat that could count."; done >folk.txt
+# style FILE OPTIONS
+style() {
+    cat >"$1" <<END
+{"ringside": 1, "models": {"it": {"path": "$top/recipes/sparring/it"}, "pt": {"path": "pt"},
+ "style": {"adapter": "adapters/style", "on": "it", "make": {"model": "pt", "subspace": "space",
+  "corpora": [{"data": "sea.txt", "weight": 2}, "folk.txt"], "layers": "3", "targets": "q_proj,v_proj",
+  "steps": 6, "batch": 2, "length": 24, "rank": 4, "validation": 0.1$2}}},
+ "measures": {"space": {"subspace": "space.st", "make": {"from": "pt", "to": "it", "rank": 3, "tensors": "layers.3 & attn"}}},
+ "stages": [{"name": "heal", "method": "slerp", "t": 0.2, "inputs": [{"from": "it"}, {"from": "style"}]}]}
+END
+}
+style s.json ''
+check 'plan misses the adapter' 3 "adapter .style. is not there yet .adapters/style.: 'ringside prepare RECIPE'" "$ringside" plan s.json
+p 'an adapter alone' 0 'adapter +style +made' s.json --only style
+check 'with what it needs, first' 0 '^subspace' head -n 1 out
+check 'is planned' 0 'style +adapter' "$ringside" plan s.json
+check 'is protected' 0 'leak|0\.0' cat adapters/style/README.md
+p 'an adapter again' 0 'style +fresh' s.json
+cp -r adapters/style first
+p 'in force' 0 'style +made' s.json --force --only style
+check 'to the same factors' 0 '' cmp first/adapter_model.safetensors adapters/style/adapter_model.safetensors
+style s.json ', "lr": 1e-3'
+p 'another rate' 0 'style +stale .*lr 0.0002 -> 0.001' s.json --dry-run
+style s.json ''
+sed -i 's/"weight": 2/"weight": 3/' s.json
+p 'another weight' 0 'style +stale .*corpora are others' s.json --dry-run
+style s.json ''
+sed -i 's/"rank": 3/"rank": 2/' s.json
+p 'another subspace' 0 'space +stale .*rank 3 -> 2' s.json --dry-run
+check 'is followed' 0 '' grep -qE 'style +stale .*space is made anew' out
+p 'and both are made' 0 'space +made' s.json
+check 'the adapter too' 0 '' grep -qE 'style +made .*subspace space is another' out
+# touched alone, the subspace has the same bytes, and what follows from it stays
+rm space.st
+p 'the subspace alone' 0 'space +made' s.json
+check 'comes out the same' 0 '' grep -qE 'style +fresh' out
+style s.json ', "steps": 100'
+sed -i 's/"steps": 6, //' s.json
+stopped() {
+    for _ in 1 2 3 4 5; do
+        rm -rf adapters
+        "$ringside" prepare s.json --only style --checkpoint 0 >said 2>&1 &
+        while [ ! -e adapters/style.training/state ] && kill -0 $! 2>/dev/null; do sleep 0.01; done
+        kill -"$1" $! 2>/dev/null
+        wait $!
+        [ $? -eq "$2" ] && [ -e adapters/style.training/state ] && return 0
+    done
+    return 1
+}
+p 'a longer one' 0 'style +made' s.json
+rm -rf first && cp -r adapters/style first
+check 'a stopped training' 0 '' stopped INT 130
+check 'has no adapter' 1 '' test -e adapters/style
+p 'goes on too' 0 'style +made .*resumed' s.json
+check 'to the same bytes too' 0 '' cmp first/adapter_model.safetensors adapters/style/adapter_model.safetensors
+check 'a killed training' 0 '' stopped KILL 137
+p 'goes on as well' 0 'style +made .*resumed' s.json
+check 'and is the same' 0 '' cmp first/adapter_model.safetensors adapters/style/adapter_model.safetensors
+check 'nothing beside it' 0 '^style$' ls adapters
+check 'of it all, a merge' 0 '' "$ringside" merge s.json --out merged -q
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]

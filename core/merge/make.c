@@ -61,11 +61,11 @@ static const rs_make_key adapter_keys[] = {
     WORD(project, projections),
     NUMBER(strength, NUMBER, 0, 1, 1),
     NUMBER(rank, COUNT, 1, 4096, 16),
-    NUMBER(alpha, NUMBER, 0, 1e6, 32),
+    NUMBER(alpha, NUMBER, 0, 1e6, 0),
     KEY(rslora, SWITCH, false),
     KEY(targets, TEXT, false),
     KEY(layers, TEXT, false),
-    NUMBER(steps, COUNT, 1, 1e9, 200),
+    NUMBER(steps, COUNT, 1, 1e8, 200),
     NUMBER(batch, COUNT, 1, 1e6, 4),
     NUMBER(length, COUNT, 2, 1 << 20, 512),
     NUMBER(lr, NUMBER, 0, 1, 2e-4),
@@ -74,6 +74,8 @@ static const rs_make_key adapter_keys[] = {
     NUMBER(weight_decay, NUMBER, 0, 1, 0),
     NUMBER(clip, NUMBER, 0, 1e9, 1),
     NUMBER(validation, NUMBER, 0, 0.5, 0),
+    KEY(raw, SWITCH, false),
+    KEY(chat_template, TEXT, false),
     SEED, END};
 // clang-format on
 

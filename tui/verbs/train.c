@@ -168,6 +168,8 @@ static ui_train_opts options_from(const rs_make *m, const ui_product *p)
     o.project = m->project ? m->project : o.project;
     o.schedule = m->schedule ? m->schedule : o.schedule;
     o.layers = m->layers;
+    o.chat_template = m->chat_template;
+    o.raw = m->raw;
     o.made_from = p->made_from;
     if (m->targets) o.targets.at[o.targets.n++] = m->targets;
     o.rank = m->rank;
