@@ -1,5 +1,5 @@
-/* The project's own chats: their Fisher information of sparring's `it` is near the one that
- * torch made from 256 other instructions, and the two files share no text. */
+/* The project's own chats: their Fisher information of sparring's `it` is near the one
+ * that torch made from 256 other instructions, and the two files share no text. */
 #include "learn/fisher.h"
 #include "tests/t.h"
 
@@ -25,7 +25,8 @@ static char *copy_of(const rs_buf *b) { return strdup(rs_buf_str(b)); }
 /* What counts is the label, the rest is -1. */
 static rs_example example_of(const rs_line *l)
 {
-    int32_t *ids = calloc(2 * (size_t)l->ids.n + 1, sizeof *ids), *labels = ids + l->ids.n;
+    int32_t *ids = calloc(2 * (size_t)l->ids.n + 1, sizeof *ids);
+    int32_t *labels = ids + l->ids.n;
     for (int64_t i = 0; i < l->ids.n; i++) {
         ids[i] = l->ids.at[i];
         labels[i] = l->mask.data[i] ? ids[i] : -1;
