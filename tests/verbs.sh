@@ -226,6 +226,10 @@ check 'nothing of refused Fishers' 1 '' test -e "$work/x.f" -o -e "$work/x.f.par
 r 'a subspace' 0 '68 matrices, rank 16' subspace --from recipes/sparring/pt --to $it --rank 16 --out "$work/sub"
 r 'a subspace by energy' 0 '"rank":' subspace --from recipes/sparring/pt --to $it --energy 0.5 --tensors q_proj --out "$work/sub2" --json
 r 'it says what it is' 0 'what +subspace' inspect "$work/sub"
+weight=tests/golden/subspace/weight.safetensors
+r 'a weighted subspace' 0 '1 matrices' subspace --from recipes/sparring/pt --to $it --rank 4 --tensors 'layers.2 & v_proj' --weight $weight --out "$work/sub3"
+r 'it says how' 0 'weight = sqrt_fisher' inspect "$work/sub3"
+r 'a weight without the tensor' 3 'weight.safetensors has no tensor' subspace --from recipes/sparring/pt --to $it --rank 4 --tensors q_proj --weight $weight --out "$work/sub4"
 r 'a spectrum' 0 'half of the squares in rank 31, 90 % in 94 of 192' subspace --from recipes/sparring/pt --to $it --spectrum layers.5.q_proj
 r 'a spectrum for programs' 0 '"name":"model.layers.5.mlp.up_proj.weight","values":.[0-9.]+,' subspace --from recipes/sparring/pt --to $it --spectrum layers.5.up_proj --json
 r 'a spectrum of nothing' 3 'takes no matrix inside the layers' subspace --from recipes/sparring/pt --to $it --spectrum norm

@@ -5,11 +5,13 @@
 #include "store/tensor_file.h"
 #include "tensor/svd.h"
 
+#include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 typedef struct matrix {
-    const rs_tensor *to, *from;
+    const rs_tensor *to, *from, *weight; /* weight: or NULL */
     int rank;
 } matrix;
 
@@ -29,21 +31,28 @@ static rs_status no_memory(rs_err *err)
     return rs_fail(err, RS_E_NOMEM, "no memory for a list of matrices");
 }
 
-/* The matrix of `from` that t of `to` is compared with. */
+/* The matrix of another file that has t's name. */
+static rs_status find(const work *w, const rs_checkpoint *c, const rs_tensor *t,
+                      const rs_tensor **out, rs_err *err)
+{
+    char a[96], b[96];
+    *out = rs_checkpoint_find(c, t->name);
+    if (!*out)
+        return rs_fail(err, RS_E_MISMATCH, "%s has no tensor %s", rs_checkpoint_path(c),
+                       t->name);
+    rs_tensor_shape(t, a, sizeof a);
+    rs_tensor_shape(*out, b, sizeof b);
+    if ((*out)->n_dims == 2 && (*out)->dim[0] == t->dim[0] && (*out)->dim[1] == t->dim[1])
+        return RS_OK;
+    return rs_fail(err, RS_E_MISMATCH, "%s is %s in %s and %s in %s", t->name, a,
+                   rs_checkpoint_path(w->to), b, rs_checkpoint_path(c));
+}
+
 static rs_status match(const work *w, const rs_tensor *t, matrix *out, rs_err *err)
 {
-    const rs_tensor *from = rs_checkpoint_find(w->from, t->name);
-    if (!from)
-        return rs_fail(err, RS_E_MISMATCH, "%s has no tensor %s",
-                       rs_checkpoint_path(w->from), t->name);
-    char a[96], b[96];
-    rs_tensor_shape(t, a, sizeof a);
-    rs_tensor_shape(from, b, sizeof b);
-    if (from->n_dims != 2 || from->dim[0] != t->dim[0] || from->dim[1] != t->dim[1])
-        return rs_fail(err, RS_E_MISMATCH, "%s is %s in %s and %s in %s", t->name, a,
-                       rs_checkpoint_path(w->to), b, rs_checkpoint_path(w->from));
-    *out = (matrix){t, from, 0};
-    return RS_OK;
+    *out = (matrix){.to = t};
+    RS_TRY(find(w, w->from, t, &out->from, err));
+    return w->o && w->o->weight ? find(w, w->o->weight, t, &out->weight, err) : RS_OK;
 }
 
 static rs_status add_matrix(work *w, const rs_tensor *t, rs_err *err)
@@ -73,6 +82,23 @@ static rs_status list_matrices(work *w, const rs_config *c, rs_err *err)
     return w->d && w->e ? RS_OK : no_memory(err);
 }
 
+/* d sqrt(F), F into e. */
+static rs_status weigh(work *w, const matrix *m, rs_err *err)
+{
+    int64_t n = m->to->n_elements;
+    RS_TRY(rs_checkpoint_read_f32(w->o->weight, m->weight, 0, n, w->e, err));
+    for (int64_t i = 0; i < n; i++) {
+        if (!(w->e[i] >= 0 && w->e[i] < INFINITY))
+            return rs_fail(err, RS_E_INVALID,
+                           "%s: %s, element %" PRId64
+                           " is %g: a weight must be finite and not negative",
+                           rs_checkpoint_path(w->o->weight), m->to->name, i,
+                           (double)w->e[i]);
+        w->d[i] *= sqrtf(w->e[i]);
+    }
+    return RS_OK;
+}
+
 static rs_status difference(work *w, const matrix *m, rs_err *err)
 {
     int64_t n = m->to->n_elements;
@@ -80,7 +106,7 @@ static rs_status difference(work *w, const matrix *m, rs_err *err)
     RS_TRY(rs_checkpoint_read_f32(w->from, m->from, 0, n, w->e, err));
     for (int64_t i = 0; i < n; i++)
         w->d[i] -= w->e[i];
-    return RS_OK;
+    return m->weight ? weigh(w, m, err) : RS_OK;
 }
 
 static rs_status step(work *w, const matrix *m, rs_err *err)

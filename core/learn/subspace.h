@@ -1,6 +1,12 @@
 /* subspace.h - the directions in which one model differs from another: for every matrix inside
  * the layers the leading singular vectors of W_to - W_from.
  *
+ * With a weight, a Fisher F of the same names and shapes, it is sqrt(F) (W_to - W_from) element
+ * by element that is decomposed (FWSVD, Hsu et al. 2022): U and V are orthonormal as ever and
+ * span the outputs and inputs in which the difference moves the loss that F was measured on,
+ * S^2 adds up to sum F D^2, twice the damage of undoing it. An element of F that is 0 takes its
+ * element of D out; where nothing is left there are no directions and the file holds zeros.
+ *
  * The file: `<tensor>.U` [out, r], `.S` [r], `.V` [in, r], float32, <tensor> being the model's
  * name without ".weight"; metadata name both models by the hash of their contents. One tensor
  * is in memory at a time, read from two checkpoints of the same configuration. */
@@ -16,6 +22,7 @@ typedef struct rs_subspace_options {
     double energy; /* the smallest rank that keeps this share of the squares */
     bool exact;    /* else randomised; by energy it is exact in any case */
     uint64_t seed;
+    const rs_checkpoint *weight;                           /* NULL: none */
     bool (*wants)(void *ctx, const char *name, int layer); /* NULL: all */
     void *wants_ctx;
     const rs_string_pair *metadata;
@@ -34,7 +41,8 @@ typedef struct rs_subspace_result {
     double kept; /* of all tensors' squares together */
 } rs_subspace_result;
 
-/* RS_E_MISMATCH where a matrix of `to` is missing in `from` or has another shape. */
+/* RS_E_MISMATCH where a matrix of `to` is missing in `from` or the weight or has another
+ * shape; RS_E_INVALID where the weight is negative or not finite. */
 rs_status rs_subspace_run(const rs_runtime *rt, const rs_checkpoint *from,
                           const rs_checkpoint *to, const rs_config *c,
                           const rs_subspace_options *o, rs_subspace_result *result,

@@ -187,9 +187,12 @@ static rs_status other_side(const job *j, const double *w, const double *value,
     return RS_OK;
 }
 
-static void set_values(rs_svd *o, const double *value)
+/* A millionth of the largest is what rounding leaves where there is nothing: such values are
+ * 0, and so are their directions, on both sides. */
+static void set_values(rs_svd *o, double *value)
 {
     for (int64_t i = 0; i < o->rank; i++) {
+        if (!(value[i] >= 1e-6 * value[0])) value[i] = 0;
         o->s[i] = (float)value[i];
         o->kept += value[i] * value[i];
     }
@@ -204,9 +207,9 @@ static rs_status exact(void *ctx, rs_err *err)
     double *value = w ? w + small * k : NULL;
     rs_status s = w ? gram_eigen(j, k, value, w, err) : no_memory(j->rows, j->cols, err);
     float *near = is_tall(j) ? o->v : o->u;
-    for (int64_t i = 0; s == RS_OK && i < small * k; i++)
-        near[i] = (float)w[i];
     if (s == RS_OK) set_values(o, value);
+    for (int64_t i = 0; s == RS_OK && i < small * k; i++)
+        near[i] = value[i % k] > 0 ? (float)w[i] : 0;
     if (s == RS_OK) s = other_side(j, w, value, err);
     free(w);
     return s;
@@ -297,13 +300,13 @@ static rs_status turn_back(const job *j, const finder *f, rs_err *err)
         f->value[i] = root(f->value[i]);
     set_values(o, f->value);
     for (int64_t i = 0; i < k * r; i++)
-        f->turn[i] = (float)f->w[i];
+        f->turn[i] = o->s[i % r] > 0 ? (float)f->w[i] : 0;
     rs_blas_ab(small_side(j), r, k, f->y, k, f->turn, r, 0, near, r);
     for (int64_t i = 0; i < k * r; i++)
         f->turn[i] = o->s[i % r] > 0 ? f->turn[i] / o->s[i % r] : 0;
     rs_blas_ab(large, r, k, f->z, k, f->turn, r, 0, far, r);
     /* Of a steep spectrum the last of them stand askew by z's rounding over their value. */
-    bool steep = o->s[r - 1] < 1e-3f * o->s[0] && o->s[r - 1] > 1e-6f * o->s[0];
+    bool steep = o->s[r - 1] < 1e-3f * o->s[0] && o->s[r - 1] > 0;
     return steep ? rs_lapack_orthonormal(large, r, far, 1, err) : RS_OK;
 }
 

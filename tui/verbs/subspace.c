@@ -10,7 +10,7 @@
 #include <string.h>
 
 typedef struct subspace_opts {
-    const char *from, *to, *out, *tensors, *spectrum;
+    const char *from, *to, *weight, *out, *tensors, *spectrum;
     const char *made_from; /* metadata of what prepare makes, or NULL */
     int64_t rank, seed;
     double energy;
@@ -26,6 +26,9 @@ static const ui_opt opts[] = {
      offsetof(subspace_opts, energy)},
     {"--exact", UI_OPT_FLAG, NULL, "by eigenvalues in float64, not by random projections",
      offsetof(subspace_opts, exact)},
+    {"--weight", UI_OPT_STRING, "FISHER",
+     "of sqrt(F) times the difference, element by element",
+     offsetof(subspace_opts, weight)},
     {"--tensors", UI_OPT_STRING, "SEL", "only matrices that a selector takes",
      offsetof(subspace_opts, tensors)},
     {"--spectrum", UI_OPT_STRING, "SEL",
@@ -39,7 +42,7 @@ static const ui_opt opts[] = {
 
 typedef struct subject {
     char from_path[4096], to_path[4096];
-    rs_checkpoint *from, *to;
+    rs_checkpoint *from, *to, *weight;
     rs_config *config;
     rs_arena arena;
     const rs_selector *selector;
@@ -53,7 +56,8 @@ static int check_words(const subspace_opts *o)
     if (!o->from || !o->to || (writes && !o->out))
         return ui_usage("subspace",
                         "--from M, --to M and --out F (or --spectrum SEL) are needed");
-    if (!writes && (o->out || o->rank || o->energy || o->exact || o->tensors))
+    if (!writes &&
+        (o->out || o->rank || o->energy || o->exact || o->tensors || o->weight))
         return ui_usage("subspace", "--spectrum goes with --from and --to alone");
     if (!writes) return UI_EXIT_OK;
     if ((o->rank != 0) == (o->energy != 0))
@@ -95,6 +99,7 @@ static rs_status open_subject(const subspace_opts *o, subject *s, rs_err *err)
     RS_TRY(rs_checkpoint_open(s->from_path, &s->from, err));
     RS_TRY(rs_checkpoint_open(s->to_path, &s->to, err));
     RS_TRY(rs_config_load(s->to, &s->config, err));
+    if (o->weight) RS_TRY(rs_checkpoint_open(o->weight, &s->weight, err));
     const char *selector = o->spectrum ? o->spectrum : o->tensors;
     return selector ? rs_selector_parse(&s->arena, selector, &s->selector, err) : RS_OK;
 }
@@ -107,28 +112,34 @@ static void close_subject(subject *s)
     rs_config_free(s->config);
     rs_checkpoint_close(s->from);
     rs_checkpoint_close(s->to);
+    rs_checkpoint_close(s->weight);
 }
 
 static rs_status work(ui_common *c, const subspace_opts *o, subject *s, ui_progress *show,
                       rs_subspace_result *r, rs_err *err)
 {
-    char from[33], to[33];
+    char from[33], to[33], weight[33];
     RS_TRY(open_subject(o, s, err));
     RS_TRY(ui_content_hash(c, s->from, show, from, err));
     RS_TRY(ui_content_hash(c, s->to, show, to, err));
-    rs_string_pair pairs[] = {{"kind", "subspace"},
-                              {"from_hash", from},
-                              {"to_hash", to},
-                              {"method", o->exact || o->rank == 0 ? "exact" : "random"},
-                              {UI_MADE_FROM, o->made_from}};
+    if (s->weight) RS_TRY(ui_content_hash(c, s->weight, show, weight, err));
+    rs_string_pair pairs[7] = {{"kind", "subspace"},
+                               {"from_hash", from},
+                               {"to_hash", to},
+                               {"method", o->exact || o->rank == 0 ? "exact" : "random"}};
+    int n = 4;
+    if (s->weight) pairs[n++] = (rs_string_pair){"weight", "sqrt_fisher"};
+    if (s->weight) pairs[n++] = (rs_string_pair){"weight_hash", weight};
+    if (o->made_from) pairs[n++] = (rs_string_pair){UI_MADE_FROM, o->made_from};
     rs_subspace_options p = {.rank = (int)o->rank,
                              .energy = o->energy,
                              .exact = o->exact,
                              .seed = (uint64_t)o->seed,
+                             .weight = s->weight,
                              .wants = s->selector ? wants : NULL,
                              .wants_ctx = s,
                              .metadata = pairs,
-                             .n_metadata = o->made_from ? 5 : 4,
+                             .n_metadata = n,
                              .out = o->out,
                              .force = o->force,
                              .progress = ui_progress_step,
@@ -257,6 +268,7 @@ rs_status ui_subspace_make(ui_common *c, const rs_make *m, ui_product *p,
                        .to = p->model[1],
                        .out = p->out,
                        .tensors = m->tensors,
+                       .weight = p->measure,
                        .made_from = p->made_from,
                        .rank = m->rank,
                        .seed = m->seed,
@@ -271,12 +283,15 @@ rs_status ui_subspace_make(ui_common *c, const rs_make *m, ui_product *p,
 const ui_verb ui_verb_subspace = {
     .name = "subspace",
     .usage =
-        "--from M --to M (--rank R | --energy E) --out F [--exact], or --spectrum SEL",
+        "--from M --to M (--rank R | --energy E) --out F [--exact] [--weight FISHER], "
+        "or --spectrum SEL",
     .summary = "leading singular vectors of what one model differs from another by",
     .details =
         "For every matrix inside the layers U, S and V of W_to - W_from, float32, under "
         "the tensor's name with .U, .S and .V in place of .weight. Prints rank, share "
-        "of the squares kept and the largest singular value of each. --spectrum prints "
+        "of the squares kept and the largest singular value of each. With --weight, a "
+        "Fisher file, it is sqrt(F) (W_to - W_from), element by element: the directions "
+        "in which the difference moves the loss most. --spectrum prints "
         "all "
         "singular values of the matrices that a selector takes, and what each rank "
         "keeps.",
