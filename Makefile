@@ -119,7 +119,7 @@ sanitize:
 	@$(MAKE) --no-print-directory SAN=address,undefined test
 	@$(MAKE) --no-print-directory CC=clang SAN=thread test-threads
 
-THREAD_TESTS := $(foreach t,base_pool store_writer execute export live merge_memory backward fisher_run,\
+THREAD_TESTS := $(foreach t,base_pool store_writer execute export export_merge live merge_memory backward fisher_run,\
   $(wildcard tests/unit/test_$(t).c))
 test-threads: $(THREAD_TESTS:%.c=$(FLAVOUR)/%)
 	@tests/run.sh $^

@@ -15,6 +15,7 @@ typedef struct exported {
     rs_config *config;
     rs_export_result result;
     char notes[MAX_NOTES];
+    const char *out;
 } exported;
 
 UNUSED void keep_note(void *ctx, const char *text)
@@ -27,7 +28,7 @@ UNUSED void keep_note(void *ctx, const char *text)
 UNUSED rs_status export_how(exported *e, const char *model, rs_export_options o,
                             int threads, uint64_t memory)
 {
-    *e = (exported){.from = NULL};
+    *e = (exported){.out = o.out};
     o.note = keep_note;
     o.note_ctx = e->notes;
     rs_options ro = {.threads = threads, .memory_bytes = memory};
@@ -87,14 +88,9 @@ UNUSED const char *odd_folder(const char *model, const char *config_from, const 
         return NULL;
     snprintf(path, sizeof path, "%s/config.json", golden_model(model));
     rs_buf text = get_file(path);
-    char *at = strstr(text.data, config_from);
-    if (!at) return NULL;
-    rs_buf out = {0};
-    rs_buf_add(&out, text.data, (size_t)(at - text.data));
-    rs_buf_puts(&out, to);
-    rs_buf_puts(&out, at + strlen(config_from));
-    put_text(in_folder(folder, "config.json"), rs_buf_str(&out));
-    rs_buf_free(&out);
+    const char *config = replaced(text.data, config_from, to);
+    if (!config) return NULL;
+    put_text(in_folder(folder, "config.json"), config);
     return in_folder(folder, ".");
 }
 

@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/bytes.h"
 #include "base/os.h"
+#include "tensor/runtime.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -81,6 +82,13 @@ UNUSED int count_open_files(void)
     return n;
 }
 
+/* A progress function that stops at the first step. */
+UNUSED bool stop_at_once(void *ctx, const rs_progress *p)
+{
+    (void)ctx, (void)p;
+    return false;
+}
+
 /* All of a file. */
 UNUSED rs_buf get_file(const char *path)
 {
@@ -89,6 +97,24 @@ UNUSED rs_buf get_file(const char *path)
     if (rs_os_read_file(path, (size_t)1 << 30, &b, &e) != RS_OK) printf("  %s\n", e.msg);
     kept(b.data);
     return b;
+}
+
+/* Both are there, not empty, and the same. */
+UNUSED bool same_files(const char *a, const char *b)
+{
+    rs_buf x = get_file(a), y = get_file(b);
+    return x.len > 0 && x.len == y.len && memcmp(x.data, y.data, x.len) == 0;
+}
+
+/* text with the first `from` of it replaced, as long as the test lives; NULL: it has none. */
+UNUSED const char *replaced(const char *text, const char *from, const char *to)
+{
+    const char *at = strstr(text, from);
+    if (!at) return NULL;
+    size_t n = strlen(text) + strlen(to) + 1;
+    char *out = kept(malloc(n));
+    snprintf(out, n, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
+    return out;
 }
 
 #endif

@@ -107,12 +107,6 @@ UNUSED void run_pieces(const subject *s, const int32_t *ids, int64_t n, int64_t 
     rs_kv_free(kv);
 }
 
-UNUSED bool stop_at_once(void *ctx, const rs_progress *p)
-{
-    (void)ctx, (void)p;
-    return false;
-}
-
 typedef struct countdown {
     int left;
 } countdown;

@@ -98,6 +98,16 @@ UNUSED void gb_tensor(gguf_build *g, const char *name, rs_dtype type, uint64_t r
     rs_buf_add(&g->data, bytes, n);
 }
 
+/* Gemma 4: a quarter of the pairs of a full layer's head turn. */
+UNUSED void gb_frequencies(gguf_build *g, int head)
+{
+    float divisor[256];
+    for (int i = 0; i < head / 2; i++)
+        divisor[i] = i < head / 8 ? 1 : 1e30f;
+    gb_tensor(g, "rope_freqs.weight", RS_DTYPE_F32, 0, (uint64_t)head / 2, divisor,
+              (size_t)head / 2 * 4);
+}
+
 /* The whole file; frees the parts. */
 UNUSED rs_buf gb_file(gguf_build *g)
 {

@@ -120,6 +120,14 @@ static __attribute__((unused)) const char *t_shared(const char *below)
     return access(path, R_OK) == 0 ? path : NULL;
 }
 
+/* The file of Gemma 3 270M that the environment names, or NULL: then T_NO_GEMMA270. */
+static __attribute__((unused)) const char *t_gemma270(void)
+{
+    const char *path = getenv("RS_GEMMA270");
+    return path && *path ? path : NULL;
+}
+#define T_NO_GEMMA270() T_SKIP("RS_GEMMA270 does not name the GGUF of Gemma 3 270M")
+
 /* A file of the project's own golden data. */
 static __attribute__((unused)) const char *t_golden(const char *below)
 {

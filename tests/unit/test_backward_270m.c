@@ -3,9 +3,9 @@
 #include "base/json.h"
 #include "learn/backward.h"
 #include "learn/gradients.h"
-#include "tests/t.h"
+#include "tests/forward.h"
 
-enum { MAX_IDS = 2048 };
+enum { LONGEST = 2048 };
 
 static double l2_of(const float *v, int64_t n)
 {
@@ -34,11 +34,11 @@ static double off_of(const rs_json *t, const float *g, int64_t n, int64_t cols)
     return off;
 }
 
-static int64_t ids_of(const rs_json *doc, int32_t ids[MAX_IDS])
+static int64_t listed_ids(const rs_json *doc, int32_t ids[LONGEST])
 {
     int64_t n = 0;
     const rs_json *v = rs_json_first(rs_json_get(doc, "token_ids"));
-    for (; v && n < MAX_IDS; v = rs_json_next(v))
+    for (; v && n < LONGEST; v = rs_json_next(v))
         ids[n++] = (int32_t)rs_json_number(v);
     return n;
 }
@@ -70,46 +70,35 @@ static int count_within(const rs_config *config, const rs_gradients *g,
 
 static void gradient_of_the_270m(void)
 {
-    const char *gguf = getenv("RS_GEMMA270"),
-               *path = t_shared("fixtures/gemma3-270m/gradient.json");
-    if (!gguf || !*gguf) T_SKIP("RS_GEMMA270 does not name the GGUF of Gemma 3 270M");
+    const char *gguf = t_gemma270(), *path = t_shared("fixtures/gemma3-270m/gradient.json");
+    if (!gguf) T_NO_GEMMA270();
     if (!path) T_SKIP("the shared fixtures are not there");
-    static int32_t ids[MAX_IDS];
-    rs_runtime rt;
-    rs_checkpoint *file;
-    rs_config *config;
-    rs_model *m;
+    static int32_t ids[LONGEST];
+    subject m;
     rs_gradients *g;
     rs_work *w;
     rs_sequence *s;
     rs_json *doc;
-    rs_options o = {.threads = 2, .memory_bytes = 4u << 30};
-    T_OK(rs_init(&o, &rt, &t_err));
     T_OK(rs_json_read_file(path, 1 << 22, &doc, &t_err));
-    T_OK(rs_checkpoint_open(gguf, &file, &t_err));
-    T_OK(rs_config_load(file, &config, &t_err));
-    T_OK(rs_model_load(&rt, file, config, NULL, NULL, &m, &t_err));
-    int64_t n = ids_of(doc, ids);
-    T_OK(rs_gradients_new(&rt, config, &g, &t_err));
-    T_OK(rs_work_new(&rt, m, n, &w, &t_err));
-    T_OK(rs_sequence_new(config, n, true, &s, &t_err));
+    T_OK(open_subject(gguf, 2, NULL, &m));
+    int64_t n = listed_ids(doc, ids);
+    T_OK(rs_gradients_new(&m.rt, m.config, &g, &t_err));
+    T_OK(rs_work_new(&m.rt, m.model, n, &w, &t_err));
+    T_OK(rs_sequence_new(m.config, n, true, &s, &t_err));
     T_OK(rs_sequence_set(s, ids, NULL, n, &t_err));
     rs_sink sink = rs_gradients_sink(g);
     double loss, worst = 0;
     T_OK(rs_backward_all(w, s, 1.0 / (double)(n - 1), &sink, &loss, &t_err));
     T_NEAR(loss / (double)(n - 1), rs_json_number(rs_json_get(doc, "loss")), 5e-6, 0);
-    int count = count_within(config, g, doc, 1e-4, &worst);
+    int count = count_within(m.config, g, doc, 1e-4, &worst);
     printf("  %d tensors, %lld tokens, worst %.1e of a tensor's norm\n", count,
            (long long)n, worst);
     T_EQ(count, 236);
     rs_sequence_free(s);
     rs_work_free(w);
     rs_gradients_free(g);
-    rs_model_free(m);
-    rs_config_free(config);
-    rs_checkpoint_close(file);
     rs_json_free(doc);
-    rs_quit(&rt);
+    close_subject(&m);
 }
 
 T_MAIN(T_TEST(gradient_of_the_270m))

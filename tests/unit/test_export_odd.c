@@ -36,17 +36,30 @@ static bool same_logits(const exported *e)
 }
 
 /* note: a part of what is told; NULL: nothing may be told but that there is no tokenizer. */
-static void comes_round(const char *model, const char *config, const char *note)
+static void folder_comes_round(const char *folder, const char *config, const char *note)
 {
     exported e;
-    const char *folder = with_config(model, config);
-    if (!folder) T_FAIL("%s", t_err.msg);
     T_OK(export_as(&e, folder, in_folder(t_folder(), "x.gguf"), RS_DTYPE_F32));
     if (!same_logits(&e)) T_FAIL("%s of %s", t_err.msg, config);
     const char *first = strchr(e.notes, '\n');
     bool alone = first && first[1] == 0 && strstr(e.notes, "no tokenizer");
     if (note ? !strstr(e.notes, note) : !alone) T_FAIL("notes: %s", e.notes);
     done(&e);
+}
+
+static void comes_round(const char *model, const char *config, const char *note)
+{
+    const char *folder = with_config(model, config);
+    if (!folder) T_FAIL("%s", t_err.msg);
+    folder_comes_round(folder, config, note);
+}
+
+/* The same of a model of random numbers. */
+static void synthetic_comes_round(const char *config, const char *note)
+{
+    const char *folder = in_folder(t_folder(), "model");
+    T_OK(synthetic_model(folder, config, &t_err));
+    folder_comes_round(folder, config, note);
 }
 
 #define SIZES                                                                            \
@@ -182,12 +195,7 @@ static void heads_of_128(void)
         "\"intermediate_size\":32,\"num_attention_heads\":2,\"num_hidden_layers\":2,"
         "\"num_key_value_heads\":1,\"head_dim\":128,\"query_pre_attn_scalar\":128,"
         "\"sliding_window\":8}";
-    exported e;
-    const char *folder = in_folder(t_folder(), "model");
-    T_OK(synthetic_model(folder, config, &t_err));
-    T_OK(export_as(&e, folder, in_folder(t_folder(), "x.gguf"), RS_DTYPE_F32));
-    if (!same_logits(&e)) T_FAIL("%s", t_err.msg);
-    done(&e);
+    synthetic_comes_round(config, NULL);
 }
 
 /* Gemma 2's scale follows from hidden / heads where there are 46 layers. */
@@ -199,13 +207,7 @@ static void layers_of_the_27b(void)
         "\"num_key_value_heads\":1,\"head_dim\":16,\"query_pre_attn_scalar\":16,"
         "\"sliding_window\":8,\"attn_logit_softcapping\":5,"
         "\"final_logit_softcapping\":12}";
-    exported e;
-    const char *folder = in_folder(t_folder(), "model");
-    T_OK(synthetic_model(folder, config, &t_err));
-    T_OK(export_as(&e, folder, in_folder(t_folder(), "x.gguf"), RS_DTYPE_F32));
-    if (!same_logits(&e)) T_FAIL("%s", t_err.msg);
-    T_TRUE(strstr(e.notes, "llama.cpp computes with 32"));
-    done(&e);
+    synthetic_comes_round(config, "llama.cpp computes with 32");
 }
 
 static void sliding_ropes_without_a_key(void)

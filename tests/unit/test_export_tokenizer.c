@@ -2,51 +2,19 @@
 #include "base/json.h"
 #include "model/byte_level.h"
 #include "model/chat.h"
-#include "model/export.h"
 #include "model/tokenizer_write.h"
 #include "store/gguf.h"
+#include "tests/exported.h"
 #include "tests/gguf_build.h"
 #include "tests/t.h"
 #include "tests/tokens.h"
 
-enum { MAX_NOTES = 2048, PATH = 1024 };
-
-typedef struct exported {
-    rs_checkpoint *from, *file;
-    rs_config *config;
-    rs_export_result result;
-    char notes[MAX_NOTES], out[PATH];
-} exported;
-
-static void keep_note(void *ctx, const char *text)
-{
-    char *notes = ctx;
-    size_t n = strlen(notes);
-    snprintf(notes + n, MAX_NOTES - n, "%s\n", text);
-}
+enum { PATH = 1024 };
 
 static rs_status export_folder(exported *e, const char *folder)
 {
-    rs_runtime rt;
-    rs_options ro = {.threads = 1, .memory_bytes = 1 << 28};
-    *e = (exported){.from = NULL};
-    snprintf(e->out, sizeof e->out, "%s/x.gguf", t_folder());
-    rs_export_options o = {
-        .out = e->out, .dtype = RS_DTYPE_BF16, .note = keep_note, .note_ctx = e->notes};
-    RS_TRY(rs_init(&ro, &rt, &t_err));
-    RS_TRY(rs_checkpoint_open(folder, &e->from, &t_err));
-    RS_TRY(rs_config_load(e->from, &e->config, &t_err));
-    rs_status s = rs_export(&rt, e->from, e->config, &o, &e->result, &t_err);
-    rs_quit(&rt);
-    return s == RS_OK ? rs_checkpoint_open(e->out, &e->file, &t_err) : s;
-}
-
-static void done(exported *e)
-{
-    rs_checkpoint_close(e->from);
-    rs_checkpoint_close(e->file);
-    rs_config_free(e->config);
-    unlink(e->out);
+    rs_export_options o = {.out = in_folder(t_folder(), "x.gguf"), .dtype = RS_DTYPE_BF16};
+    return export_how(e, folder, o, 1, 1 << 28);
 }
 
 static bool key_is(const exported *e, const char *key, const char *want)
@@ -145,10 +113,8 @@ static rs_status export_published(exported *e, const char *model, const char *to
                                   int vocab)
 {
     char path[PATH];
-    rs_runtime rt;
     rs_options ro = {.threads = 1, .memory_bytes = 1 << 28};
-    *e = (exported){.from = NULL};
-    snprintf(e->out, sizeof e->out, "%s/x.gguf", tokenizer);
+    *e = (exported){.out = in_folder(tokenizer, "x.gguf")};
     rs_export_options o = {
         .out = e->out, .dtype = RS_DTYPE_BF16, .note = keep_note, .note_ctx = e->notes};
     static const char *const files[] = {"config.json", "model.safetensors"};
@@ -156,7 +122,7 @@ static rs_status export_published(exported *e, const char *model, const char *to
         snprintf(path, sizeof path, "tests/golden/models/%s/%s", model, files[i]);
         RS_TRY(rs_os_copy(path, in_folder(tokenizer, files[i]), &t_err));
     }
-    RS_TRY(rs_init(&ro, &rt, &t_err));
+    RS_TRY(rs_init(&ro, &e->rt, &t_err));
     RS_TRY(rs_checkpoint_open(tokenizer, &e->from, &t_err));
     RS_TRY(rs_config_load(e->from, &e->config, &t_err));
     e->config->vocab = vocab;
@@ -167,8 +133,7 @@ static rs_status export_published(exported *e, const char *model, const char *to
                                .tensor = wide_tensor,
                                .read = zeros,
                                .ctx = &w};
-    RS_TRY(rs_export_from(&rt, &source, &o, &e->result, &t_err));
-    rs_quit(&rt);
+    RS_TRY(rs_export_from(&e->rt, &source, &o, &e->result, &t_err));
     return rs_checkpoint_open(e->out, &e->file, &t_err);
 }
 

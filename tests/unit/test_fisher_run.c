@@ -86,17 +86,6 @@ static const char *in(const char *folder, const char *name, char path[512])
     return path;
 }
 
-static bool same_files(const char *a, const char *b)
-{
-    rs_buf x = {0}, y = {0};
-    bool same = rs_os_read_file(a, 64 << 20, &x, &t_err) == RS_OK &&
-                rs_os_read_file(b, 64 << 20, &y, &t_err) == RS_OK && x.len == y.len &&
-                x.len > 0 && memcmp(x.data, y.data, x.len) == 0;
-    rs_buf_free(&x);
-    rs_buf_free(&y);
-    return same;
-}
-
 static void the_families(void)
 {
     static const struct {

@@ -1,40 +1,14 @@
 /* A published model: Gemma 3 270M from its GGUF (RS_GEMMA270), against the float32 reference
  * of fixtures/gemma3-270m. Skipped where either is absent. */
 #include "base/json.h"
-#include "model/forward.h"
-#include "tests/t.h"
+#include "tests/forward.h"
 
-enum { MAX_IDS = 2048 };
+enum { LONGEST = 2048 };
 
-typedef struct subject {
-    rs_runtime rt;
-    rs_checkpoint *file;
-    rs_config *config;
-    rs_model *model;
-} subject;
-
-static rs_status open_gguf(const char *path, subject *s)
-{
-    rs_options o = {.threads = 2, .memory_bytes = 1 << 30};
-    *s = (subject){0};
-    RS_TRY(rs_init(&o, &s->rt, &t_err));
-    RS_TRY(rs_checkpoint_open(path, &s->file, &t_err));
-    RS_TRY(rs_config_load(s->file, &s->config, &t_err));
-    return rs_model_load(&s->rt, s->file, s->config, NULL, NULL, &s->model, &t_err);
-}
-
-static void close_subject(subject *s)
-{
-    rs_model_free(s->model);
-    rs_config_free(s->config);
-    rs_checkpoint_close(s->file);
-    rs_quit(&s->rt);
-}
-
-static int64_t ids_of(const rs_json *list, int32_t *ids)
+static int64_t listed_ids(const rs_json *list, int32_t *ids)
 {
     int64_t n = 0;
-    for (const rs_json *v = rs_json_first(list); v && n < MAX_IDS; v = rs_json_next(v))
+    for (const rs_json *v = rs_json_first(list); v && n < LONGEST; v = rs_json_next(v))
         ids[n++] = (int32_t)rs_json_number(v);
     return n;
 }
@@ -66,7 +40,7 @@ static void check_stream(void *ctx, int where, int64_t first, int64_t n,
             sum += v * v;
         }
         double off = fabs(sqrt(sum) / rs_json_number(l2) - 1);
-        if (!(off <= c->worst)) c->worst = off;
+        c->worst = t_max(c->worst, off);
     }
 }
 
@@ -85,9 +59,9 @@ static const rs_json *points_of(const rs_json *layers, const char *id, stream_ch
 
 static void check_prompt(const subject *s, const rs_json *prompt, const rs_json *layers)
 {
-    int32_t ids[MAX_IDS];
+    int32_t ids[LONGEST];
     const char *id = rs_json_string(rs_json_get(prompt, "id"));
-    int64_t n = ids_of(rs_json_get(prompt, "token_ids"), ids), V = s->config->vocab;
+    int64_t n = listed_ids(rs_json_get(prompt, "token_ids"), ids), V = s->config->vocab;
     float *logits = malloc((size_t)(n * V) * sizeof *logits);
     rs_kv *kv;
     stream_check c = {.hidden = s->config->hidden, .n_layers = s->config->n_layers};
@@ -130,17 +104,17 @@ static rs_json *fixture(const char *name)
 /* Both files are there; else the test is skipped before it has opened anything. */
 static const char *real_model(void)
 {
-    return t_shared("fixtures/gemma3-270m") ? getenv("RS_GEMMA270") : NULL;
+    return t_shared("fixtures/gemma3-270m") ? t_gemma270() : NULL;
 }
 
 static void prompts(void)
 {
     const char *gguf = real_model();
-    if (!gguf || !*gguf) T_SKIP("RS_GEMMA270 does not name the GGUF of Gemma 3 270M");
+    if (!gguf) T_NO_GEMMA270();
     rs_json *doc = fixture("prompts.json"), *layers = fixture("layers.json");
     subject s;
     T_TRUE(doc && layers);
-    T_OK(open_gguf(gguf, &s));
+    T_OK(open_subject(gguf, 2, NULL, &s));
     for (const rs_json *p = rs_json_first(doc); p && t_result == T_PASSED;
          p = rs_json_next(p))
         check_prompt(&s, p, layers);
@@ -155,7 +129,7 @@ static void prompts(void)
 static double window_nll(const subject *s, const int32_t *ids, int64_t n)
 {
     int64_t V = s->config->vocab;
-    int32_t row[MAX_IDS];
+    int32_t row[LONGEST];
     row[0] = (int32_t)s->config->bos;
     memcpy(row + 1, ids, (size_t)n * sizeof *ids);
     float *logits = malloc((size_t)((n + 1) * V) * sizeof *logits);
@@ -176,14 +150,14 @@ static double window_nll(const subject *s, const int32_t *ids, int64_t n)
 static void perplexity(void)
 {
     const char *gguf = real_model();
-    if (!gguf || !*gguf) T_SKIP("RS_GEMMA270 does not name the GGUF of Gemma 3 270M");
+    if (!gguf) T_NO_GEMMA270();
     rs_json *doc = fixture("perplexity.json");
     subject s;
     T_TRUE(doc);
-    T_OK(open_gguf(gguf, &s));
+    T_OK(open_subject(gguf, 2, NULL, &s));
     for (const rs_json *p = rs_json_first(doc); p; p = rs_json_next(p)) {
-        int32_t ids[MAX_IDS];
-        int64_t n = ids_of(rs_json_get(p, "token_ids"), ids);
+        int32_t ids[LONGEST];
+        int64_t n = listed_ids(rs_json_get(p, "token_ids"), ids);
         double nll = 0;
         for (int64_t at = 0; at < n; at += 1023)
             nll += window_nll(&s, ids + at, n - at < 1023 ? n - at : 1023);

@@ -450,10 +450,9 @@ static bool real_case_holds(const loaded *l, const rs_json *c)
 
 static void gemma_270m(void)
 {
-    const char *gguf = getenv("RS_GEMMA270");
+    const char *gguf = t_gemma270();
     const char *fixture = t_shared("fixtures/gemma3-270m/prompts.json");
-    if (!gguf || !*gguf || !fixture)
-        T_SKIP("RS_GEMMA270 does not name the GGUF of Gemma 3 270M");
+    if (!gguf || !fixture) T_NO_GEMMA270();
     loaded l;
     rs_json *doc;
     int good = 0, all = 0;

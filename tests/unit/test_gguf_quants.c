@@ -139,15 +139,6 @@ static void put_layer(gguf_build *g, const family *f, rs_dtype d, int layer)
     }
 }
 
-/* Gemma 4: a quarter of the pairs of a full layer's head turn. */
-static void put_frequencies(gguf_build *g)
-{
-    float divisor[HEAD / 2];
-    for (int i = 0; i < HEAD / 2; i++)
-        divisor[i] = i < HEAD / 8 ? 1 : 1e30f;
-    gb_tensor(g, "rope_freqs.weight", RS_DTYPE_F32, 0, HEAD / 2, divisor, sizeof divisor);
-}
-
 static void make_gguf(const char *path, const family *f, rs_dtype d)
 {
     gguf_build g = GGUF_BUILD;
@@ -158,7 +149,7 @@ static void make_gguf(const char *path, const family *f, rs_dtype d)
     if (f->untied) put_blocks(&g, "output.weight", d, VOCAB, HIDDEN);
     for (int i = 0; i < LAYERS; i++)
         put_layer(&g, f, d, i);
-    if (f->scalar) put_frequencies(&g);
+    if (f->scalar) gb_frequencies(&g, HEAD);
     gb_save(&g, path);
 }
 

@@ -62,9 +62,8 @@ static void check_line(const rs_checkpoint *c, int i, const rs_json *line)
 
 static void all_tensors_equal_the_reference(void)
 {
-    const char *path = getenv("RS_GEMMA270"),
-               *list = t_shared("fixtures/gemma3-270m/tensors.jsonl");
-    if (!path || !*path) T_SKIP("RS_GEMMA270 does not name the GGUF of Gemma 3 270M");
+    const char *path = t_gemma270(), *list = t_shared("fixtures/gemma3-270m/tensors.jsonl");
+    if (!path) T_NO_GEMMA270();
     if (!list) T_SKIP("the reference data are not there");
     rs_checkpoint *c;
     T_OK(rs_checkpoint_open(path, &c, &t_err));

@@ -294,13 +294,6 @@ static void the_small_files_say_what_the_keys_say(void)
     done(&s);
 }
 
-static bool never(void *ctx, const rs_progress *p)
-{
-    (void)ctx;
-    (void)p;
-    return false;
-}
-
 /* What makes the config of the folder one that is refused stops before anything is written. */
 static void no_folder_that_is_refused(void)
 {
@@ -342,7 +335,7 @@ static void refusals_leave_nothing_behind(void)
     done(&s);
     T_FAILS(import(&s, small_gguf(folder, NULL), out, RS_DTYPE_F16, 1), RS_E_INVALID,
             "bf16 or f32");
-    rs_import_options o = {.out = out, .dtype = RS_DTYPE_F32, .progress = never};
+    rs_import_options o = {.out = out, .dtype = RS_DTYPE_F32, .progress = stop_at_once};
     T_FAILS(rs_import(&s.rt, s.gguf, &o, &s.result, &t_err), RS_E_CANCELLED, "cancelled");
     done(&s);
     T_TRUE(rs_os_kind(out) == RS_PATH_NONE);
@@ -380,9 +373,8 @@ static void same_as_published(const rs_tokenizer *t, const char *list)
 
 static void gemma_270m_comes_round(void)
 {
-    const char *gguf = getenv("RS_GEMMA270");
-    const char *list = t_shared("fixtures/tokenizer/gemma3.json");
-    if (!gguf || !*gguf) T_SKIP("RS_GEMMA270 does not name the GGUF of Gemma 3 270M");
+    const char *gguf = t_gemma270(), *list = t_shared("fixtures/tokenizer/gemma3.json");
+    if (!gguf) T_NO_GEMMA270();
     subject s;
     rs_tokenizer *t;
     T_OK(import(&s, gguf, in_folder(t_folder(), "out"), RS_DTYPE_BF16, 2));

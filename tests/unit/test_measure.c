@@ -2,18 +2,10 @@
 #include "merge/execute.h"
 #include "merge/measure.h"
 
+#include "tests/files.h"
 #include "tests/t.h"
 
 #include <unistd.h>
-
-/* What a test leaves to the end of its process stays reachable, so that a leak checker sees
- * only leaks of the engine. */
-static void *remains[4096];
-static int n_remains;
-static void keep(void *p)
-{
-    if (n_remains < 4096) remains[n_remains++] = p;
-}
 
 static rs_runtime rt;
 
@@ -22,7 +14,7 @@ static rs_recipe *demo(void)
     rs_recipe *r = NULL;
     if (rs_recipe_load("tests/golden/demo/luchador-miniature.json", &r, &t_err) != RS_OK)
         printf("%s\n", t_err.msg);
-    keep(r);
+    kept(r);
     return r;
 }
 
@@ -39,10 +31,10 @@ static rs_measure *measure(rs_recipe *r, bool with_output, rs_plan **plan,
         if (rs_sums_tensor(&rt, p, i, with_output, &s[i], &t_err) != RS_OK)
             return printf("%s\n", t_err.msg), NULL;
     if (rs_measure_from(p, s, &m, &t_err) != RS_OK) printf("%s\n", t_err.msg);
-    keep(p);
-    keep(s);
-    keep(m);
-    keep(rt.pool);
+    kept(p);
+    kept(s);
+    kept(m);
+    kept(rt.pool);
     *plan = p;
     *sums = s;
     return m;
@@ -71,7 +63,7 @@ static rs_measure *slerp_of_two(const char *more, rs_plan **p, rs_tensor_sums **
     snprintf(recipes, sizeof recipes, "%s/recipes", cwd);
     if (rs_recipe_parse(text, strlen(text), recipes, "two", &r, &t_err) != RS_OK)
         return printf("%s\n", t_err.msg), NULL;
-    keep(r);
+    kept(r);
     return measure(r, true, p, s);
 }
 
@@ -263,14 +255,14 @@ static void sums_are_stable(void)
                a[i].max_f == b[i].max_f);
     }
     T_OK(rs_measure_from(q, a, &indirect, &t_err));
-    keep(indirect);
+    kept(indirect);
     T_NEAR(indirect->all.out, direct->all.out, 0, 1e-12);
     T_NEAR(indirect->layer[5].damage, direct->layer[5].damage, 0, 1e-12);
     T_TRUE(indirect->all.survival_stale && !direct->all.survival_stale);
     rs_recipe_fuel(r)->dampen.lambda = 4;
     rs_plan *other;
     T_OK(rs_plan_rebuild(&rt, q, r, NULL, &other, &t_err));
-    keep(other);
+    kept(other);
     int moved = 0;
     for (int i = 0; i < rs_plan_count(p); i++)
         moved += rs_sums_fingerprint(other, i) != a[i].fingerprint;
@@ -290,8 +282,8 @@ static void out_is_what_is_written(void)
     T_OK(rs_checkpoint_open("tests/golden/demo/sparring/fisher/it-instruct.safetensors", &f,
                             &t_err));
     T_OK(rs_checkpoint_open("recipes/sparring/it", &it, &t_err));
-    keep(f);
-    keep(it);
+    kept(f);
+    kept(it);
     double damage = 0;
     for (int i = 0; i < rs_plan_count(p); i++) {
         const rs_plan_tensor *t = rs_plan_at(p, i);
@@ -321,9 +313,9 @@ static void real_adapters(void)
     static const double weights[3][2] = {{1, 0}, {0, 0.5}, {0.5, 0.25}};
     static const double want[3] = {0.01316074644265462, 0.018334867340907855,
                                    0.01129745577342312};
-    const char *gguf = getenv("RS_GEMMA270"), *lora = t_shared("data/gemma270-lora");
-    if (!gguf || !*gguf || !lora)
-        T_SKIP("RS_GEMMA270 or the adapters for it are not there");
+    const char *gguf = t_gemma270(), *lora = t_shared("data/gemma270-lora");
+    if (!gguf) T_NO_GEMMA270();
+    if (!lora) T_SKIP("the adapters for Gemma 3 270M are not there");
     for (int k = 0; k < 3; k++) {
         char text[4096];
         rs_recipe *r;
@@ -338,7 +330,7 @@ static void real_adapters(void)
                  "\"c\",\"weight\":%g}]}]}",
                  gguf, lora, lora, weights[k][0], weights[k][1]);
         T_OK(rs_recipe_parse(text, strlen(text), ".", "x", &r, &t_err));
-        keep(r);
+        kept(r);
         rs_measure *m = measure(r, false, &p, &s);
         T_TRUE(m != NULL);
         T_NEAR(m->all.norm, want[k], 0, 1e-6);

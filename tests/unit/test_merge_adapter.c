@@ -5,16 +5,8 @@
 #include "base/regex.h"
 #include "merge/plan.h"
 #include "store/writer.h"
+#include "tests/files.h"
 #include "tests/t.h"
-
-/* What a test leaves to the end of its process stays reachable, so that a leak checker sees
- * only leaks of the engine. */
-static void *remains[4096];
-static int n_remains;
-static void keep(void *p)
-{
-    if (n_remains < 4096) remains[n_remains++] = p;
-}
 
 typedef struct part {
     const char *name;
@@ -247,7 +239,7 @@ static rs_status plan_with(const char *adapter, rs_plan **p)
              "\"x\"}]}]}",
              adapter);
     RS_TRY(rs_recipe_parse(text, strlen(text), ".", "x", &r, &t_err));
-    keep(r);
+    kept(r);
     RS_TRY(rs_init(NULL, &rt, &t_err));
     rs_status s = rs_plan_build(&rt, r, NULL, p, &t_err);
     rs_quit(&rt);

@@ -41,10 +41,10 @@ static rs_status make_norms(rs_normaliser kind, bool per_tensor, norms *out)
         for (int i = 0; i < fx.n; i++)
             use[i] = i == t;
         out->of[t] = &out->made[per_tensor ? t : 0];
-        keep(out->made[0].ranks);
+        kept(out->made[0].ranks);
         if (per_tensor)
             RS_TRY(rs_norm_make(&pass, &v, use, &m[t], kind, &out->made[t], &t_err));
-        if (per_tensor) keep(out->made[t].ranks);
+        if (per_tensor) kept(out->made[t].ranks);
     }
     return RS_OK;
 }

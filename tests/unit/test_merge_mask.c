@@ -22,7 +22,7 @@ static bool start(const char *isa, int threads)
     rs_options o = {.threads = threads, .isa = isa};
     if (!getcwd(root, sizeof root) || rs_init(&o, &rt, &t_err) != RS_OK)
         return printf("%s\n", t_err.msg), false;
-    keep(rt.pool);
+    kept(rt.pool);
     return true;
 }
 
@@ -264,7 +264,7 @@ static rs_status try_plan(const char *inputs, const char *more, const char *heal
              "\"scale\":0.3%s}%s],\"output\":{\"dtype\":\"%s\"}}",
              root, root, root, root, subspace, root, inputs, more, heal, dtype);
     RS_TRY(rs_recipe_parse(text, strlen(text), ".", "x", r, &t_err));
-    keep(*r);
+    kept(*r);
     return rs_plan_build(&rt, *r, NULL, p, &t_err);
 }
 
@@ -273,7 +273,7 @@ static rs_plan *plan_of(const char *inputs, const char *more, const char *dtype)
     rs_recipe *r;
     rs_plan *p = NULL;
     if (try_plan(inputs, more, "", dtype, &r, &p) != RS_OK) printf("%s\n", t_err.msg);
-    keep(p);
+    kept(p);
     return p;
 }
 

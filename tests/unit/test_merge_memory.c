@@ -11,18 +11,11 @@ static rs_recipe *load(const char *from, const char *to)
 {
     rs_recipe *r = NULL;
     rs_buf text = get_file("tests/golden/demo/luchador-miniature.json");
-    const char *at = from ? strstr(text.data, from) : NULL;
-    rs_buf full = {0};
-    if (at) {
-        rs_buf_add(&full, text.data, (size_t)(at - text.data));
-        rs_buf_puts(&full, to);
-        rs_buf_puts(&full, at + strlen(from));
-    } else {
-        rs_buf_puts(&full, text.data);
-    }
-    if (rs_recipe_parse(full.data, full.len, "tests/golden/demo", "recipe", &r, &t_err) != RS_OK)
+    const char *full = from ? replaced(text.data, from, to) : text.data;
+    if (!full) return printf("no %s in the recipe\n", from), NULL;
+    if (rs_recipe_parse(full, strlen(full), "tests/golden/demo", "recipe", &r, &t_err) !=
+        RS_OK)
         printf("%s\n", t_err.msg);
-    rs_buf_free(&full);
     return r;
 }
 

@@ -1,6 +1,7 @@
 /* Sources that do not fit the base: which of it is an error and which a warning, in words. */
 #include "merge/execute.h"
 #include "merge/plan_internal.h"
+#include "tests/files.h"
 #include "tests/synthetic.h"
 #include "tests/t.h"
 
@@ -12,39 +13,20 @@ static void start(void)
     if (rs_init(&o, &rt, &t_err) != RS_OK) printf("%s\n", t_err.msg);
 }
 
-/* text with the first `from` of it replaced; free it. */
-static char *replaced(const char *text, const char *from, const char *to)
-{
-    const char *at = strstr(text, from);
-    size_t n = strlen(text) + strlen(to) + 1;
-    char *out = malloc(n);
-    if (at)
-        snprintf(out, n, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
-    else
-        snprintf(out, n, "%s", text);
-    return out;
-}
-
 /* A tiny gemma3 of 4 layers, or of 3, with a head of its own or without. */
 static void put_model(const char *root, const char *name, bool short_one, bool untied)
 {
     char path[600];
-    rs_buf text = {0};
     snprintf(path, sizeof path, "%s/%s", root, name);
-    T_OK(rs_os_read_file(t_golden("models/gemma3/config.json"), 1 << 20, &text, &t_err));
-    char *a =
-        replaced(rs_buf_str(&text), "\"num_hidden_layers\": 4",
-                 short_one ? "\"num_hidden_layers\": 3" : "\"num_hidden_layers\": 4");
-    char *b = replaced(a, "    \"sliding_attention\",\n",
-                       short_one ? "" : "    \"sliding_attention\",\n");
-    char *c = replaced(b, "\"tie_word_embeddings\": true",
-                       untied ? "\"tie_word_embeddings\": false"
-                              : "\"tie_word_embeddings\": true");
-    T_OK(synthetic_model(path, c, &t_err));
-    free(a);
-    free(b);
-    free(c);
-    rs_buf_free(&text);
+    const char *text = get_file(t_golden("models/gemma3/config.json")).data;
+    if (short_one) {
+        text = replaced(text, "\"num_hidden_layers\": 4", "\"num_hidden_layers\": 3");
+        text = replaced(text, "    \"sliding_attention\",\n", "");
+    }
+    if (untied)
+        text = replaced(text, "\"tie_word_embeddings\": true",
+                        "\"tie_word_embeddings\": false");
+    T_OK(synthetic_model(path, text, &t_err));
 }
 
 static rs_status plan_pair(const char *root, const char *base, const char *other,
@@ -175,20 +157,16 @@ static void ties_are_true(void)
     snprintf(root, sizeof root, "%s", t_folder());
     snprintf(path, sizeof path, "%s/m/config.json", root);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        rs_buf text = {0};
         put_model(root, "m", false, cases[i].head);
-        T_OK(rs_os_read_file(path, 1 << 20, &text, &t_err));
-        char *full = replaced(rs_buf_str(&text), cases[i].head ? untie : tie,
-                              cases[i].says ? cases[i].says : "\"other\": 1");
+        const char *full = replaced(get_file(path).data, cases[i].head ? untie : tie,
+                                    cases[i].says ? cases[i].says : "\"other\": 1");
+        T_TRUE(full != NULL);
         T_OK(rs_os_write_file(path, full, strlen(full), &t_err));
-        char *want = cases[i].says ? replaced(full, cases[i].says, cases[i].gets)
-                                   : replaced(full, "nothing", "");
+        const char *want =
+            cases[i].says ? replaced(full, cases[i].says, cases[i].gets) : full;
         char *got = merged_config(root, "m");
         T_STR(got, want);
-        free(full);
-        free(want);
         free(got);
-        rs_buf_free(&text);
     }
     rs_quit(&rt);
     T_OK(rs_os_remove_tree(root, &t_err));

@@ -256,7 +256,7 @@ static void bytes_do_not_depend_on_threads(void)
 
 /* ---- the content hash ---- */
 
-static bool stop_at_once(void *ctx, const rs_progress *p)
+static bool stop_and_count(void *ctx, const rs_progress *p)
 {
     ++*(int *)ctx;
     return p->done > p->total;
@@ -280,7 +280,7 @@ static void the_hash_is_of_the_contents(void)
         T_OK(rs_checkpoint_content_hash(&rt, c, NULL, NULL, read, &t_err));
         T_STR(read, one);
         int calls = 0;
-        T_FAILS(rs_checkpoint_content_hash(&rt, c, stop_at_once, &calls, read, &t_err),
+        T_FAILS(rs_checkpoint_content_hash(&rt, c, stop_and_count, &calls, read, &t_err),
                 RS_E_CANCELLED, "cancelled");
         T_EQ(calls, 1);
         rs_checkpoint_close(c);

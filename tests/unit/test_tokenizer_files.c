@@ -284,10 +284,8 @@ static bool differs_by_design(const token_case *c)
 
 static void gguf_strings(void)
 {
-    const char *gguf = getenv("RS_GEMMA270"),
-               *fixture = t_shared("fixtures/tokenizer/gemma3.json");
-    if (!gguf || !*gguf || !fixture)
-        T_SKIP("RS_GEMMA270 does not name the GGUF of Gemma 3 270M");
+    const char *gguf = t_gemma270(), *fixture = t_shared("fixtures/tokenizer/gemma3.json");
+    if (!gguf || !fixture) T_NO_GEMMA270();
     rs_tokenizer *t;
     rs_pull *p = NULL;
     token_case c = {0};
@@ -334,9 +332,8 @@ static bool read_corpus(const char *name, rs_buf *out)
 
 static void gguf_corpus(void)
 {
-    const char *gguf = getenv("RS_GEMMA270"), *folder = token_published("gemma3");
-    if (!gguf || !*gguf || !folder)
-        T_SKIP("RS_GEMMA270 does not name the GGUF of Gemma 3 270M");
+    const char *gguf = t_gemma270(), *folder = token_published("gemma3");
+    if (!gguf || !folder) T_NO_GEMMA270();
     rs_tokenizer *a, *b;
     rs_ids x = {0}, y = {0};
     rs_buf text = {0};

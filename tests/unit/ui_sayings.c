@@ -213,20 +213,6 @@ static void a_plain_model_says_what_to_do(void)
     close_app();
 }
 
-static void the_lane_of_t_goes_with_the_heal(void)
-{
-    char path[512];
-    T_TRUE(open_demo(80, 24, UI_GLYPHS_BRAILLE));
-    T_TRUE(copy_recipe("naive-0.3"));
-    key("t");
-    T_TRUE(app->lane_t);
-    snprintf(path, sizeof path, "load %s/naive-0.3.json", folder);
-    line(path);
-    T_STR(app->doc.at.recipe->name, "naive-0.3");
-    T_TRUE(!app->lane_t);
-    close_app();
-}
-
 static void a_locale_of_ascii_draws_no_braille(void)
 {
     T_TRUE(open_demo(80, 24, UI_GLYPHS_ASCII));
@@ -266,5 +252,4 @@ static void the_tour_shows_what_it_means(void)
 T_MAIN(T_TEST(refusals_are_whole), T_TEST(keys_without_a_use_say_so),
        T_TEST(words_that_are_not_known), T_TEST(long_paths_show_their_ends),
        T_TEST(tensors_are_named_as_tensors), T_TEST(a_plain_model_says_what_to_do),
-       T_TEST(the_lane_of_t_goes_with_the_heal), T_TEST(the_tour_shows_what_it_means),
-       T_TEST(a_locale_of_ascii_draws_no_braille))
+       T_TEST(the_tour_shows_what_it_means), T_TEST(a_locale_of_ascii_draws_no_braille))
