@@ -9,7 +9,9 @@
 
 enum {
     WIDE_FLOATS = 4 << 20,   /* of a matrix widened at a time */
-    LOGIT_FLOATS = 64 << 20  /* of logits at a time */
+    LOGIT_FLOATS = 64 << 20, /* of logits at a time */
+    BACK_COLUMNS = 192,      /* about, of a product on the way back that a thread takes */
+    SMALL_WORK = 1 << 19     /* multiplications done before another thread has woken */
 };
 
 /* --- memory --- */
@@ -164,13 +166,42 @@ static const float *wide_rows(rs_work *w, const rs_matrix *m, int64_t first, int
     return w->wide;
 }
 
+/* dx [n, cols] = beta dx + dy [n, rows] w, a block of columns for a thread. */
+typedef struct going_back {
+    int64_t n, rows, cols, ldy, block;
+    const float *dy, *wide;
+    float *dx, beta;
+} going_back;
+
+static bool back_block(void *ctx, int64_t chunk, int worker)
+{
+    (void)worker;
+    const going_back *b = ctx;
+    int64_t at = chunk * b->block, n = b->cols - at < b->block ? b->cols - at : b->block;
+    rs_blas_ab(b->n, n, b->rows, b->dy, b->ldy, b->wide + at, b->cols, b->beta, b->dx + at,
+               b->cols);
+    return true;
+}
+
+/* An even number of blocks, for even shares. */
+static int64_t back_columns(int64_t cols)
+{
+    int64_t parts = (cols + BACK_COLUMNS - 1) / BACK_COLUMNS;
+    if (parts > 1 && parts % 2) parts++;
+    return ((cols + parts - 1) / parts + 15) / 16 * 16;
+}
+
+/* Blocks are the same for any number of threads, so the sums are, too; and the library's own
+ * threads, which wait for each other by spinning, stay out of it. */
 void rs_apply_back(rs_work *w, const rs_matrix *m, const float *dy, float beta, float *dx)
 {
     int64_t rows = m->dtype == RS_DTYPE_F32 ? m->rows : w->wide_floats / m->cols;
     for (int64_t r = 0; r < m->rows; r += rows) {
         int64_t n = m->rows - r < rows ? m->rows - r : rows;
         const float *wide = wide_rows(w, m, r, n);
-        rs_blas_spread_ab(w->rt->threads, w->n, m->cols, n, dy + r, m->rows, wide,
-                          m->cols, r ? 1 : beta, dx, m->cols);
+        going_back b = {w->n, n, m->cols, m->rows, back_columns(m->cols), dy + r, wide,
+                        dx, r ? 1 : beta};
+        rs_pool_run(w->n * n * m->cols < SMALL_WORK ? NULL : w->rt->pool,
+                    (m->cols + b.block - 1) / b.block, back_block, &b);
     }
 }
