@@ -168,6 +168,7 @@ static rs_status backward_all(rs_run *r, int top, rs_err *err)
     for (int l = top - 1; l >= r->lowest; l--) {
         snprintf(r->what, sizeof r->what, "layer %d", l);
         RS_TRY(backward_layer(r, l, err));
+        RS_TRY(rs_run_tell(r, l, err));
         RS_TRY(maybe_save(r, l, err));
     }
     rs_model_drop_part(r->m, 0);
@@ -203,6 +204,8 @@ static rs_status the_way(rs_run *r, rs_sums *outer, int *top, rs_err *err)
     r->can_resume = *top < r->c->n_layers;
     r->steps += (uint64_t)(3 * (r->c->n_layers - *top) * r->n);
     if (r->o->now) r->saved = r->o->now();
+    for (int l = r->c->n_layers - 1; l >= *top; l--)
+        RS_TRY(rs_run_tell(r, l, err));
     RS_TRY(backward_all(r, *top, err));
     RS_TRY(rs_model_load_part(r->rt, r->file, r->m, -1, err));
     if (r->embeds) RS_TRY(embed_back_all(r, outer, err));

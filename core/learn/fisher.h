@@ -26,6 +26,12 @@ typedef struct rs_example {
 
 typedef enum rs_fisher_kind { RS_FISHER_SEQUENCE, RS_FISHER_POSITION } rs_fisher_kind;
 
+typedef struct rs_fisher_mean { /* of one tensor's Fisher, as it is stored */
+    const char *name;
+    int64_t n;
+    double mean, max;
+} rs_fisher_mean;
+
 typedef struct rs_fisher_options {
     rs_fisher_kind kind;
     bool draws; /* labels are drawn from the model, by `seed` */
@@ -45,6 +51,10 @@ typedef struct rs_fisher_options {
     double (*now)(void);       /* monotonic seconds; NULL: no states are written */
     rs_progress_fn progress;   /* may be NULL; false cancels: RS_E_CANCELLED */
     void *progress_ctx;
+    /* Told of the tensors of every layer when it is done, the last layer first; a resumed run
+     * begins with those that were done. May be NULL. */
+    void (*told)(void *ctx, int layer, const rs_fisher_mean *m, int n);
+    void *told_ctx;
 } rs_fisher_options;
 
 typedef struct rs_fisher_result {

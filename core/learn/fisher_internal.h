@@ -1,6 +1,6 @@
 /* fisher_internal.h - the parts of a Fisher run: fisher.c (the way), fisher_run.c (what all
  * share), fisher_sums.c (squares of one layer), fisher_tables.c (tables, by rows),
- * fisher_state.c (what a resumed run needs). */
+ * fisher_state.c (what a resumed run needs), fisher_told.c (what is told of a layer). */
 #ifndef RS_FISHER_INTERNAL_H
 #define RS_FISHER_INTERNAL_H
 
@@ -98,6 +98,9 @@ rs_status rs_run_move_kv(rs_run *r, rs_direction d, int i, int donor, bool gradi
                          rs_err *err) RS_MUST_USE;
 rs_status rs_run_get_dple(rs_run *r, int i,
                           rs_err *err) RS_MUST_USE; /* all layers of s */
+
+/* fisher_told.c: tells of a layer that is written. */
+rs_status rs_run_tell(const rs_run *r, int layer, rs_err *err) RS_MUST_USE;
 
 /* fisher_tables.c: the head, the embedding, the per-layer table; last. Their steps. */
 uint64_t rs_run_table_steps(const rs_run *r);

@@ -188,6 +188,14 @@ rs_status rs_tensor_file_write(rs_tensor_file *f, int i, uint64_t first,
     return rs_os_write(f->fd, f->part, f->offset[i] + first, bytes, n, err);
 }
 
+rs_status rs_tensor_file_read(const rs_tensor_file *f, int i, uint64_t first, void *bytes,
+                              size_t n, rs_err *err)
+{
+    if (i < 0 || i >= f->n || first > f->bytes[i] || n > f->bytes[i] - first)
+        return rs_fail(err, RS_E_BUG, "bytes outside tensor %d of %s", i, f->final);
+    return rs_os_read(f->fd, f->part, f->offset[i] + first, bytes, n, err);
+}
+
 rs_status rs_tensor_file_sync(rs_tensor_file *f, rs_err *err)
 {
     return rs_os_sync(f->fd, f->part, err);

@@ -19,6 +19,9 @@ rs_status rs_tensor_file_new(const char *path, const rs_write_plan *plan, bool r
                              rs_tensor_file **out, rs_err *err) RS_MUST_USE;
 rs_status rs_tensor_file_write(rs_tensor_file *f, int i, uint64_t first,
                                const void *bytes, size_t n, rs_err *err) RS_MUST_USE;
+/* What was written there, or lies there of an earlier run. */
+rs_status rs_tensor_file_read(const rs_tensor_file *f, int i, uint64_t first, void *bytes,
+                              size_t n, rs_err *err) RS_MUST_USE;
 rs_status rs_tensor_file_sync(rs_tensor_file *f, rs_err *err) RS_MUST_USE;
 const char *rs_tensor_file_folder(const rs_tensor_file *f); /* PATH.partial */
 bool rs_tensor_file_resumes(const rs_tensor_file *f); /* there was something to keep */

@@ -251,6 +251,85 @@ static void memory_threads_and_resume(void)
     }
 }
 
+/* --- what is told of layers --- */
+
+typedef struct listener {
+    rs_fisher_mean m[256];
+    char name[256][96];
+    int layer[256], n, calls;
+} listener;
+
+static void hear(void *ctx, int layer, const rs_fisher_mean *m, int n)
+{
+    listener *l = ctx;
+    l->calls++;
+    for (int i = 0; i < n && l->n < 256; i++) {
+        l->m[l->n] = m[i];
+        l->layer[l->n] = layer;
+        snprintf(l->name[l->n++], 96, "%s", m[i].name);
+    }
+}
+
+static void check_heard(const listener *l, const char *path, const scholar *s)
+{
+    fisher_file f;
+    T_EQ(l->calls, LAYERS);
+    T_TRUE(l->n > 6 * LAYERS);
+    T_OK(open_fisher(&f, path, s));
+    for (int i = 0; i < l->n; i++) {
+        T_TRUE(i == 0 || l->layer[i] <= l->layer[i - 1]); /* the last layer first */
+        const float *v = in_file(&f, l->name[i]);
+        double sum = 0, max = 0;
+        T_TRUE(v != NULL);
+        for (int64_t k = 0; k < f.n; k++) {
+            sum += (double)v[k];
+            max = fmax(max, (double)v[k]);
+        }
+        T_EQ(l->m[i].n, f.n);
+        T_NEAR(l->m[i].mean, sum / (double)f.n, 0, 1e-12);
+        T_TRUE(l->m[i].max == max);
+    }
+    close_fisher(&f);
+}
+
+/* Means are those of the file; a run that goes on begins with the layers that are done. */
+static void layers_are_told_of(void)
+{
+    const char *folder = t_folder();
+    char path[512];
+    rs_fisher_result r;
+    scholar s;
+    T_TRUE(open_e4b(&s, 2));
+    for (int bf16 = 0; bf16 < 2; bf16++) {
+        listener whole = {0}, first = {0}, rest = {0};
+        stopper stop = {.at = FORWARD + 3 * A_LAYER + 2};
+        rs_fisher_options o = {.out = in(folder, "one.safetensors", path),
+                               .force = true,
+                               .bf16 = bf16,
+                               .now = tick,
+                               .told = hear,
+                               .told_ctx = &whole};
+        T_OK(run(&s, &o, &r));
+        check_heard(&whole, path, &s);
+        T_OK(rs_os_unlink(path, &t_err));
+        o.told_ctx = &first;
+        o.progress = step;
+        o.progress_ctx = &stop;
+        T_FAILS(run(&s, &o, &r), RS_E_CANCELLED, "cancelled");
+        T_EQ(first.calls, 3);
+        o.told_ctx = &rest;
+        o.progress = NULL;
+        o.resume = true;
+        T_OK(run(&s, &o, &r));
+        T_EQ(r.resumed_at, LAYERS - 3);
+        check_heard(&rest, path, &s);
+        T_EQ(rest.n, whole.n);
+        for (int i = 0; i < rest.n; i++)
+            T_TRUE(rest.m[i].mean == whole.m[i].mean);
+    }
+    close_pupil(&s.p);
+}
+
 /* Killed before every so many-th write, sync and rename: the next run goes on from what the
  * killed one left, to the same bytes. */
 static void killed_at_its_writes(void)
@@ -526,5 +605,5 @@ static void refusals(void)
 }
 
 T_MAIN(T_TEST(the_families), T_TEST(by_the_token), T_TEST(selections),
-       T_TEST(kind_position), T_TEST(memory_threads_and_resume),
+       T_TEST(kind_position), T_TEST(memory_threads_and_resume), T_TEST(layers_are_told_of),
        T_TEST(killed_at_its_writes), T_TEST(refusals))

@@ -3,6 +3,7 @@
 #include "tests/t.h"
 #include "tui/app/jobs.h"
 #include "tui/app/job_process.h"
+#include "tui/app/track.h"
 #include "tui/verbs/verbs.h"
 
 #include <signal.h>
@@ -185,6 +186,27 @@ static void hostile_files_are_passed_over(void)
     ui_job_store_free(s);
 }
 
+/* What a Fisher tells of its layers is kept with the job, and shared with who shows it. */
+static void layers_and_curves_are_kept(void)
+{
+    begin();
+    ui_job_store *s = open_store();
+    int id = start(s, "layers\",\"--model\",\"/m/it");
+    T_TRUE(becomes(s, id, UI_JOB_DONE));
+    ui_job j = job_of(s, id);
+    T_STR(j.model, "/m/it");
+    T_TRUE(j.track && j.track->n_means == 2 && j.track->n_layers == 2);
+    T_TRUE(j.track->means[0].mean == 0.5 && j.track->means[1].layer == 3);
+    ui_track_keep(j.track);
+    ui_job_store_free(s);
+    T_STR(j.track->means[1].name, "b");
+    ui_track_drop(j.track);
+    s = open_store(); /* a new workbench reads it again */
+    (void)ui_job_store_poll(s, 1, 1);
+    T_TRUE(job_of(s, id).track && job_of(s, id).track->n_means == 2);
+    ui_job_store_free(s);
+}
+
 /* The disk is full when the pid is written: nothing runs that nobody can stop. */
 static void a_full_disk_starts_nothing(void)
 {
@@ -229,6 +251,10 @@ static int work(const char *what, int fd)
     if (strcmp(what, "usage") == 0) return fprintf(stderr, "ringside work: wrong words\n"), 2;
     if (strcmp(what, "garbage") == 0) say(fd, "{\n\n[]\nnull\n{\"event\":7}\n");
     say(fd, "{\"event\":\"start\"}\n");
+    if (strcmp(what, "layers") == 0)
+        say(fd, "{\"event\":\"fisher\",\"layer\":4,\"tensors\":[{\"name\":\"a\",\"mean\":0.5,\"max\":2}]}\n"
+                "{\"event\":\"fisher\",\"layer\":3,\"tensors\":[{\"name\":\"b\",\"mean\":1},{},7]}\n"
+                "{\"event\":\"fisher\"}\n{\"event\":\"fisher\",\"layer\":-7,\"tensors\":{}}\n");
     snprintf(line, sizeof line, step, 1);
     say(fd, line);
     if (strcmp(what, "crash") == 0) raise(SIGKILL);
@@ -253,8 +279,8 @@ int main(int argc, char **argv)
         T_TEST(a_job_runs_and_is_done),          T_TEST(failures_are_told_apart),
         T_TEST(stopping_is_asked_and_then_forced), T_TEST(jobs_outlive_the_store),
         T_TEST(rates_come_from_the_last_seconds), T_TEST(hostile_files_are_passed_over),
-        T_TEST(a_full_disk_starts_nothing),
+        T_TEST(a_full_disk_starts_nothing),      T_TEST(layers_and_curves_are_kept),
     };
-    if (argc == 5 && strcmp(argv[1], "work") == 0) return work(argv[2], atoi(argv[4]));
+    if (argc >= 5 && strcmp(argv[1], "work") == 0) return work(argv[2], atoi(argv[argc - 1]));
     return t_run(__FILE__, tests, (int)(sizeof tests / sizeof *tests), argc, argv);
 }

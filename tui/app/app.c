@@ -1,6 +1,7 @@
 /* app.c - birth and death of the app, and the one function that changes it. */
 #include "base/os.h"
 #include "tui/app/state.h"
+#include "tui/app/track.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -215,8 +216,10 @@ static void free_texts(ui_app *a)
         free(a->toast[i]);
     for (int i = 0; i < 3; i++)
         free(a->scene[i].text);
-    for (int i = 0; i < a->jobs.n; i++)
+    for (int i = 0; i < a->jobs.n; i++) {
         free(a->jobs.at[i].log);
+        ui_track_drop(a->jobs.at[i].job.track);
+    }
     free(a->said);
     free(a->toast);
     free(a->jobs.at);
@@ -242,6 +245,7 @@ void ui_app_free(ui_app *a)
     ui_undo_free(&a->undo);
     ui_doc_free(&a->doc);
     ui_looks_free(&a->detail.looks);
+    ui_heat_job_clear(&a->heat_model);
     free(a->flash);
     free_texts(a);
     free(a);
@@ -460,6 +464,7 @@ void ui_update(ui_app *a, const ui_msg *m, ui_effects *fx)
     if (a->tour.step == tour) ui_tour_watch(a, m);
     ui_follow(a, fx);
     ui_look_follow(a, fx);
+    ui_heat_jobs_follow(a);
     bool acts =
         m->kind != UI_MSG_ENGINE && m->kind != UI_MSG_TICK && m->kind != UI_MSG_JOB;
     if (acts && a->session_at <= 0)

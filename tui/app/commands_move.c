@@ -168,9 +168,9 @@ static bool open_result(ui_app *a, ui_effects *fx)
                r->job.out);
         return true;
     }
-    bool measures = strcmp(r->job.kind, "fisher") == 0; /* for the open recipe */
-    snprintf(line, sizeof line, "%s \"%s\"", measures ? "add" : "load", r->job.out);
-    if (measures) ui_go(a, UI_RING);
+    bool adds = strcmp(r->job.kind, "fisher") == 0 || strcmp(r->job.kind, "train") == 0;
+    snprintf(line, sizeof line, "%s \"%s\"", adds ? "add" : "load", r->job.out);
+    if (adds) ui_go(a, UI_RING);
     return ui_run(a, line, fx);
 }
 

@@ -1,6 +1,7 @@
 /* joblist.c - the jobs as Jobs shows them: the list as it comes, a log of what was seen of
  * each, and how fast it went lately. The jobs themselves live in processes of their own. */
 #include "tui/app/state.h"
+#include "tui/app/track.h"
 #include "tui/draw/numbers.h"
 
 #include <math.h>
@@ -138,13 +139,16 @@ void ui_jobs_taken(ui_app *a, const ui_msg *m, ui_effects *fx)
     ui_job_row *rows = ui_alloc((size_t)m->n_jobs, sizeof *rows);
     for (int i = 0; i < m->n_jobs; i++) {
         ui_job_row *old = ui_job_with(a, m->jobs[i].id);
+        ui_track_keep(m->jobs[i].track);
         if (old) {
             rows[i] = *old;
             old->log = NULL;
         }
     }
-    for (int i = 0; i < was.n; i++)
+    for (int i = 0; i < was.n; i++) {
         free(was.at[i].log);
+        ui_track_drop(was.at[i].job.track);
+    }
     free(was.at);
     j->at = rows;
     j->n = j->cap = m->n_jobs;

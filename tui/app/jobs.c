@@ -4,6 +4,7 @@
 #include "base/os.h"
 #include "tui/app/job_process.h"
 #include "tui/app/mem.h"
+#include "tui/app/track.h"
 
 #include <math.h>
 #include <signal.h>
@@ -19,7 +20,8 @@ static const double WINDOW = 5; /* seconds that a rate is taken over */
 
 typedef struct entry {
     ui_job job;
-    char **argv; /* owned, ends with NULL */
+    ui_track *track; /* also job.track: shared with those who show it */
+    char **argv;     /* owned, ends with NULL */
     char *cwd;
     uint64_t read; /* bytes of events.jsonl */
     rs_buf line;   /* the last one, while it is not whole */
@@ -46,6 +48,7 @@ static void entry_free(entry *e)
         free(e->argv[i]);
     free(e->argv);
     free(e->cwd);
+    ui_track_drop(e->track);
     rs_buf_free(&e->line);
     free(e);
 }
@@ -71,6 +74,14 @@ static void copy(char *dst, size_t n, const char *src)
     snprintf(dst, n, "%s", src ? src : "");
 }
 
+static void note_model(entry *e)
+{
+    e->job.model[0] = 0;
+    for (int i = 2; e->argv && e->argv[i] && e->argv[i + 1]; i++)
+        if (strcmp(e->argv[i], "--model") == 0)
+            copy(e->job.model, sizeof e->job.model, e->argv[i + 1]);
+}
+
 /* job.json, and what the files' times tell. */
 static bool load_entry(entry *e)
 {
@@ -85,6 +96,7 @@ static bool load_entry(entry *e)
     copy(e->job.out, sizeof e->job.out, rs_json_string(rs_json_get(root, "out")));
     e->job.started = rs_json_number(rs_json_get(root, "started"));
     if (e->argv) copy(e->job.kind, sizeof e->job.kind, e->argv[1]);
+    note_model(e);
     rs_json_free(root);
     e->job.state = UI_JOB_RUNNING;
     e->job.seconds_left = -1;
@@ -168,6 +180,9 @@ static void take_event(entry *e, const char *line, size_t n, double now)
         take_step(e, v, now);
     } else if (strcmp(kind, "warn") == 0) {
         copy(e->job.what, sizeof e->job.what, rs_json_string(rs_json_get(v, "text")));
+    } else if (ui_track_takes(kind)) {
+        if (!e->track) e->job.track = e->track = ui_track_new();
+        ui_track_add(e->track, v);
     } else if (strcmp(kind, "done") == 0) {
         const rs_json *result = rs_json_get(v, "result");
         copy(e->job.hash, sizeof e->job.hash,
@@ -369,6 +384,8 @@ static rs_status run_entry(ui_job_store *s, entry *e, double wall, rs_err *err)
     e->n_samples = 0;
     e->stop_asked = false;
     rs_buf_reset(&e->line);
+    ui_track_drop(e->track);
+    e->job.track = e->track = NULL;
     e->job.done = e->job.total = 0;
     e->job.error[0] = e->job.hash[0] = e->job.what[0] = 0;
     e->job.started = wall;
@@ -397,6 +414,7 @@ static rs_status start_entry(ui_job_store *s, char **argv, const char *title,
     e->argv = argv;
     e->cwd = ui_strdup(cwd);
     copy(e->job.kind, sizeof e->job.kind, argv[1]);
+    note_model(e);
     copy(e->job.title, sizeof e->job.title, title);
     copy(e->job.out, sizeof e->job.out, out);
     status = run_entry(s, e, wall, err);
@@ -444,6 +462,21 @@ static void let_go(const entry *e)
         nanosleep(&moment, NULL);
 }
 
+/* What was stopped goes on, where its verb can. */
+static void add_resume(entry *e)
+{
+    int n = 0;
+    bool can = strcmp(e->job.kind, "fisher") == 0 || strcmp(e->job.kind, "train") == 0;
+    for (; e->argv[n]; n++)
+        can = can && strcmp(e->argv[n], "--resume") != 0;
+    if (!can || n >= UI_JOB_WORDS) return;
+    char **argv = ui_alloc((size_t)n + 2, sizeof *argv);
+    memcpy(argv, e->argv, (size_t)n * sizeof *argv);
+    argv[n] = ui_strdup("--resume");
+    free(e->argv);
+    e->argv = argv;
+}
+
 rs_status ui_job_again(ui_job_store *s, int id, double wall, rs_err *err)
 {
     entry *e;
@@ -451,7 +484,10 @@ rs_status ui_job_again(ui_job_store *s, int id, double wall, rs_err *err)
     if (e->job.state == UI_JOB_RUNNING)
         return rs_fail(err, RS_E_INVALID, "job %d is still running", id);
     let_go(e);
-    if (e->job.state != UI_JOB_DONE) return run_entry(s, e, wall, err);
+    if (e->job.state != UI_JOB_DONE) {
+        add_resume(e);
+        return run_entry(s, e, wall, err);
+    }
     int n = 0;
     while (e->argv[n])
         n++;

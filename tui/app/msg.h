@@ -71,6 +71,8 @@ typedef struct ui_engine_event {
 typedef enum ui_job_state { UI_JOB_WAITING, UI_JOB_RUNNING, UI_JOB_DONE, UI_JOB_STOPPED,
                             UI_JOB_FAILED } ui_job_state;
 
+struct ui_track; /* track.h */
+
 typedef struct ui_job {
     int id;
     char kind[16];   /* "merge" */
@@ -86,6 +88,8 @@ typedef struct ui_job {
     char hash[33];
     char error[512];
     char folder[1024];  /* of its files: events.jsonl, argv, lock */
+    char model[1024];   /* what follows --model in its words; "" if nothing does */
+    const struct ui_track *track; /* what it tells besides progress, or NULL; only grows */
 } ui_job;
 
 typedef struct ui_msg {

@@ -111,6 +111,15 @@ typedef struct ui_jobs {
     bool loaded; /* the first list came */
 } ui_jobs;
 
+/* Means of a Fisher that a job tells of, at the cells of the open model. */
+typedef struct ui_heat_job {
+    int id; /* 0: there is none */
+    uint64_t version, serial;
+    double *cell; /* [n_layers, RS_N_LAYER_KINDS]; NaN: not there yet */
+    int n_layers, n_done;
+    bool runs;
+} ui_heat_job;
+
 typedef struct ui_merge_page {
     char folder[1024], name[256];
     int version;
@@ -245,6 +254,7 @@ struct ui_app {
     ui_duel duel;
 
     ui_jobs jobs;
+    ui_heat_job heat_model; /* a Fisher of the base in the making */
     char *bindings; /* "KEY COMMAND\n" lines of :bind */
 
     /* --- session --- */
@@ -320,6 +330,11 @@ const ui_spectrum *ui_detail_spectrum(const ui_app *a, int i);
 bool ui_detail_has_spectrum(const ui_app *a, int i); /* a matrix of a layer, and two models */
 int ui_detail_rank(const ui_app *a, const ui_spectrum *s); /* where the cut is: 1 to n */
 bool ui_detail_step(ui_app *a, int steps, ui_effects *fx); /* h l H L in the panels */
+
+/* heat_job.c: heat from jobs that measure the open model */
+void ui_heat_jobs_follow(ui_app *a);
+void ui_heat_job_clear(ui_heat_job *h);
+double ui_heat_job_at(const ui_heat_job *h, int layer, int kind); /* NaN: not there (yet) */
 
 /* joblist.c */
 void ui_jobs_taken(ui_app *a, const ui_msg *m, ui_effects *fx);

@@ -1,4 +1,5 @@
 /* jobs.c - merges in the background: how far, how fast, how long, what they said. */
+#include "tui/app/track.h"
 #include "tui/draw/widgets.h"
 #include "tui/draw/wrap.h"
 #include "tui/screens/screens.h"
@@ -57,6 +58,11 @@ static void draw_head(ui_grid *g, int y, const columns *c)
     if (c->started >= 0) ui_put(g, c->started, y, -1, UI_HEAD, "started");
 }
 
+static bool resumes(const ui_job *j)
+{
+    return strcmp(j->kind, "fisher") == 0 || strcmp(j->kind, "train") == 0;
+}
+
 /* Rate, or what stands in its place. */
 static void rate_text(const ui_app *a, const ui_job *j, char dst[64])
 {
@@ -64,7 +70,7 @@ static void rate_text(const ui_app *a, const ui_job *j, char dst[64])
     double quiet = j->last_news > 0 ? a->wall - j->last_news : 0;
     dst[0] = 0;
     if (j->state == UI_JOB_STOPPED || j->state == UI_JOB_FAILED)
-        snprintf(dst, 64, "r again");
+        snprintf(dst, 64, resumes(j) ? "r resumes" : "r again");
     else if (j->state != UI_JOB_RUNNING)
         return;
     else if (quiet > 10)
@@ -165,6 +171,45 @@ static void draw_lines(ui_grid *g, ui_rect r, const char *text, ui_role role)
     ui_wrap_free(&w);
 }
 
+/* A heat cell for every layer of a Fisher: its mean over the tensors, once it is done. */
+static void draw_layers(const ui_app *a, ui_grid *g, int x, int y, int w, const ui_job *j)
+{
+    enum { MOST = 512 };
+    double sum[MOST] = {0}, min = INFINITY, max = 0;
+    int n[MOST] = {0}, layers = 0;
+    for (int i = 0; i < j->track->n_means; i++) {
+        const ui_track_mean *m = &j->track->means[i];
+        if (m->layer < 0 || m->layer >= MOST) continue;
+        sum[m->layer] += m->mean;
+        n[m->layer]++;
+        if (m->layer >= layers) layers = m->layer + 1;
+    }
+    for (int i = 0; i < layers; i++) {
+        double v = n[i] ? sum[i] / n[i] : 0;
+        if (v > 0 && v < min) min = v;
+        if (v > max) max = v;
+    }
+    ui_put(g, x, y, 8, UI_DIM, "layers");
+    int shown = layers < w - 20 ? layers : w - 20;
+    for (int i = 0; i < shown; i++)
+        ui_draw_heat(g, x + 8 + i, y, 1,
+                     n[i] ? ui_heat_level(sum[i] / n[i], min, max, false) : -1,
+                     (ui_heat_style)a->opt.heat_glyph);
+    ui_printf(g, x + 10 + shown, y, 12, UI_TEXT, "%d of %d", j->track->n_layers, layers);
+}
+
+static const char *what_enter_does(const ui_job *j)
+{
+    static const char *const does[][2] = {
+        {"fisher", "Enter adds it to the open recipe"},
+        {"train", "Enter adds the adapter to the open recipe"},
+        {"subspace", "Enter says how a recipe takes it"},
+        {"prepare", "Enter opens the recipe"}};
+    for (size_t i = 0; i < sizeof does / sizeof *does; i++)
+        if (strcmp(j->kind, does[i][0]) == 0) return does[i][1];
+    return "Enter opens the merged folder's recipe";
+}
+
 static void draw_details(const ui_app *a, ui_grid *g, ui_rect r, const ui_job_row *row)
 {
     const ui_job *j = &row->job;
@@ -196,11 +241,9 @@ static void draw_details(const ui_app *a, ui_grid *g, ui_rect r, const ui_job_ro
         ui_put(g, x, y, 8, UI_DIM, "hash");
         ui_put(g, x + 8, y++, w - 8, UI_GOOD, j->hash);
     }
+    if (j->track && j->track->n_means && y < r.y + r.h) draw_layers(a, g, x, y++, w, j);
     if (j->state == UI_JOB_DONE && y < r.y + r.h)
-        ui_put(g, x, y++, w, UI_TEXT,
-               strcmp(j->kind, "fisher") == 0    ? "Enter adds it to the open recipe"
-               : strcmp(j->kind, "prepare") == 0 ? "Enter opens the recipe"
-                                                 : "Enter opens the merged folder's recipe");
+        ui_put(g, x, y++, w, UI_TEXT, what_enter_does(j));
     if (j->error[0]) {
         int room = r.y + r.h - y < 5 ? r.y + r.h - y : 5;
         draw_lines(g, (ui_rect){x, y, w, room}, j->error, UI_ERROR);

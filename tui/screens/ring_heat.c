@@ -2,6 +2,7 @@
 #include "tui/screens/screens.h"
 
 #include <math.h>
+#include <stdio.h>
 
 int ui_heat_kinds(const ui_app *a)
 {
@@ -9,11 +10,31 @@ int ui_heat_kinds(const ui_app *a)
     return c && c->ple_width == 0 ? RS_KIND_DOWN + 1 : RS_N_LAYER_KINDS;
 }
 
+/* A Fisher of this model that is being made fills the cells as its layers are done. */
+static bool shows_job(const ui_app *a)
+{
+    return a->opt.shade == UI_SHADE_FISHER && a->heat_model.id > 0;
+}
+
+bool ui_heat_word(const ui_app *a, char dst[32])
+{
+    const ui_heat_job *h = &a->heat_model;
+    ui_shade shade = ui_heat_shade(a);
+    snprintf(dst, 32, "%s", shade == UI_SHADE_FISHER ? "heat" : ui_shade_name(shade));
+    if (!shows_job(a)) return false;
+    if (h->runs)
+        snprintf(dst, 32, "heat %d/%d~", h->n_done, h->n_layers);
+    else
+        snprintf(dst, 32, "heat job %d", h->id);
+    return true;
+}
+
 /* Without a Fisher its mean is 1 everywhere, which says nothing: the differences do. */
 ui_shade ui_heat_shade(const ui_app *a)
 {
     const rs_stage *s = a->doc.at.recipe ? rs_recipe_fuel(a->doc.at.recipe) : NULL;
     bool by_fisher = a->opt.shade == UI_SHADE_FISHER || a->opt.shade == UI_SHADE_BOTH;
+    if (shows_job(a)) return UI_SHADE_FISHER;
     if (by_fisher && s && !s->dampen.by) return UI_SHADE_DELTA;
     return (ui_shade)a->opt.shade;
 }
@@ -45,6 +66,7 @@ static double value_of(const ui_app *a, int i)
 double ui_heat_value(const ui_app *a, int layer, int kind)
 {
     int i = ui_doc_tensor(&a->doc, layer, kind);
+    if (i >= 0 && shows_job(a)) return ui_heat_job_at(&a->heat_model, layer, kind);
     return i < 0 ? NAN : value_of(a, i);
 }
 

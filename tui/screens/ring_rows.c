@@ -24,7 +24,11 @@ static void draw_head(const ui_app *a, ui_grid *g, const ui_ring_layout *l,
                c->heat_w > 1 ? rs_kind_short((rs_kind)k) : letter);
     }
     ui_put(g, c->slider, y, -1, UI_HEAD, a->lane_t ? "t (lane)" : "gain");
-    if (a->lane_t) ui_put_right(g, c->gain + 1, y, 5, UI_HEAD, "gain");
+    char word[32];
+    if (a->lane_t)
+        ui_put_right(g, c->gain + 1, y, 5, UI_HEAD, "gain");
+    else if (!l->wide && ui_heat_word(a, word)) /* where there is no legend */
+        ui_put(g, c->slider + 5, y, c->d - c->slider - 6, UI_STALE, word);
     head_at(g, c->d, 4, y, "d");
     head_at(g, c->damage, 6, y, l->wide ? "damage" : "mnat");
     if (c->kept >= 0) ui_put_right(g, c->kept + 1, y, 5, UI_HEAD, "kept");
@@ -66,6 +70,7 @@ typedef struct row_context {
     ui_role role;
     ui_state state;          /* of measured numbers */
     const rs_measure_row *m; /* NULL: not measured */
+    bool fills;              /* the heat is of a run in progress */
 } row_context;
 
 static void draw_heat_cells(const row_context *r)
@@ -75,7 +80,7 @@ static void draw_heat_cells(const row_context *r)
         int x = r->c->heat + k * r->c->heat_step;
         bool there = ui_doc_tensor(&r->a->doc, r->row, k) >= 0;
         int level = ui_heat_level(v, r->heat_min, r->heat_max, r->a->opt.heat_scale == 1);
-        if (there && isnan(v))
+        if (there && isnan(v) && !r->fills)
             ui_fill(r->g, (ui_rect){x, r->y, r->c->heat_w, 1}, UI_DIM, " ");
         else
             ui_draw_heat(r->g, x, r->y, r->c->heat_w, level,
@@ -212,7 +217,7 @@ static double kind_factor(const rs_factors *f, int k, int n_kinds)
 
 static void draw_legend(const ui_app *a, ui_grid *g, int x, int y, double min, double max)
 {
-    char text[64], lo[16], hi[16];
+    char text[96], lo[16], hi[16];
     if (!(max > 0)) return;
     snprintf(lo, sizeof lo, min < 0.001 || min >= 100 ? "%.0e" : "%.2g", min);
     snprintf(hi, sizeof hi, max < 0.001 || max >= 100 ? "%.0e" : "%.2g", max);
@@ -220,8 +225,8 @@ static void draw_legend(const ui_app *a, ui_grid *g, int x, int y, double min, d
     const char *l = lo[0] == '0' && lo[1] == '.' ? lo + 1 : lo,
                *h = hi[0] == '0' && hi[1] == '.' ? hi + 1 : hi;
     ui_heat_style style = (ui_heat_style)a->opt.heat_glyph;
-    ui_shade shade = ui_heat_shade(a);
-    const char *word = shade == UI_SHADE_FISHER ? "heat" : ui_shade_name(shade);
+    char word[32];
+    ui_heat_word(a, word);
     snprintf(text, sizeof text, "%s %s %s %s %s", word, ui_heat_glyph(g, 0, style), l,
              ui_heat_glyph(g, 9, style), h);
     ui_put(g, x, y, -1, UI_DIM, text);
@@ -269,7 +274,9 @@ void ui_ring_draw_rows(const ui_app *a, ui_grid *g, const ui_ring_layout *l)
     row_context r = {.a = a, .g = g, .l = l, .c = &c};
     if (s && rs_factors_from(&s->gain, ui_app_config(a), &f, NULL) != RS_OK) f = NULL;
     r.factors = f;
+    char word[32];
     ui_heat_range(a, &r.heat_min, &r.heat_max);
+    r.fills = ui_heat_word(a, word);
     draw_head(a, g, l, &c);
     for (int i = 0; i < l->visible; i++) {
         int row = a->rows.top + i < a->rows.n_order ? a->rows.order[a->rows.top + i] : -1;

@@ -53,6 +53,8 @@ int ui_heat_kinds(const ui_app *a); /* columns of heat: 9, or 7 without G and P 
 double ui_heat_value(const ui_app *a, int layer, int kind); /* NaN: no such tensor */
 ui_shade ui_heat_shade(const ui_app *a); /* what the cells show: the option's, if it can */
 void ui_heat_range(const ui_app *a, double *min, double *max);
+/* What the legend calls it: "heat", "heat 3/8~" of a run in progress. Is it one? */
+bool ui_heat_word(const ui_app *a, char dst[32]);
 
 void ui_ring_view(const ui_app *a, ui_grid *g, ui_rect body);
 bool ui_ring_update(ui_app *a, const ui_msg *m, ui_effects *fx);

@@ -121,6 +121,25 @@ static void close_subject(subject *s)
     ui_model_close(&s->m);
 }
 
+/* An event for every layer: what a heatmap fills with. */
+static void tell_layer(void *ctx, int layer, const rs_fisher_mean *m, int n)
+{
+    rs_buf b = {0};
+    rs_buf_printf(&b, "{\"event\":\"fisher\",\"layer\":%d,\"tensors\":[", layer);
+    for (int i = 0; i < n; i++) {
+        rs_buf_puts(&b, i ? ",{\"name\":" : "{\"name\":");
+        rs_buf_json(&b, m[i].name, strlen(m[i].name));
+        rs_buf_puts(&b, ",\"mean\":");
+        rs_buf_json_double(&b, m[i].mean);
+        rs_buf_puts(&b, ",\"max\":");
+        rs_buf_json_double(&b, m[i].max);
+        rs_buf_putc(&b, '}');
+    }
+    rs_buf_puts(&b, "]}\n");
+    ui_progress_event(ctx, &b);
+    rs_buf_free(&b);
+}
+
 static rs_status work(ui_common *c, const fisher_opts *o, subject *s, ui_progress *show,
                       rs_fisher_result *r, rs_err *err)
 {
@@ -148,7 +167,9 @@ static rs_status work(ui_common *c, const fisher_opts *o, subject *s, ui_progres
         .checkpoint_seconds = (double)o->checkpoint,
         .now = ui_now,
         .progress = ui_progress_step,
-        .progress_ctx = show};
+        .progress_ctx = show,
+        .told = c->events_fd >= 0 ? tell_layer : NULL,
+        .told_ctx = show};
     return rs_fisher_run(&c->rt, s->file, s->config, s->data.at, s->data.n, &f, r, err);
 }
 
