@@ -21,7 +21,7 @@ static uint64_t number_in(const char *path)
 {
     rs_buf text = {0};
     uint64_t n = 0;
-    if (rs_os_read_kernel_file(path, FILE_BYTES, &text, NULL) == RS_OK)
+    if (rs_os_read_file(path, FILE_BYTES, &text, NULL) == RS_OK)
         n = strtoull(rs_buf_str(&text), NULL, 10);
     rs_buf_free(&text);
     return n ? n : UINT64_MAX;
@@ -69,7 +69,7 @@ uint64_t rs_os_memory(const char *root)
     uint64_t least = of_machine();
     rs_buf text = {0};
     snprintf(path, sizeof path, "%.3000s/proc/self/cgroup", root);
-    if (rs_os_read_kernel_file(path, FILE_BYTES, &text, NULL) == RS_OK && text.data)
+    if (rs_os_read_file(path, FILE_BYTES, &text, NULL) == RS_OK && text.data)
         for (char *s = strtok_r(text.data, "\n", &save); s;
              s = strtok_r(NULL, "\n", &save)) {
             uint64_t limit = limit_of(root, s);

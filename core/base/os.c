@@ -105,47 +105,41 @@ void rs_os_close(int fd)
     if (fd >= 0) close(fd);
 }
 
+static rs_status too_large(const char *path, uint64_t size, size_t max, rs_err *err)
+{
+    return rs_fail(err, RS_E_FORMAT,
+                   "%s has %" PRIu64 " bytes or more, at most %" PRIu64
+                   " are accepted here",
+                   path, size, (uint64_t)max);
+}
+
+/* To the end, wherever that is: the size of a file of the kernel's says nothing. */
+static rs_status read_to_end(int fd, const char *path, size_t max, rs_buf *out,
+                             rs_err *err)
+{
+    char part[1 << 14];
+    for (size_t all = 0;;) {
+        ssize_t n = pread(fd, part, sizeof part, (off_t)all);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return rs_fail_errno(err, errno, "read %s", path);
+        all += (size_t)n;
+        if (all > max) return too_large(path, all, max, err);
+        rs_buf_add(out, part, (size_t)n);
+        if (out->failed) return rs_fail(err, RS_E_NOMEM, "no memory to read %s", path);
+        atomic_fetch_add_explicit(&bytes_read, n, memory_order_relaxed);
+        if (n == 0) return RS_OK;
+    }
+}
+
 rs_status rs_os_read_file(const char *path, size_t max, rs_buf *out, rs_err *err)
 {
     int fd;
     uint64_t size;
+    size_t before = out->len;
     RS_TRY(rs_os_open(path, &fd, &size, err));
-    rs_status s = RS_OK;
-    if (size > max) {
-        s = rs_fail(err, RS_E_FORMAT,
-                    "%s has %" PRIu64 " bytes, at most %" PRIu64 " are accepted here",
-                    path, size, (uint64_t)max);
-    } else {
-        char *p = malloc((size_t)size + 1);
-        if (!p) s = rs_fail(err, RS_E_NOMEM, "no memory to read %s", path);
-        if (s == RS_OK) s = rs_os_read(fd, path, 0, p, (size_t)size, err);
-        if (s == RS_OK) rs_buf_add(out, p, (size_t)size);
-        if (s == RS_OK && out->failed)
-            s = rs_fail(err, RS_E_NOMEM, "no memory to read %s", path);
-        free(p);
-    }
-    rs_os_close(fd);
-    return s;
-}
-
-rs_status rs_os_read_kernel_file(const char *path, size_t max, rs_buf *out, rs_err *err)
-{
-    int fd;
-    char part[4096];
-    ssize_t n = 1;
-    size_t all = 0;
-    RS_TRY(rs_os_open(path, &fd, NULL, err));
-    while (n > 0 && all < max) {
-        n = pread(fd, part, max - all < sizeof part ? max - all : sizeof part,
-                  (off_t)all);
-        if (n < 0 && errno == EINTR)
-            n = 1;
-        else if (n > 0)
-            rs_buf_add(out, part, (size_t)n), all += (size_t)n;
-    }
-    rs_status s = n < 0         ? rs_fail_errno(err, errno, "read %s", path)
-                  : out->failed ? rs_fail(err, RS_E_NOMEM, "no memory to read %s", path)
-                                : RS_OK;
+    rs_status s = size > max ? too_large(path, size, max, err)
+                             : read_to_end(fd, path, max, out, err);
+    if (s != RS_OK && !out->failed) rs_buf_cut(out, before, out->len - before);
     rs_os_close(fd);
     return s;
 }
@@ -470,11 +464,16 @@ bool rs_os_is_link(const char *path)
     return lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
 }
 
-bool rs_os_real_path(char *dst, size_t n, const char *path)
+static rs_status path_too_long(const char *path, rs_err *err)
 {
-    char there[4096];
+    return rs_fail(err, RS_E_INVALID, "the path %.200s is too long", path);
+}
+
+rs_status rs_os_real_path(char *dst, size_t n, const char *path, rs_err *err)
+{
+    char there[PATH_LIMIT];
     size_t len = strlen(path);
-    if (len >= sizeof there) return false;
+    if (len >= sizeof there) return path_too_long(path, err);
     memcpy(there, path, len + 1);
     while (true) {
         char *real = realpath(len ? there : path[0] == '/' ? "/" : ".", NULL);
@@ -485,14 +484,15 @@ bool rs_os_real_path(char *dst, size_t n, const char *path)
             bool fits = *rest ? rs_path_join(dst, n, real, rest)
                               : snprintf(dst, n, "%s", real) < (int)n;
             free(real);
-            return fits;
+            return fits ? RS_OK : path_too_long(path, err);
         }
-        if (len == 0) return false;
+        if (len == 0) return rs_fail_errno(err, errno, "find the folder of %.200s", path);
         while (len > 0 && there[len - 1] == '/')
-            len--;
+            there[--len] = 0;
+        if (rs_os_is_link(there))
+            return rs_fail(err, RS_E_INVALID, "%s is a link to nothing", there);
         while (len > 0 && there[len - 1] != '/')
-            len--;
-        there[len] = 0;
+            there[--len] = 0;
     }
 }
 

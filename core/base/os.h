@@ -32,12 +32,9 @@ rs_status rs_os_read(int fd, const char *path, uint64_t offset, void *dst, size_
 rs_status rs_os_identity(int fd, const char *path, rs_file_id *id,
                          rs_err *err) RS_MUST_USE;
 void rs_os_close(int fd); /* ignores fd < 0 */
-/* A whole file of at most max bytes, appended to out. */
+/* A whole file of at most max bytes, one of the kernel's too, appended to out. */
 rs_status rs_os_read_file(const char *path, size_t max, rs_buf *out,
                           rs_err *err) RS_MUST_USE;
-/* A file of the kernel's, whose size says nothing: up to its end or max bytes. */
-rs_status rs_os_read_kernel_file(const char *path, size_t max, rs_buf *out,
-                                 rs_err *err) RS_MUST_USE;
 /* Names in a folder, sorted, without . and .., each followed by a 0 in out. */
 rs_status rs_os_list(const char *folder, rs_buf *out, int *count,
                      rs_err *err) RS_MUST_USE;
@@ -77,14 +74,15 @@ rs_status rs_os_write_file(const char *path, const void *data, size_t n,
  * with kill, ends the process by SIGKILL before the call is made. 0 switches it off. */
 void rs_os_faults(long countdown, int errnum, bool kill);
 long rs_os_write_calls(void);    /* calls of the write side so far */
-uint64_t rs_os_bytes_read(void); /* by rs_os_read so far */
+uint64_t rs_os_bytes_read(void); /* so far */
 
 /* Path helpers; results in dst, truncated paths are an error (false). */
 bool rs_path_join(char *dst, size_t n, const char *folder, const char *name);
 bool rs_path_dirname(char *dst, size_t n, const char *path);
 const char *rs_path_basename(const char *path);
-/* path from / without links; of what is not there yet, the part that is. */
-bool rs_os_real_path(char *dst, size_t n, const char *path);
+/* path from / without links; of what is not there yet, the part that is. RS_E_INVALID: it is
+ * too long, or goes through a link to nothing, where nobody knows what would be made. */
+rs_status rs_os_real_path(char *dst, size_t n, const char *path, rs_err *err) RS_MUST_USE;
 /* path is folder or lies in it, links resolved; false where either does not exist. */
 bool rs_os_is_within(const char *path, const char *folder);
 /* Stays inside its folder: relative, no "..", no empty or absolute part. */

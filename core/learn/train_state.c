@@ -79,8 +79,7 @@ rs_status rs_training_open(rs_training *t, rs_err *err)
     char real[4096];
     static const char tail[] = ".training";
     RS_TRY(hash_work(t, err));
-    if (!rs_os_real_path(real, sizeof real, t->o->out))
-        return rs_fail(err, RS_E_INVALID, "the path %.200s is too long", t->o->out);
+    RS_TRY(rs_os_real_path(real, sizeof real, t->o->out, err));
     size_t n = strlen(real);
     t->folder = malloc(n + sizeof tail);
     if (!t->folder) return rs_fail(err, RS_E_NOMEM, "no memory for a path");

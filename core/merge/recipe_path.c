@@ -20,7 +20,7 @@ static bool split(parts *p, const char *folder, const char *path)
 {
     char real[PATH_BYTES];
     p->n = 0;
-    if (!rs_os_real_path(real, sizeof real, folder) ||
+    if (rs_os_real_path(real, sizeof real, folder, NULL) != RS_OK ||
         !rs_path_join(p->text, sizeof p->text, real, path))
         return false;
     char *save = NULL;

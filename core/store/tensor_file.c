@@ -17,7 +17,7 @@ struct rs_tensor_file {
     uint64_t *offset, *bytes;          /* [n] from the start of the file; sizes */
     int n, fd, lock_fd;
     uint64_t size;
-    bool resumes;
+    bool resumes, force;
 };
 
 static rs_status too_long(const char *path, rs_err *err)
@@ -28,7 +28,7 @@ static rs_status too_long(const char *path, rs_err *err)
 static rs_status set_names(rs_tensor_file *f, const char *path, rs_err *err)
 {
     char real[PATH_LIMIT], folder[PATH_LIMIT], part[PATH_LIMIT];
-    if (!rs_os_real_path(real, sizeof real, path)) return too_long(path, err);
+    RS_TRY(rs_os_real_path(real, sizeof real, path, err));
     size_t n = strlen(real);
     if (n + strlen(".partial/data") + 1 > PATH_LIMIT) return too_long(path, err);
     memcpy(folder, real, n);
@@ -170,6 +170,7 @@ rs_status rs_tensor_file_new(const char *path, const rs_write_plan *plan, bool r
     rs_tensor_file *f = calloc(1, sizeof *f);
     if (!f) return rs_fail(err, RS_E_NOMEM, "no memory to write %.200s", path);
     f->fd = f->lock_fd = -1;
+    f->force = plan->force;
     rs_buf header = {0};
     rs_status s = start(f, path, plan, resume, &header, err);
     rs_buf_free(&header);
@@ -216,7 +217,8 @@ rs_status rs_tensor_file_finish(rs_tensor_file *f, rs_err *err)
     char parent[PATH_LIMIT];
     RS_TRY(rs_tensor_file_sync(f, err));
     if (!rs_path_dirname(parent, sizeof parent, f->final)) return too_long(f->final, err);
-    RS_TRY(rs_os_rename(f->part, f->final, err));
+    RS_TRY(f->force ? rs_os_rename(f->part, f->final, err)
+                    : rs_os_rename_new(f->part, f->final, err));
     RS_TRY(rs_os_sync_folder(parent, err));
     rs_partial_remove(f->folder);
     return RS_OK;

@@ -239,6 +239,53 @@ static void paths(void)
     T_STR(rs_path_basename("b"), "b");
 }
 
+static void files_are_read_to_their_end(void)
+{
+    const char *dir = t_folder(), *path = in_folder(dir, "f");
+    rs_buf b = {0};
+    put_text(path, "0123456789");
+    T_OK(rs_os_read_file(path, 10, &b, &t_err));
+    T_OK(rs_os_read_file(path, 10, &b, &t_err)); /* appended */
+    T_STR(rs_buf_str(&b), "01234567890123456789");
+    T_FAILS(rs_os_read_file(path, 9, &b, &t_err), RS_E_FORMAT,
+            "f has 10 bytes or more, at most 9 are accepted");
+    /* the kernel's say that they have no bytes */
+    T_FAILS(rs_os_read_file("/proc/self/status", 9, &b, &t_err), RS_E_FORMAT, "at most 9");
+    T_EQ(b.len, 20);
+    T_OK(rs_os_read_file("/proc/self/status", 1 << 16, &b, &t_err));
+    T_TRUE(strncmp(b.data + 20, "Name:", 5) == 0);
+    put_text(path, "");
+    rs_buf_reset(&b);
+    T_OK(rs_os_read_file(path, 0, &b, &t_err));
+    T_TRUE(b.len == 0 && b.data);
+    rs_buf_free(&b);
+}
+
+static void real_paths(void)
+{
+    const char *dir = t_folder();
+    char p[4096], top[4096], small[8], longer[5000];
+    T_OK(rs_os_real_path(top, sizeof top, dir, &t_err));
+    T_OK(rs_os_mkdir(in_folder(dir, "a"), &t_err));
+    T_EQ(symlink("a", in_folder(dir, "to_a")), 0);
+    T_EQ(symlink("nowhere", in_folder(dir, "to_nothing")), 0);
+    T_EQ(symlink("loop", in_folder(dir, "loop")), 0);
+    T_OK(rs_os_real_path(p, sizeof p, in_folder(dir, "to_a//b/c"), &t_err));
+    T_STR(p, in_folder(top, "a/b/c"));
+    T_OK(rs_os_real_path(p, sizeof p, "no/such/folder", &t_err));
+    T_TRUE(p[0] == '/' && strstr(p, "/no/such/folder"));
+    T_OK(rs_os_real_path(p, sizeof p, "/no_such", &t_err));
+    T_STR(p, "/no_such");
+    static const char *const odd[] = {"to_nothing", "to_nothing/", "to_nothing//b", "loop"};
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++)
+        T_FAILS(rs_os_real_path(p, sizeof p, in_folder(dir, odd[i]), &t_err),
+                RS_E_INVALID, i < 3 ? "/to_nothing is a link to nothing" : "/loop is a");
+    T_FAILS(rs_os_real_path(small, sizeof small, dir, &t_err), RS_E_INVALID, "too long");
+    memset(longer, 'x', sizeof longer - 1);
+    longer[sizeof longer - 1] = 0;
+    T_FAILS(rs_os_real_path(p, sizeof p, longer, &t_err), RS_E_INVALID, "too long");
+}
+
 static void confinement(void)
 {
     static const char *const good[] = {
@@ -257,4 +304,5 @@ T_MAIN(T_TEST(reads_are_whole), T_TEST(opens_only_files),
        T_TEST(identity_changes_with_the_file), T_TEST(folders_come_and_go),
        T_TEST(exchange_swaps), T_TEST(a_new_name_replaces_nothing),
        T_TEST(a_locked_folder_stays_locked), T_TEST(files_appear_whole),
-       T_TEST(faults_can_kill), T_TEST(copies), T_TEST(paths), T_TEST(confinement))
+       T_TEST(faults_can_kill), T_TEST(copies), T_TEST(paths), T_TEST(files_are_read_to_their_end),
+       T_TEST(real_paths), T_TEST(confinement))

@@ -106,8 +106,9 @@ static const char *twin_of(const rs_recipe *r, const rs_stage *s, const char *fu
         const char *path = e ? (e->adapter ? e->adapter : e->path) : NULL;
         char at[4096], there[4096], here[4096];
         if (!path || !rs_path_join(at, sizeof at, r->folder, path)) continue;
-        if (rs_os_real_path(there, sizeof there, at) &&
-            rs_os_real_path(here, sizeof here, full) && strcmp(there, here) == 0)
+        if (rs_os_real_path(there, sizeof there, at, NULL) == RS_OK &&
+            rs_os_real_path(here, sizeof here, full, NULL) == RS_OK &&
+            strcmp(there, here) == 0)
             return s->inputs[i].from;
     }
     return NULL;

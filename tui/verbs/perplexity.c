@@ -119,10 +119,7 @@ static rs_status find_out(const text_opts *o, char path[4096], rs_err *err)
 {
     path[0] = 0;
     if (!o->out) return RS_OK;
-    if (!rs_os_real_path(path, 4096, o->out))
-        return rs_fail(err, RS_E_INVALID, "--out %s is too long a path", o->out);
-    if (rs_os_kind(path) == RS_PATH_NONE && rs_os_is_link(o->out))
-        return rs_fail(err, RS_E_INVALID, "%s is a link to nothing", o->out);
+    RS_TRY(rs_os_real_path(path, 4096, o->out, err));
     char folder[4096];
     if (!rs_path_dirname(folder, sizeof folder, path) ||
         rs_os_kind(folder) != RS_PATH_FOLDER)
