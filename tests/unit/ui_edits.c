@@ -40,6 +40,9 @@ static const char *const edits[] = {"heal delta",
                                     "dampen",
                                     "dampen",
                                     "dampen",
+                                    "mask both 0.5",
+                                    "mask off",
+                                    "mask",
                                     "lambda-up",
                                     "lambda-down",
                                     "scale 100",
@@ -190,6 +193,71 @@ static void a_plain_recipe_is_healed(void)
     close_app();
 }
 
+/* A subspace file, the mask by it, its words, and back again. */
+static void a_mask_is_edited(void)
+{
+    static const struct {
+        const char *line, *shows, *field;
+    } rows[] = {
+        {"mask", "mask sparring both 1.000", "by instruct/mean │ mask sparring both 1.000"},
+        {"mask in 0.25", "mask sparring in 0.250", "mask sparring in 0.250 │ heal"},
+        {"mask per_layer=on order=last", "in 0.250 by layer last", "by layer last │"},
+        {"mask sparring out 1 per_layer=off", "mask sparring out 1.000 last",
+         "out 1.000 last"},
+        {"mask 1.5", "0 to 1, per_layer=on, order=last, or off, not \"1.5\"",
+         "out 1.000 last"},
+        {"mask nobody", "or off, not \"nobody\"", "out 1.000 last"},
+        {"mask instruct", "or off, not \"instruct\"", "out 1.000 last"},
+        {"mask block order=first", "mask sparring block 1.000", "block 1.000 │ heal"},
+        {"mask off", "mask off", "by instruct/mean │ mask off │ heal"},
+    };
+    char cwd[2048], text[2300];
+    T_TRUE(open_demo(120, 40, UI_GLYPHS_BRAILLE));
+    line("mask both");
+    T_SHOWS("a mask needs a subspace, and the recipe has none");
+    snprintf(text, sizeof text, "add %s/tests/golden/subspace/sparring.safetensors",
+             getcwd(cwd, sizeof cwd));
+    line(text);
+    T_SHOWS("subspace sparring is there: :mask sparring both masks by it");
+    T_TRUE(app->doc.at.plan && rs_recipe_measure(app->doc.at.recipe, "sparring"));
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        line(rows[i].line);
+        T_SHOWS(rows[i].shows);
+        T_SHOWS(rows[i].field);
+        T_TRUE(reads_again(rows[i].line) && app->doc.at.plan != NULL);
+    }
+    T_TRUE(rs_recipe_fuel(app->doc.at.recipe)->mask.by == NULL);
+    key("u");
+    T_EQ(rs_recipe_fuel(app->doc.at.recipe)->mask.side, RS_MASK_BLOCK);
+    for (int i = 0; i < 5; i++)
+        key("u");
+    T_TRUE(rs_recipe_fuel(app->doc.at.recipe)->mask.by == NULL);
+    T_TRUE(rs_recipe_measure(app->doc.at.recipe, "sparring") != NULL);
+    close_app();
+}
+
+/* From the controls line: its field opens a list. */
+static void the_mask_has_a_field(void)
+{
+    char cwd[2048], text[2300];
+    T_TRUE(open_demo(120, 40, UI_GLYPHS_BRAILLE));
+    snprintf(text, sizeof text, "add %s/tests/golden/subspace/sparring.safetensors",
+             getcwd(cwd, sizeof cwd));
+    line(text);
+    app->focus = UI_FOCUS_CONTROLS;
+    app->field = 4;
+    key("Enter");
+    T_SHOWS("keeps U^T x at 0: what a matrix puts out");
+    key("Down");
+    key("Enter");
+    T_SHOWS("mask sparring in 1.000");
+    app->field = 5;
+    key("Enter");
+    T_SHOWS("slerp of whole weights");
+    key("Esc");
+    close_app();
+}
+
 /* Without inputs there is nothing to normalise: the base is left. */
 static void the_last_input_goes(void)
 {
@@ -206,6 +274,7 @@ static void the_last_input_goes(void)
     close_app();
 }
 
-T_MAIN(T_TEST(every_edit_reads_again), T_TEST(a_heal_goes_back_to_weight),
+T_MAIN(T_TEST(a_mask_is_edited), T_TEST(the_mask_has_a_field),
+       T_TEST(every_edit_reads_again), T_TEST(a_heal_goes_back_to_weight),
        T_TEST(what_is_not_read_is_refused), T_TEST(the_last_input_goes),
        T_TEST(a_plain_recipe_is_healed))

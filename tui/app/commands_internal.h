@@ -32,6 +32,9 @@ UI_HANDLER(ui_cmd_paste);
 
 /* stages.c: numbers of a whole stage */
 UI_HANDLER(ui_cmd_dampen);
+UI_HANDLER(ui_cmd_mask);
+/* The list behind the mask's field. */
+void ui_mask_menu(ui_menu *m);
 UI_HANDLER(ui_cmd_normaliser);
 UI_HANDLER(ui_cmd_lambda);
 UI_HANDLER(ui_cmd_lambda_up);

@@ -161,14 +161,8 @@ static bool open_result(ui_app *a, ui_effects *fx)
         ui_say(a, "job %d has no result yet", r->job.id);
         return true;
     }
-    if (strcmp(r->job.kind, "subspace") == 0) {
-        ui_say(a,
-               "a subspace: {\"subspace\": \"%.300s\"} as a measure of the recipe (e "
-               "edits it)",
-               r->job.out);
-        return true;
-    }
-    bool adds = strcmp(r->job.kind, "fisher") == 0 || strcmp(r->job.kind, "train") == 0;
+    bool adds = strcmp(r->job.kind, "fisher") == 0 ||
+                strcmp(r->job.kind, "subspace") == 0 || strcmp(r->job.kind, "train") == 0;
     snprintf(line, sizeof line, "%s \"%s\"", adds ? "add" : "load", r->job.out);
     if (adds) ui_go(a, UI_RING);
     return ui_run(a, line, fx);

@@ -1,6 +1,7 @@
 /* inputs.c - what a stage is mixed from: adds an adapter, a model or a Fisher file by path,
  * takes an input out again; recalls a saved version; notes. */
 #include "base/os.h"
+#include "store/subspace_file.h"
 #include "tui/app/commands_internal.h"
 
 #include <ctype.h>
@@ -8,7 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef enum source_kind { AN_ADAPTER, A_FISHER, A_MODEL } source_kind;
+typedef enum source_kind { AN_ADAPTER, A_FISHER, A_SUBSPACE, A_MODEL } source_kind;
+
+static bool is_subspace(const char *path)
+{
+    rs_subspace_file *f;
+    bool is = rs_subspace_open(path, &f, NULL) == RS_OK;
+    rs_subspace_close(f);
+    return is;
+}
 
 /* By what lies there: adapter_config.json, a lone safetensors file, else a model. */
 static source_kind kind_of(const char *path)
@@ -21,7 +30,8 @@ static source_kind kind_of(const char *path)
         !rs_path_dirname(folder, sizeof folder, path))
         return A_MODEL;
     if (ui_folder_holds(folder, "adapter_config.json")) return AN_ADAPTER;
-    return ui_folder_holds(folder, "config.json") ? A_MODEL : A_FISHER;
+    if (ui_folder_holds(folder, "config.json")) return A_MODEL;
+    return is_subspace(path) ? A_SUBSPACE : A_FISHER;
 }
 
 static bool is_taken(const rs_recipe *r, const char *name)
@@ -67,6 +77,7 @@ const char *ui_add_model(rs_recipe *r, const char *full, const char *on)
     if (!name || !path) return NULL;
     switch (kind_of(full)) {
     case A_FISHER:
+    case A_SUBSPACE:
         return NULL;
     case AN_ADAPTER:
         e.adapter = path;
@@ -88,13 +99,13 @@ static bool add_input(rs_recipe *r, rs_stage *s, const char *name)
     return true;
 }
 
-static bool add_fisher(rs_recipe *r, rs_stage *s, rs_measure_entry e)
+static bool add_measure(rs_recipe *r, rs_stage *s, rs_measure_entry e)
 {
     rs_measure_entry *all = with_room(r, r->measures, r->n_measures, sizeof *all);
     if (!all) return false;
     all[r->n_measures++] = e;
     r->measures = all;
-    if (!s->dampen.by) s->dampen.by = e.name;
+    if (e.type == RS_MEASURE_FISHER && !s->dampen.by) s->dampen.by = e.name;
     return true;
 }
 
@@ -126,9 +137,15 @@ static bool add_source(rs_recipe *r, rs_stage *s, const char *full, char what[20
     case A_FISHER:
         snprintf(what, 200, "Fisher %.60s is there for dampening: d chooses a kind",
                  name);
-        return add_fisher(
+        return add_measure(
             r, s,
             (rs_measure_entry){.name = name, .type = RS_MEASURE_FISHER, .path = path});
+    case A_SUBSPACE:
+        snprintf(what, 200, "subspace %.60s is there: :mask %.60s both masks by it", name,
+                 name);
+        return add_measure(
+            r, s,
+            (rs_measure_entry){.name = name, .type = RS_MEASURE_SUBSPACE, .path = path});
     case AN_ADAPTER:
         snprintf(what, 200, "adapter %.60s is in %.40s%s", name, s->name,
                  twin ? again : " with weight 1");
@@ -155,7 +172,8 @@ bool ui_cmd_add(ui_app *a, const ui_args *args, ui_effects *fx)
     if (args->n > 1 || !ui_expand_home(a, args->word[0], full) ||
         rs_os_kind(full) == RS_PATH_NONE) {
         ui_warn(a,
-                "add: the path of an adapter, a model or a Fisher file, not \"%.200s\"",
+                "add: the path of an adapter, a model, a Fisher or a subspace file, not "
+                "\"%.200s\"",
                 args->line);
         return false;
     }

@@ -135,6 +135,8 @@ static bool mix_fuel(const rs_config *c, rs_recipe *r, rs_stage *s, const rs_sta
     s->dampen.parameter = mix(s->dampen.parameter, o->dampen.parameter, u);
     s->dampen.layer = mix(s->dampen.layer, o->dampen.layer, u);
     s->dampen.q = mix(s->dampen.q, o->dampen.q, u);
+    if (s->mask.by && o->mask.by)
+        s->mask.strength = mix(s->mask.strength, o->mask.strength, u);
     mix_weights(s, o, u);
     return good;
 }

@@ -106,6 +106,16 @@ static bool stage_names(const ui_app *a, ui_completions *out)
     return r != NULL;
 }
 
+/* Only masks ask for measures: subspaces. */
+static bool measure_names(const ui_app *a, ui_completions *out)
+{
+    const rs_recipe *r = a->doc.at.recipe;
+    for (int i = 0; r && i < r->n_measures; i++)
+        if (r->measures[i].type == RS_MEASURE_SUBSPACE)
+            ui_completions_add(out, r->measures[i].name, r->measures[i].path);
+    return r != NULL;
+}
+
 static bool names(const void *ctx, const char *type, ui_completions *out)
 {
     const ui_app *a = ctx;
@@ -117,6 +127,7 @@ static bool names(const void *ctx, const char *type, ui_completions *out)
     if (strcmp(type, "NAME=VALUE") == 0) return option_names(a, out);
     if (strcmp(type, "FIELD") == 0) return shade_names(out);
     if (strcmp(type, "STAGE") == 0) return stage_names(a, out);
+    if (strcmp(type, "MEASURE") == 0) return measure_names(a, out);
     if (strcmp(type, "SCREEN") == 0) {
         for (int i = 0; i < UI_N_SCREENS; i++)
             if (ui_screens[i]) ui_completions_add(out, ui_screens[i]->name, "");
@@ -172,6 +183,8 @@ static bool value(const void *ctx, const char *command, const char *type, char o
     (void)type;
     if (s && strcmp(command, "lambda") == 0)
         snprintf(out, 32, "%.3f", s->dampen.lambda);
+    else if (s && s->mask.by && strcmp(command, "mask") == 0)
+        snprintf(out, 32, "%.3f", s->mask.strength);
     else if (s && strcmp(command, "scale") == 0)
         snprintf(out, 32, "%.3f", s->scale);
     else if (r && strcmp(command, "budget") == 0)

@@ -399,8 +399,8 @@ static void chosen_line(ui_app *a, const ui_menu_item *i, ui_effects *fx)
 {
     char line[160];
     static const char *const commands[] = {"scale", "dampen", "lambda", "normaliser",
-                                           "heal"};
-    snprintf(line, sizeof line, "%s %s", commands[a->field % 5], i->text);
+                                           "mask",  "heal"};
+    snprintf(line, sizeof line, "%s %s", commands[a->field % 6], i->text);
     ui_run(a, line, fx);
 }
 
@@ -453,6 +453,8 @@ bool ui_field_menu(ui_app *a, ui_effects *fx)
         kinds_menu(m);
     else if (a->field == 3)
         norms_menu(m);
+    else if (a->field == 4)
+        ui_mask_menu(m);
     else {
         snprintf(m->title, sizeof m->title, "heal");
         ui_menu_add(m, "weight", "slerp of whole weights", 0);

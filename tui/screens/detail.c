@@ -76,12 +76,23 @@ static void shape_text(const rs_tensor *t, char dst[40])
 
 typedef struct columns { /* the state cell of each; -1: not shown */
     int name_w, shape, f, max_f, gain, d, damage, kept, norm, theta, c_a, c_b, survival;
+    int leak, stored;
 } columns;
 
-static columns columns_of(int w)
+/* With a mask in force what is left inside once stored takes the place of the largest F, or of
+ * theta. */
+static columns columns_of(const ui_app *a, int w)
 {
-    if (w >= 112) return (columns){16, 17, 25, 33, 45, 53, 59, 68, 74, 81, 89, 98, 106};
-    columns c = {10, 12, 21, -1, 29, 36, 41, 49, 54, 60, -1, -1, 67};
+    const rs_measure *m = a->doc.at.measure;
+    const rs_stage *s = rs_recipe_fuel(a->doc.at.recipe);
+    bool leaks = m && !isnan(m->all.leak), masked = leaks && s && s->mask.by;
+    columns c = {10, 12, 21, -1, 29, 36, 41, 49, 54, 60, -1, -1, 67, 73, -1};
+    if (w >= 112)
+        c = (columns){16, 17, 25, 33, 45, 53, 59, 68, 74, 81, 89, 98, 106, 113, -1};
+    if (w >= 112 && masked)
+        c = (columns){16, 17, 25, -1, 37, 45, 51, 60, 66, 73, 81, 90, 98, 105, 112};
+    if (w < 112 && masked) c.theta = -1, c.survival = 60, c.leak = 66, c.stored = 72;
+    if (!leaks || w < 79) c.leak = c.stored = -1;
     if (w < 72) c.survival = -1;
     if (w < 67) c.theta = -1;
     return c;
@@ -107,6 +118,8 @@ static void draw_head(ui_grid *g, int y, const columns *c, bool wide)
     head(g, c->c_a, 7, y, "c_a");
     head(g, c->c_b, 7, y, "c_b");
     head(g, c->survival, wide ? 5 : 5, y, "surv");
+    head(g, c->leak, 5, y, "leak");
+    head(g, c->stored, 6, y, "stored");
 }
 
 /* Mean of the raw Fisher over the matrices of all layers: the columns F are in units of it. */
@@ -127,6 +140,17 @@ static double mean_f(const ui_app *a)
 static void put(ui_grid *g, int x, int y, ui_role role, ui_state s, const char *text)
 {
     if (x >= 0) ui_put_number(g, x, y, role, s, text);
+}
+
+static void draw_leak(ui_grid *g, int y, const rs_measure_row *r, const columns *c,
+                      bool wide, ui_role role, ui_state s)
+{
+    ui_glyph_level l = g->glyphs;
+    ui_state o = !isnan(r->stored) && r->stored_stale ? UI_OLD : s;
+    put(g, c->leak, y, role, s,
+        wide ? ui_num_share(l, r->leak).s : ui_num_share_narrow(l, r->leak).s);
+    put(g, c->stored < 0 ? -1 : c->stored + 1, y, role, o,
+        wide ? ui_num_share(l, r->stored).s : ui_num_share_narrow(l, r->stored).s);
 }
 
 static void draw_numbers(const ui_app *a, ui_grid *g, int y, int i, const columns *c,
@@ -152,6 +176,7 @@ static void draw_numbers(const ui_app *a, ui_grid *g, int y, int i, const column
     ui_state o = isnan(r->survival) ? UI_EXACT : r->survival_stale ? UI_OLD : s;
     put(g, c->survival, y, role, o,
         wide ? ui_num_share(l, r->survival).s : ui_num_share_narrow(l, r->survival).s);
+    draw_leak(g, y, r, c, wide, role, s);
 }
 
 static void draw_tensor(const ui_app *a, ui_grid *g, int y, int i, bool here,
@@ -261,6 +286,11 @@ static void draw_facts(const ui_app *a, ui_grid *g, ui_rect r, int i)
         ui_printf(g, x, y++, w, UI_TEXT,
                   "theta %.6g   c_a %.6g   c_b %.6g   survival %.4g   changed %.4g",
                   v->theta, v->c_a, v->c_b, v->survival, v->changed);
+    const char *by = rs_plan_leak_measure(a->doc.at.plan);
+    if (by && !isnan(v->leak) && y < r.y + r.h)
+        ui_printf(g, x, y++, w, UI_TEXT,
+                  "leak into %s: out %.3g, in %.3g   once stored: out %.3g, in %.3g", by,
+                  v->leak_out, v->leak_in, v->stored_out, v->stored_in);
 }
 
 ui_detail_layout ui_detail_layout_of(const ui_app *a, ui_rect body, int n)
@@ -296,7 +326,7 @@ void ui_detail_view(const ui_app *a, ui_grid *g, ui_rect body)
     }
     int n = 0, more = 0, *at = ui_detail_tensors(a, &n, &more);
     bool wide = body.w >= 112;
-    columns c = columns_of(body.w);
+    columns c = columns_of(a, body.w);
     ui_detail_layout l = ui_detail_layout_of(a, body, n);
     draw_detail_title(a, g, (ui_rect){body.x, body.y, body.w, 1});
     draw_head(g, body.y + 1, &c, wide);

@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { FIELD_SCALE, FIELD_KIND, FIELD_STRENGTH, FIELD_NORM, FIELD_HEAL, N_FIELDS };
+enum { FIELD_SCALE, FIELD_KIND, FIELD_STRENGTH, FIELD_NORM, FIELD_MASK,
+       FIELD_HEAL, N_FIELDS };
 
 int ui_ring_n_fields(const ui_app *a)
 {
@@ -77,6 +78,13 @@ static void heal_text(const ui_app *a, bool wide, char text[96])
     if (m && m->on && at < 96) snprintf(text + at, (size_t)(96 - at), " on %.20s", m->on);
 }
 
+static void mask_text(const rs_stage *s, char text[96])
+{
+    char words[160];
+    ui_mask_words(&s->mask, false, words);
+    snprintf(text, 96, "%.95s", words);
+}
+
 static void field_text(const ui_app *a, bool wide, int i, char text[96])
 {
     const rs_stage *s = fuel_of(a);
@@ -88,10 +96,11 @@ static void field_text(const ui_app *a, bool wide, int i, char text[96])
                                                   : rs_dampen_name(s->dampen.kind));
     if (s && i == FIELD_STRENGTH) strength_text(&s->dampen, text);
     if (s && i == FIELD_NORM) norm_text(&s->dampen, text);
+    if (s && i == FIELD_MASK) mask_text(s, text);
     if (i == FIELD_HEAL) heal_text(a, wide, text);
 }
 
-/* What stands before a field: blanks, rules, and the mask, which is off in this version. */
+/* What stands before a field: blanks and rules. */
 static const char *gap_before(const ui_app *a, bool wide, int i)
 {
     bool ascii = a->opt.glyphs == UI_GLYPHS_ASCII;
@@ -99,10 +108,10 @@ static const char *gap_before(const ui_app *a, bool wide, int i)
     case FIELD_SCALE:
         return " ";
     case FIELD_KIND:
+    case FIELD_MASK:
         return !wide ? "  " : ascii ? " | " : " │ ";
     case FIELD_HEAL:
-        if (!wide) return ascii ? "  mask off | " : "  mask off │ ";
-        return ascii ? " | mask off | " : " │ mask off │ ";
+        return ascii ? " | " : " │ ";
     default:
         return " ";
     }
@@ -137,7 +146,11 @@ void ui_ring_draw_controls(const ui_app *a, ui_grid *g, ui_rect r, bool wide)
         if (!ui_ring_field(a, wide, i, &x, &w, text)) continue;
         ui_put(g, r.x + end, r.y, x - end, UI_DIM, gap_before(a, wide, i));
         bool here = focused && i == a->field;
-        ui_role role = here ? UI_CURSOR : strchr(text, '!') ? UI_WARN : UI_TEXT;
+        bool idle = i == FIELD_MASK && !fuel_of(a)->mask.by;
+        ui_role role = here                ? UI_CURSOR
+                       : idle              ? UI_DIM
+                       : strchr(text, '!') ? UI_WARN
+                                           : UI_TEXT;
         ui_put(g, r.x + x, r.y, r.w - x, role, text);
         if (here) {
             ui_put(g, r.x + x - 1, r.y, 1, UI_CURSOR, ">");

@@ -65,6 +65,8 @@ void ui_ring_draw_text(const ui_app *a, ui_grid *g, const ui_ring_layout *l);
 void ui_ring_draw_controls(const ui_app *a, ui_grid *g, ui_rect r, bool wide);
 /* Fields of the controls line: how many, and the i-th one's place on the row. */
 int ui_ring_n_fields(const ui_app *a);
+/* "mask itspace both 1.000", or the command that sets it (tui/app/masks.c). */
+void ui_mask_words(const rs_mask_spec *m, bool as_command, char dst[160]);
 bool ui_ring_field(const ui_app *a, bool wide, int i, int *x, int *w, char text[96]);
 int ui_ring_text_lines(const ui_app *a, const ui_ring_layout *l); /* of the preview */
 /* "layer 4, sliding" style facts, one a line, for panel and info. */
