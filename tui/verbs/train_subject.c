@@ -9,6 +9,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -219,12 +220,19 @@ static rs_status make_lora(const ui_train_opts *o, const rs_adapter *init, ui_tr
     return s;
 }
 
-static rs_status begin(const ui_train_opts *o, ui_trainee *t, rs_err *err)
+static rs_status begin(const ui_train_opts *o, ui_progress *show, ui_trainee *t,
+                       rs_err *err)
 {
     rs_adapter *init = NULL;
     rs_status s = o->init ? rs_adapter_open(o->init, &init, err) : RS_OK;
     if (s == RS_OK && init) s = check_init(o, init, err);
     if (s == RS_OK) s = make_lora(o, init, t, err);
+    if (s == RS_OK && init && init->n_pairs > t->lora->n) {
+        char text[256];
+        snprintf(text, sizeof text, "%d of the %d matrices of %.150s are left out",
+                 init->n_pairs - t->lora->n, init->n_pairs, o->init);
+        ui_progress_warn(show, text);
+    }
     rs_adapter_close(init);
     return s;
 }
@@ -288,7 +296,7 @@ rs_status ui_trainee_open(ui_common *c, const ui_train_opts *o, ui_progress *sho
                        t->m.config->max_positions);
     RS_TRY(read_corpora(o, t, err));
     RS_TRY(ui_content_hash(c, t->file, show, t->model_hash, err));
-    RS_TRY(begin(o, t, err));
+    RS_TRY(begin(o, show, t, err));
     return o->subspace ? protect(c, o, show, t, err) : RS_OK;
 }
 
