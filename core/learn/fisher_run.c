@@ -10,7 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CONVERT = 1 << 16 }; /* numbers that are scaled and rounded at a time */
+enum {
+    CONVERT = 1 << 16, /* numbers that are scaled and rounded at a time */
+    MOST_PAIRS = 32    /* of metadata */
+};
 
 bool rs_is_table(int layer, const rs_slot *s)
 {
@@ -73,16 +76,20 @@ rs_status rs_run_list_outputs(rs_run *r, rs_err *err)
 rs_status rs_run_open_output(rs_run *r, rs_err *err)
 {
     char sequences[24], tokens[24];
-    rs_string_pair pairs[32] = {
+    rs_string_pair pairs[MOST_PAIRS] = {
         {"kind", r->o->kind == RS_FISHER_POSITION ? "position" : "sequence"},
         {"labels", r->o->draws ? "model" : "data"},
         {"scale", r->o->per_token ? "per_token" : "per_sequence"},
         {"sequences", sequences},
         {"tokens", tokens}};
-    int n = 5;
+    int n = 5, more = r->o->n_metadata;
+    if (more > MOST_PAIRS - n)
+        return rs_fail(err, RS_E_INVALID,
+                       "%d pairs of metadata: a Fisher file takes %d besides its own", more,
+                       MOST_PAIRS - n);
     snprintf(sequences, sizeof sequences, "%d", r->n);
     snprintf(tokens, sizeof tokens, "%" PRId64, r->counted);
-    for (int i = 0; i < r->o->n_metadata && n < 32; i++)
+    for (int i = 0; i < more; i++)
         pairs[n++] = r->o->metadata[i];
     rs_write_tensor *t = calloc((size_t)r->n_out + 1, sizeof *t);
     if (!t) return rs_fail(err, RS_E_NOMEM, "no memory for a list of tensors");

@@ -40,9 +40,9 @@ rs_status rs_sequence_new(const rs_config *c, int64_t room, bool keep_all,
                           rs_sequence **out, rs_err *err) RS_MUST_USE;
 void rs_sequence_free(rs_sequence *s); /* NULL is fine */
 uint64_t rs_sequence_bytes(const rs_config *c, int64_t room, bool keep_all);
-/* Copies ids and labels, and forgets ple_rows; labels NULL: the ids themselves, from the second on. Ids and labels
- * outside the vocabulary, more tokens than there is room for, and a sequence without a label
- * that counts are RS_E_INVALID. */
+/* Copies ids and labels, and forgets ple_rows; labels NULL: the ids themselves, from the second
+ * on. Ids and labels outside the vocabulary, more tokens than there is room for, and a sequence
+ * without a label that counts are RS_E_INVALID. */
 rs_status rs_sequence_set(rs_sequence *s, const int32_t *ids, const int32_t *labels,
                           int64_t n, rs_err *err) RS_MUST_USE;
 /* Gradients to zero: before each way back. */

@@ -6,7 +6,8 @@
  * emptied of what an earlier run left; with it, what lies there is kept if it has the same
  * header (names, types, shapes, metadata), and refused with RS_E_MISMATCH if it has another.
  * Finishing syncs the file, gives it its name (without `force` only where nothing has it by
- * then: RS_E_EXISTS) and removes the folder. Freed before that, the folder stays. Written by ranges, each tensor as often as its maker likes; one thread. */
+ * then: RS_E_EXISTS) and removes the folder. Freed before that, the folder stays. Written by
+ * ranges, each tensor as often as its maker likes; one thread. */
 #ifndef RS_TENSOR_FILE_H
 #define RS_TENSOR_FILE_H
 

@@ -599,6 +599,22 @@ static void refusals(void)
     s.ids[1][3] = 9999;
     T_FAILS(run(&s, &o, &r), RS_E_INVALID, "sequence 2: token 3 is id 9999");
     s.ids[1][3] = 5;
+    rs_string_pair pairs[28];
+    char key[28][8];
+    for (int i = 0; i < 28; i++) {
+        snprintf(key[i], sizeof key[i], "key%d", i);
+        pairs[i] = (rs_string_pair){key[i], "v"};
+    }
+    o.metadata = pairs;
+    o.n_metadata = 28;
+    T_FAILS(run(&s, &o, &r), RS_E_INVALID, "28 pairs of metadata: a Fisher file takes 27");
+    o.n_metadata = 27;
+    T_OK(run(&s, &o, &r));
+    fisher_file f;
+    T_OK(open_fisher(&f, path, &s));
+    T_STR(rs_checkpoint_metadata(f.have, "kind"), "sequence");
+    T_STR(rs_checkpoint_metadata(f.have, "key26"), "v");
+    close_fisher(&f);
     s.p.m.rt.memory_bytes = 1 << 20;
     T_FAILS(run(&s, &o, &r), RS_E_NOMEM, "--memory");
     close_pupil(&s.p);
