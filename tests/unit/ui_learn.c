@@ -141,5 +141,192 @@ static void jobs_shows_the_layers(void)
     end();
 }
 
+/* --- training --- */
+
+/* A step of `steps` with three corpora, as train writes it; the loss falls as 4 - step/100. */
+static void tell_step(int step, int steps, bool leaks)
+{
+    char text[800], leak[80] = "\"leak\":null,\"leak_out\":null,\"leak_in\":null";
+    if (leaks)
+        snprintf(leak, sizeof leak,
+                 "\"leak\":3e-17,\"leak_out\":1e-17,\"leak_in\":3e-17");
+    double loss = 4 - step / 100.0;
+    snprintf(text, sizeof text,
+             "{\"event\":\"train\",\"step\":%d,\"steps\":%d,\"loss\":%g,\"lr\":%g,"
+             "\"norm\":0.83,%s,"
+             "\"tokens\":512,\"tokens_per_second\":6350,\"corpora\":["
+             "{\"name\":\"/c/gothic.txt\",\"loss\":%g,\"tokens\":100,\"epochs\":1.5},"
+             "{\"name\":\"/c/sea.txt\",\"loss\":%s,\"tokens\":0,\"epochs\":0.25},"
+             "{\"name\":\"/c/scientific.txt\",\"loss\":null,\"tokens\":0,\"epochs\":0}]}",
+             step, steps, loss, 1e-3 * (step + 1) / steps, leak, loss,
+             step % 2 ? "null" : "3.5");
+    tell(text);
+}
+
+static void tell_valid(int step, double loss)
+{
+    char text[300];
+    snprintf(text, sizeof text,
+             "{\"event\":\"valid\",\"step\":%d,\"steps\":100,\"loss\":%g,\"corpora\":[{"
+             "\"name\":"
+             "\"/c/gothic.txt\",\"loss\":%g,\"tokens\":9}]}",
+             step, loss, loss);
+    tell(text);
+}
+
+static void curves_of_a_training(void)
+{
+    T_TRUE(begin(120, 40, UI_GLYPHS_BRAILLE));
+    tell_valid(0, 4.25);
+    for (int i = 0; i < 50; i++)
+        tell_step(i, 100, true);
+    tell_valid(50, 3.75);
+    T_EQ(track->n_points, 50);
+    T_EQ(track->n_valid, 2);
+    T_NEAR(ui_track_recent(track, UI_TRACK_LOSS, 20), 4 - 0.395, 1e-12, 0);
+    ui_job j = a_job("train", UI_JOB_RUNNING);
+    jobs(&j, 1);
+    key("4");
+    T_SHOWS("loss 3.605  valid 3.750");
+    T_SHOWS("50/100");
+    T_SHOWS("gothic        3.605 3.750   1.50 ");
+    T_SHOWS("sea           3.500     -   0.25 ");
+    T_SHOWS("scientific        -     -   0.00 ");
+    T_SHOWS("lr 5.0e-04");
+    T_SHOWS("norm 0.83");
+    T_SHOWS("leak meter");
+    T_SHOWS("1e-17");
+    T_SHOWS("3e-17");
+    resize(80, 24);
+    T_SHOWS("leak U 1e-17  V 3e-17");
+    T_SHOWS("gothic     3.605 3.750 ");
+    resize(60, 16);
+    T_SHOWS("loss 3.605");
+    end();
+}
+
+/* The line of the loss falls: its dots in the first columns lie above those in the last. */
+static void the_line_falls(void)
+{
+    T_TRUE(begin(80, 24, UI_GLYPHS_ASCII));
+    for (int i = 0; i < 100; i++)
+        tell_step(i, 100, false);
+    ui_job j = a_job("train", UI_JOB_RUNNING);
+    jobs(&j, 1);
+    key("4");
+    T_SHOWS("no subspace is protected");
+    screen();
+    int first = -1, last = -1;
+    for (int y = 6; y < 19; y++)
+        for (int x = 6; x < 46; x++)
+            if (ui_grid_at(&grid, x, y)->role == UI_SERIES0) {
+                if (first < 0) first = y;
+                last = y;
+            }
+    T_TRUE(first >= 6 && last - first >= 6);
+    for (int x = 7; x < 44; x++) { /* and it is on every column */
+        int n = 0;
+        for (int y = 6; y < 19; y++)
+            n += ui_grid_at(&grid, x, y)->role == UI_SERIES0;
+        T_TRUE(n >= 1);
+    }
+    end();
+}
+
+static void long_trainings_are_thinned(void)
+{
+    track = ui_track_new();
+    for (int i = 0; i < 20000; i++)
+        tell_step(i, 20000, true);
+    T_TRUE(track->n_points <= UI_TRACK_POINTS && track->n_points > UI_TRACK_POINTS / 4);
+    double steps = 0, sum = 0;
+    for (int i = 0; i < track->n_points; i++) {
+        T_TRUE(i == 0 || track->points[i].step > track->points[i - 1].step);
+        steps += track->points[i].n[UI_TRACK_LOSS];
+        sum += track->points[i].v[UI_TRACK_LOSS] * track->points[i].n[UI_TRACK_LOSS];
+    }
+    T_EQ(steps, 20000); /* nothing is lost but detail */
+    T_NEAR(sum / steps, 4 - 199.99 / 2, 1e-9, 0);
+    T_EQ(track->points[0].n[UI_TRACK_CORPUS + 1] * 2, track->points[0].n[UI_TRACK_LOSS]);
+    tell_step(15000, 20000, true); /* resumed from an earlier state */
+    T_TRUE(track->points[track->n_points - 1].step <= 15000);
+    T_EQ(track->last.step, 15000);
+    tell_step(0, 100, true); /* another training of the same job */
+    T_EQ(track->n_points, 1);
+    T_EQ(track->n_corpora, 3);
+    ui_track_drop(track);
+}
+
+static void hostile_events(void)
+{
+    track = ui_track_new();
+    tell("{\"event\":\"train\"}");
+    tell("{\"event\":\"train\",\"step\":-1,\"steps\":5}");
+    tell("{\"event\":\"train\",\"step\":1e300,\"steps\":5}");
+    tell("{\"event\":\"train\",\"step\":\"2\",\"corpora\":3}");
+    T_EQ(track->n_points, 0);
+    tell("{\"event\":\"train\",\"step\":1,\"steps\":0,\"loss\":null,\"corpora\":[7,{},{"
+         "\"name\":"
+         "\"a\\u001b[31m/\"}]}");
+    T_EQ(track->n_points, 1);
+    T_EQ(track->n_corpora, 3);
+    T_TRUE(strchr(track->corpus[2].name, 27) == NULL);
+    T_TRUE(isnan(ui_track_recent(track, UI_TRACK_LOSS, 5)));
+    tell("{\"event\":\"valid\",\"step\":3,\"loss\":null}");
+    T_EQ(track->n_valid, 0);
+    rs_buf b = {0};
+    rs_buf_puts(&b, "{\"event\":\"train\",\"step\":2,\"corpora\":[");
+    for (int i = 0; i < 60; i++)
+        rs_buf_printf(&b, "%s{\"name\":\"%d\",\"loss\":1}", i ? "," : "", i);
+    rs_buf_puts(&b, "]}");
+    tell(rs_buf_str(&b));
+    rs_buf_free(&b);
+    T_EQ(track->n_corpora, UI_TRACK_CORPORA);
+    for (int i = 0; i < 20000; i += 1000) {
+        char text[200];
+        snprintf(text, sizeof text, "{\"event\":\"valid\",\"step\":%d,\"loss\":1}", i);
+        tell(text);
+    }
+    ui_track_drop(track);
+}
+
+static void a_training_is_started(void)
+{
+    T_TRUE(begin(80, 24, UI_GLYPHS_BRAILLE));
+    char path[400];
+    snprintf(path, sizeof path, "%s/sea.txt", folder);
+    T_OK(rs_os_write_file(path, "The sea.", 8, &t_err));
+    snprintf(path, sizeof path, "%s/fog.txt", folder);
+    T_OK(rs_os_write_file(path, "The fog.", 8, &t_err));
+    line("train pt sea.txt:0.25 fog.txt steps=20 lr=1e-3 out=x");
+    ui_effect *e = effect(UI_FX_JOB_START);
+    T_TRUE(e != NULL);
+    T_TRUE(strstr(e->text, "\"train\",\"--model\",\"") &&
+           strstr(e->text, "sparring/pt\""));
+    T_TRUE(strstr(e->text, "sea.txt:0.25\",\"--corpus\",\"") != NULL);
+    T_TRUE(strstr(e->text, "\"--steps\",\"20\",\"--lr\",\"1e-3\",\"--out\"") != NULL);
+    ui_effects_clear(&fx);
+    line("train sea.txt:2"); /* of the base, under a name of its own */
+    e = effect(UI_FX_JOB_START);
+    T_TRUE(e && strstr(e->text, "sparring/it\"") && strstr(e->path, "out/train/it-sea"));
+    ui_effects_clear(&fx);
+    const char *const wrong[] = {"train",
+                                 "train pt",
+                                 "train pt no.txt",
+                                 "train sea.txt spets=4",
+                                 "train sea.txt subspace=nowhere",
+                                 "train gothic sea.txt",
+                                 "train sea.txt out=sea.txt"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        app->message_warns = false;
+        line(wrong[i]);
+        if (!app->message_warns || effect(UI_FX_JOB_START))
+            T_FAIL("%s was not refused: %s", wrong[i], app->message);
+    }
+    end();
+}
+
 T_MAIN(T_TEST(a_heatmap_fills), T_TEST(without_a_fisher_it_stays),
-       T_TEST(jobs_shows_the_layers))
+       T_TEST(jobs_shows_the_layers), T_TEST(curves_of_a_training),
+       T_TEST(the_line_falls), T_TEST(long_trainings_are_thinned), T_TEST(hostile_events),
+       T_TEST(a_training_is_started))

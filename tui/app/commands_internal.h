@@ -45,6 +45,9 @@ UI_HANDLER(ui_cmd_scale_down);
 UI_HANDLER(ui_cmd_weight);
 UI_HANDLER(ui_cmd_budget);
 
+/* train_job.c: an adapter, trained in the background */
+UI_HANDLER(ui_cmd_train);
+
 /* detail_look.c: the cut of the spectrum */
 UI_HANDLER(ui_cmd_rank);
 

@@ -229,6 +229,7 @@ static bool run_subspace(ui_app *a, const ui_args *args, ui_effects *fx)
 const ui_command ui_commands_learn[] = {
     {"fisher", "f F6", "DATA [n=64] [length=512] [kind=]", UI_EVERYWHERE, "work", "Fisher file of the base on a text or .jsonl", true, run_fisher},
     {"prepare", NULL, NULL, UI_EVERYWHERE, "work", "make what the recipe describes and is missing or stale", false, ui_cmd_prepare},
+    {"train", NULL, "[MODEL] FILE[:W]... [steps=] [subspace=]", UI_EVERYWHERE, "work", "adapter trained on texts, out of a subspace's way", false, ui_cmd_train},
     {"subspace", NULL, "[MODEL MODEL] [rank=|energy=]", UI_EVERYWHERE, "work", "directions that one model differs from another by", false, run_subspace},
     {0},
 };

@@ -153,11 +153,32 @@ static void put_point(ui_track *t, const ui_track_point *p)
     t->points[t->n_points++] = *p;
 }
 
+double ui_track_recent(const ui_track *t, int value, int steps)
+{
+    double sum = 0, n = 0;
+    for (int i = t->n_points - 1; i >= 0 && n < steps; i--) {
+        if (!t->points[i].n[value]) continue;
+        sum += t->points[i].v[value] * t->points[i].n[value];
+        n += t->points[i].n[value];
+    }
+    return n > 0 ? sum / n : NAN;
+}
+
+/* Another training begins in the same job: of several that are prepared. */
+static void begin_again(ui_track *t)
+{
+    if (!t->n_points) return;
+    t->n_points = t->n_valid = t->n_corpora = 0;
+    t->each = 1;
+    t->valid_loss = NAN;
+}
+
 static void add_step(ui_track *t, const rs_json *v)
 {
     static const char *const keys[] = {"loss", "lr", "leak_out", "leak_in", "norm"};
     ui_track_point p = {.step = number(v, "step")};
     if (!(p.step >= 0 && p.step < 1e12)) return;
+    if (p.step == 0) begin_again(t);
     for (int i = 0; i < UI_TRACK_VALUES; i++)
         p.v[i] = i < UI_TRACK_CORPUS ? number(v, keys[i]) : NAN;
     take_corpora(t, v, false, p.v + UI_TRACK_CORPUS);
@@ -173,6 +194,7 @@ static void add_valid(ui_track *t, const rs_json *v)
 {
     ui_track_valid p = {number(v, "step"), number(v, "loss")};
     if (!(p.step >= 0 && p.step < 1e12) || !isfinite(p.loss)) return;
+    if (p.step == 0) begin_again(t);
     double steps = number(v, "steps");
     if (steps > 0 && steps < 1e12) t->steps = steps;
     take_corpora(t, v, true, NULL);

@@ -77,6 +77,10 @@ ui_track *ui_track_new(void); /* with one user */
 void ui_track_keep(const ui_track *t);
 void ui_track_drop(const ui_track *t); /* NULL is fine */
 
+/* Mean of a value over the newest steps, at least `steps` of them where there are as many;
+ * NaN: none has it. */
+double ui_track_recent(const ui_track *t, int value, int steps);
+
 bool ui_track_takes(const char *event);
 void ui_track_add(ui_track *t, const rs_json *event);
 

@@ -218,22 +218,27 @@ static void draw_details(const ui_app *a, ui_grid *g, ui_rect r, const ui_job_ro
     snprintf(title, sizeof title, "job %d   %s %s", j->id, j->kind, j->title);
     ui_draw_title(g, r.x, r.y, r.w, title, false);
     int y = r.y + 1, x = r.x + 2, w = r.w - 4;
-    if (j->out[0]) {
+    bool trains = j->track && j->track->steps > 0;
+    if (trains) {
+        int spare = j->error[0] || j->state == UI_JOB_DONE ? 4 : 2;
+        y += ui_jobs_draw_training(g, (ui_rect){r.x, y, r.w, r.y + r.h - y - spare},
+                                   j->track);
+    } else if (j->out[0]) {
         ui_put(g, x, y, 8, UI_DIM, "result");
         ui_put_middle(g, x + 8, y++, w - 8, UI_TEXT, j->out);
     }
     bool bytes = strcmp(j->unit, "bytes") == 0;
-    if (j->total && bytes)
+    if (j->total && bytes && !trains)
         ui_printf(g, x, y++, w, UI_TEXT, "written %s of %s",
                   ui_num_size(l, (double)j->done).s, ui_num_size(l, (double)j->total).s);
-    else if (j->total)
+    else if (j->total && !trains)
         ui_printf(g, x, y++, w, UI_TEXT, "%llu of %llu %s", (unsigned long long)j->done,
                   (unsigned long long)j->total, j->unit);
-    if (j->what[0] && j->state != UI_JOB_DONE) {
+    if (j->what[0] && j->state != UI_JOB_DONE && !trains) {
         ui_put(g, x, y, 8, UI_DIM, "at");
         ui_put_middle(g, x + 8, y++, w - 8, UI_TEXT, j->what);
     }
-    if (j->state == UI_JOB_RUNNING && y < r.y + r.h) {
+    if (j->state == UI_JOB_RUNNING && y < r.y + r.h && !trains) {
         ui_put(g, x, y, 8, UI_DIM, "speed");
         draw_speed(a, g, x + 8, y++, row);
     }

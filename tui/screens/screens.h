@@ -28,6 +28,11 @@ int ui_detail_rank_at(const ui_app *a, const ui_detail_layout *l, int here, int 
 /* "q_proj", "input_layernorm": what follows the layer. */
 void ui_tensor_short_name(const rs_plan_tensor *t, char dst[96]);
 
+/* --- Jobs --- */
+
+/* Curves, corpora, rate and leak of a training, from the top of r; returns the rows used. */
+int ui_jobs_draw_training(ui_grid *g, ui_rect r, const struct ui_track *t);
+
 /* --- Ring --- */
 
 typedef struct ui_ring_layout {
