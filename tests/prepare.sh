@@ -161,12 +161,12 @@ echo '{"text":""}' >empty.jsonl
 sed 's/chats.jsonl/empty.jsonl/; s/it.st/it2.st/' r.json >empty.json
 p 'nothing that counts' 3 'fisher "instruct": empty.jsonl has no sequence|fisher "instruct": ./empty.jsonl has no sequence' empty.json
 check 'leaves nothing' 1 '' test -e fisher/it2.st -o -e fisher/it2.st.partial
-p 'a recipe without makes' 0 'nothing in this recipe' "$top/recipes/naive-0.3.json"
+p 'a recipe without makes' 0 'nothing in this recipe' "$top/tests/golden/demo/naive-0.3.json"
 p 'no recipe' 3 'no.json' no.json
 p 'seconds below nothing' 2 'not below 0' r.json --checkpoint -1
 if [ "$(id -u)" -ne 0 ]; then
-    mkdir shut && recipe shut/r.json '' '"rank": 4' && chmod a-w shut
-    p 'a folder that cannot be written' 4 'cannot be written: save the recipe' shut/r.json
+    mkdir shut && cp chats.jsonl shut && recipe shut/r.json '' '"rank": 4' && chmod a-w shut
+    p 'a folder that cannot be written' 4 'cannot be written: save the recipe' shut/r.json --only instruct
     chmod u+w shut
 else
     skipped=$((skipped + 1))
@@ -204,6 +204,15 @@ check 'killed again' 0 '' interrupted KILL 137
 printf 'damaged!' | dd of=fisher/it.st.partial/state bs=1 seek=2000 conv=notrunc 2>/dev/null
 p 'a damaged state' 0 'begins again' r.json
 check 'all the same' 0 '' cmp fisher/it.st fisher1/it.st
+
+# a subspace weighed by a Fisher: made after it, and anew with it
+sed 's/"rank": 5/"rank": 5, "weight": "instruct"/' r.json >w.json
+p 'weighed' 0 'space +stale .*weight is another|space +stale .*weight instruct is another' w.json --dry-run
+p 'by the Fisher' 0 'space +made' w.json --only space
+check 'which comes first' 0 'fisher' head -n 1 out
+p 'then fresh' 0 'space +fresh' w.json
+sed -i 's/"length": 64/"length": 32/' w.json
+p 'another Fisher' 0 'space +stale .*instruct is made anew' w.json --dry-run
 
 # adapters: trained out of the way of a subspace, which is made first
 rm -rf fisher

@@ -50,6 +50,7 @@ static const rs_make_key subspace_keys[] = {
     NUMBER(rank, COUNT, 0, 100000, 0),
     NUMBER(energy, NUMBER, 0, 1, 0),
     KEY(exact, SWITCH, false),
+    KEY(weight, FISHER, false),
     KEY(tensors, SELECTOR, false),
     SEED, END};
 

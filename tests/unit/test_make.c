@@ -125,6 +125,8 @@ static void refused(void)
           "needs either \"rank\" or \"energy\"");
     SPACE("\"from\": \"it\", \"to\": \"it\", \"rank\": 4", "does not differ from itself");
     SPACE("\"from\": \"pt\", \"to\": \"it\", \"energy\": 1.5", "energy is 1.5, outside 0 to 1");
+    SPACE("\"from\": \"pt\", \"to\": \"it\", \"rank\": 2, \"weight\": \"s\"",
+          "make: weight: \"s\" is no Fisher measure of this recipe");
     SPACE("\"from\": \"pt\", \"to\": \"it\", \"model\": \"it\"", "unknown key \"model\"");
     STYLE("\"model\": \"pt\"", "model \"style\": make needs \"corpora\"");
     STYLE("\"model\": \"pt\", \"corpora\": []", "corpora is a list of 1 to");

@@ -224,7 +224,7 @@ static void ask(heard *h, ui_effect_kind kind, int slot, uint64_t run, bool keep
 
 static void look_at(heard *h, int i, ui_look_what what, uint64_t key, double lambda)
 {
-    char folder[] = "recipes";
+    char folder[] = "tests/golden/demo";
     ui_effect fx = {.kind = UI_FX_LOOK, .serial = (uint64_t)i, .value = what, .run = key,
                     .text = lambda < 0 ? NULL : recipe_text(lambda), .path = folder};
     ui_engine_effect(h->e, &fx, ui_now());

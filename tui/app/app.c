@@ -201,7 +201,9 @@ rs_status ui_app_init(const ui_setup *s, ui_app **out, ui_effects *fx, rs_err *e
     start_undo(a);
     ui_edit_opened(a);
     say_empty(a);
-    if (!a->tour.seen && !s->session && !s->open && a->doc.at.plan) ui_tour_open(a, 1);
+    bool first = !a->tour.seen && !s->session && !s->open;
+    if (first && a->doc.at.plan) ui_tour_open(a, 1);
+    a->tour.waits = first && !a->doc.at.plan;
     ui_follow(a, fx);
     a->session_at = a->now + 1;
     *out = a;

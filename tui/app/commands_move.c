@@ -1,4 +1,5 @@
 /* commands_move.c - going about: tabs, panels, cursors, popups, leaving. */
+#include "tui/app/commands_internal.h"
 #include "tui/screens/screens.h"
 
 #include <stdio.h>
@@ -170,8 +171,9 @@ static bool open_result(ui_app *a, ui_effects *fx)
 
 static bool run_open(ui_app *a, const ui_args *args, ui_effects *fx)
 {
-    (void)args;
     if (a->screen == UI_JOBS) return open_result(a, fx);
+    if (a->screen == UI_RING && !a->doc.at.plan && ui_describes_files(a))
+        return ui_cmd_prepare(a, args, fx);
     if (a->screen == UI_DETAIL) {
         a->detail.all = !a->detail.all;
         a->detail.row = 0;

@@ -87,4 +87,5 @@ void ui_prepared(ui_app *a, const ui_job *job, ui_effects *fx)
     if (ui_doc_is_live(&a->doc)) return; /* what is being changed stays: R reads them */
     ui_files_again(a, fx);
     ui_edit_opened(a);
+    if (a->tour.waits && a->doc.at.plan) ui_tour_open(a, 1);
 }

@@ -175,6 +175,7 @@ typedef struct ui_detail {
 typedef struct ui_tour {
     int step; /* 1 to n; 0: none */
     bool seen;
+    bool waits; /* for the demo's files, on the first start */
 } ui_tour;
 
 struct ui_app {

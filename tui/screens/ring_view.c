@@ -259,14 +259,17 @@ static void draw_problem(const ui_app *a, ui_grid *g, ui_rect body)
     const char *text = a->doc.at.recipe ? a->doc.at.problem.msg
                                         : "No recipe is open. :load RECIPE opens one; "
                                           ":load luchador-miniature the demo.";
+    bool waits = a->doc.at.problem.code == RS_E_NOT_FOUND && ui_describes_files(a);
     ui_put(g, 2, body.y + 1, -1, UI_WARN,
-           a->doc.at.recipe ? "this recipe cannot be used as it is" : "nothing is open");
+           !a->doc.at.recipe ? "nothing is open"
+           : waits           ? "something that this recipe needs is not there"
+                             : "this recipe cannot be used as it is");
     if (!ui_wrap_text(&w, text, strlen(text), body.w - 6)) return;
     for (int i = 0; i < w.n && i < body.h - 4; i++)
         ui_put_line(g, 4, body.y + 3 + i, body.w - 6, UI_TEXT, text, &w.at[i], NULL, 0);
     ui_put(g, 2, body.y + 4 + w.n, -1, UI_DIM,
            ui_describes_files(a)
-               ? ":prepare makes what is missing, e opens it in the editor, R reads again"
+               ? "Enter or :prepare makes what is missing, e opens the editor, R reads again"
                : "e opens it in the editor, R reads the files again, :load opens another");
     ui_wrap_free(&w);
 }
