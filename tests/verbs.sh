@@ -236,6 +236,11 @@ r 'a spectrum of nothing' 3 'takes no matrix inside the layers' subspace --from 
 r 'a spectrum and a file' 2 'goes with --from and --to alone' subspace --from $it --to $it --spectrum q_proj --out "$work/x"
 sed "s#\"measures\": {#&\"sub\": {\"subspace\": \"$work/sub\"},#; s#\"dampen\":#\"mask\": {\"by\": \"sub\"}, \"order\": \"mask_last\", &#" $demo >tests/golden/demo/masked.test.json
 r 'plan of a mask' 0 'sub +subspace mask' plan tests/golden/demo/masked.test.json
+check 'a mask of its own models' 1 '' sh -c "'$ringside' plan tests/golden/demo/masked.test.json | grep 'another model'"
+cp "$work/sub" "$work/sub.own"
+LC_ALL=C sed -i 's/"to_hash":"..../"to_hash":"0000/' "$work/sub"
+r 'a mask of another model' 0 'to one of 0000.*the base it .* is [0-9a-f]{32}: its directions' plan tests/golden/demo/masked.test.json
+mv "$work/sub.own" "$work/sub"
 r 'leak of a mask' 0 'leak into sub: out [0-9.]+e-1[0-9] %' damage tests/golden/demo/masked.test.json
 r 'leaks of its tensors' 0 '"tensors":.[{]"name":"[^"]*","leak_out":' damage tests/golden/demo/masked.test.json --json
 r 'merge with a mask' 0 'hash [0-9a-f]{32}' merge tests/golden/demo/masked.test.json --out "$work/masked"

@@ -54,6 +54,11 @@ static rs_status merge(ui_common *c, const merge_opts *o, const rs_plan *p,
 {
     for (int i = 0; i < rs_plan_n_warnings(p); i++)
         ui_progress_warn(show, rs_plan_warning(p, i));
+    rs_buf foreign = {0};
+    rs_status s = ui_recipe_foreign_mask(c, p, show, &foreign, err);
+    if (foreign.len) ui_progress_warn(show, rs_buf_str(&foreign));
+    rs_buf_free(&foreign);
+    if (s != RS_OK) return s;
     rs_execute_options e = {.out = o->out,
                             .force = o->force,
                             .chunk_bytes = o->chunk,

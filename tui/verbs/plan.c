@@ -23,7 +23,8 @@ static void sources_text(const rs_plan *p, rs_buf *b)
     }
 }
 
-static void plan_text(const rs_plan *p, rs_buf *b)
+/* foreign: one more warning, "" for none. */
+static void plan_text(const rs_plan *p, const char *foreign, rs_buf *b)
 {
     const rs_recipe *r = rs_plan_recipe(p);
     rs_plan_needs n = rs_plan_need(p);
@@ -38,6 +39,10 @@ static void plan_text(const rs_plan *p, rs_buf *b)
         (double)n.memory_bytes / 1e6);
     for (int i = 0; i < rs_plan_n_warnings(p); i++)
         rs_buf_printf(b, "warning: %s\n", rs_plan_warning(p, i));
+    if (!foreign[0]) return;
+    rs_buf_puts(b, "warning: ");
+    ui_put_clean(b, foreign);
+    rs_buf_putc(b, '\n');
 }
 
 static void put_string(rs_buf *b, const char *key, const char *value)
@@ -60,9 +65,10 @@ static void source_json(const rs_plan_source *s, rs_buf *b)
     rs_buf_putc(b, '}');
 }
 
-static void plan_json(const rs_plan *p, rs_buf *b)
+static void plan_json(const rs_plan *p, const char *foreign, rs_buf *b)
 {
     rs_plan_needs n = rs_plan_need(p);
+    int n_warnings = rs_plan_n_warnings(p);
     rs_buf_printf(b,
                   "{\"tensors\":%d,\"changed\":%d,\"copied\":%d,\"read_bytes\":%" PRIu64
                   ",\"out_bytes\":%" PRIu64 ",\"disk_bytes\":%" PRIu64
@@ -74,9 +80,10 @@ static void plan_json(const rs_plan *p, rs_buf *b)
         source_json(rs_plan_source_at(p, i), b);
     }
     rs_buf_puts(b, "],\"warnings\":[");
-    for (int i = 0; i < rs_plan_n_warnings(p); i++) {
+    for (int i = 0; i < n_warnings + (foreign[0] != 0); i++) {
+        const char *text = i < n_warnings ? rs_plan_warning(p, i) : foreign;
         if (i) rs_buf_putc(b, ',');
-        rs_buf_json(b, rs_plan_warning(p, i), strlen(rs_plan_warning(p, i)));
+        rs_buf_json(b, text, strlen(text));
     }
     rs_buf_puts(b, "]}\n");
 }
@@ -86,16 +93,19 @@ static int run(ui_common *c, void *options, int n_args, char **args)
     (void)options, (void)n_args;
     ui_recipe r;
     rs_err err;
+    rs_buf foreign = {0};
     rs_status s = ui_recipe_open(c, args[0], &r, &err);
+    if (s == RS_OK) s = ui_recipe_foreign_mask(c, r.plan, NULL, &foreign, &err);
     if (s == RS_OK) {
         rs_buf b = {0};
         if (c->json)
-            plan_json(r.plan, &b);
+            plan_json(r.plan, rs_buf_str(&foreign), &b);
         else
-            plan_text(r.plan, &b);
+            plan_text(r.plan, rs_buf_str(&foreign), &b);
         ui_print(&b);
         rs_buf_free(&b);
     }
+    rs_buf_free(&foreign);
     ui_recipe_close(&r);
     return s == RS_OK ? UI_EXIT_OK : ui_fail("plan", &err);
 }
@@ -106,7 +116,8 @@ const ui_verb ui_verb_plan = {
     .summary =
         "checks a recipe against its files: what would change, what it needs, warnings",
     .details =
-        "Reads headers only. Everything that a merge would refuse is refused here, with "
+        "Reads headers only (and the base once, where a mask's file names models by their "
+        "contents). Everything that a merge would refuse is refused here, with "
         "the "
         "same sentence: adapters that match nothing, wrong shapes, missing tensors.",
     .min_args = 1,

@@ -25,6 +25,11 @@ void ui_recipe_close(ui_recipe *r);
 rs_status ui_recipe_measure(ui_common *c, const rs_plan *p, bool with_output, const char *verb,
                             rs_measure **out, rs_err *err) RS_MUST_USE;
 
+/* Appends a sentence where a mask's subspace says that it belongs to other models than the
+ * base (recipe_masks.c). show: tells of the reading, may be NULL. */
+rs_status ui_recipe_foreign_mask(ui_common *c, const rs_plan *p, ui_progress *show,
+                                 rs_buf *out, rs_err *err) RS_MUST_USE;
+
 /* Columns of the table of layers, shared by damage and plan. */
 void ui_measure_table(const rs_plan *p, const rs_measure *m, rs_buf *out);
 void ui_measure_json(const rs_plan *p, const rs_measure *m, rs_buf *out);
