@@ -25,7 +25,7 @@ static rs_plan *plan_of(rs_dampen_kind kind, rs_normaliser normaliser, bool per_
     rs_plan *p = NULL;
     rs_options o = {.threads = threads};
     if (rs_init(&o, &rt, &t_err) != RS_OK ||
-        rs_recipe_load("recipes/luchador-miniature.json", &r, &t_err) != RS_OK)
+        rs_recipe_load("tests/golden/demo/luchador-miniature.json", &r, &t_err) != RS_OK)
         return printf("%s\n", t_err.msg), NULL;
     rs_dampen_spec *d = &rs_recipe_fuel(r)->dampen;
     d->kind = kind;
