@@ -24,6 +24,15 @@ see "100 %"
 see "8 of 8"
 keys Enter
 see "is there for dampening"
+# What matters for the text on the screen, as heat.
+see "now"
+keys :
+keys -l "fisher-text"
+keys Enter
+see "fisher done: text of" 60
+until_true eval 'screen | grep -qE "gain text~? "'
+keys F
+see "heat shows style"
 keys Q
 see "k keep"
 keys k

@@ -207,6 +207,34 @@ static void layers_and_curves_are_kept(void)
     ui_job_store_free(s);
 }
 
+/* Data of a job's own lie in its folder, and go with it. */
+static void a_job_with_data_of_its_own(void)
+{
+    char path[400];
+    int id;
+    rs_buf text = {0};
+    begin();
+    ui_job_store *s = open_store();
+    T_OK(ui_job_start_on(s, "[\"ringside\",\"work\",\"done\",\"@data\",\"@out\",\"x@out\"]", "t",
+                         "@out", "{\"a\":1}\n", 1000, &id, &t_err));
+    T_TRUE(becomes(s, id, UI_JOB_DONE));
+    snprintf(path, sizeof path, "%s/%d/" UI_JOB_RESULT, folder, id);
+    T_STR(job_of(s, id).out, path);
+    snprintf(path, sizeof path, "%s/%d/" UI_JOB_DATA, folder, id);
+    T_OK(rs_os_read_file(path, 100, &text, &t_err));
+    T_STR(rs_buf_str(&text), "{\"a\":1}\n");
+    rs_buf_reset(&text);
+    snprintf(path, sizeof path, "%s/%d/job.json", folder, id);
+    T_OK(rs_os_read_file(path, 4000, &text, &t_err));
+    T_TRUE(strstr(rs_buf_str(&text), UI_JOB_DATA "\",\"") != NULL);
+    T_TRUE(strstr(rs_buf_str(&text), "\"x@out\"") != NULL);
+    T_TRUE(strstr(rs_buf_str(&text), "\"@") == NULL);
+    T_OK(ui_job_forget(s, id, &t_err));
+    T_TRUE(rs_os_kind(path) == RS_PATH_NONE);
+    rs_buf_free(&text);
+    ui_job_store_free(s);
+}
+
 /* The disk is full when the pid is written: nothing runs that nobody can stop. */
 static void a_full_disk_starts_nothing(void)
 {
@@ -280,6 +308,7 @@ int main(int argc, char **argv)
         T_TEST(stopping_is_asked_and_then_forced), T_TEST(jobs_outlive_the_store),
         T_TEST(rates_come_from_the_last_seconds), T_TEST(hostile_files_are_passed_over),
         T_TEST(a_full_disk_starts_nothing),      T_TEST(layers_and_curves_are_kept),
+        T_TEST(a_job_with_data_of_its_own),
     };
     if (argc >= 5 && strcmp(argv[1], "work") == 0) return work(argv[2], atoi(argv[argc - 1]));
     return t_run(__FILE__, tests, (int)(sizeof tests / sizeof *tests), argc, argv);

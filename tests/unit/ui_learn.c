@@ -141,6 +141,73 @@ static void jobs_shows_the_layers(void)
     end();
 }
 
+/* --- what matters for this text --- */
+
+static void write_text(const char *first, const char *second)
+{
+    const char *const text[] = {first, second};
+    ui_engine_event e = {.what = UI_ENGINE_START, .run = app->text.run, .serial = 1};
+    send((ui_msg){.kind = UI_MSG_ENGINE, .engine = &e});
+    for (int i = 0; i < 2; i++) {
+        e = (ui_engine_event){.what = UI_ENGINE_TOKEN,
+                              .run = app->text.run,
+                              .serial = 1,
+                              .index = i,
+                              .id = 5,
+                              .text = text[i],
+                              .n_text = strlen(text[i])};
+        send((ui_msg){.kind = UI_MSG_ENGINE, .engine = &e});
+    }
+}
+
+static void what_matters_for_a_text(void)
+{
+    char word[32];
+    T_TRUE(begin(120, 40, UI_GLYPHS_ASCII));
+    line("fisher-text");
+    T_TRUE(app->message_warns && !effect(UI_FX_JOB_START)); /* there is no text yet */
+    line("shade text");
+    T_TRUE(app->message_warns && app->opt.shade == UI_SHADE_FISHER);
+    for (int i = 0; i < UI_N_SHADES; i++) {
+        key("F");
+        T_TRUE(app->opt.shade != UI_SHADE_TEXT);
+    }
+    write_text(" A \"lamp\"", " in the f\xc3"); /* the last character is not whole */
+    line("fisher-text");
+    ui_effect *e = effect(UI_FX_JOB_START);
+    T_TRUE(e && e->prompt && strstr(e->text, "\"--jsonl\",\"@data\""));
+    T_TRUE(strstr(e->text, "\"--raw\"") != NULL); /* the first prompt is an opening */
+    T_TRUE(strstr(e->prompt, "\"response\":\" A \\\"lamp\\\" in the f\"}") != NULL);
+    T_TRUE(strncmp(e->prompt, "{\"prompt\":\"The lighthouse", 24) == 0);
+    T_STR(e->path, "@out");
+    T_TRUE(app->opt.shade == UI_SHADE_TEXT);
+    ui_job j = a_job("fisher", UI_JOB_RUNNING);
+    snprintf(j.out, sizeof j.out, "/state/jobs/3/text-fisher.safetensors");
+    tell_layer(7, 2);
+    jobs(&j, 1);
+    T_SHOWS("text 1/8~ 0 2 9 18");
+    T_TRUE(ui_heat_value(app, 7, 0) == 2 && isnan(ui_heat_value(app, 0, 0)));
+    T_EQ(app->heat_model.id, 0); /* it is not a Fisher of the model */
+    for (int l = 6; l >= 0; l--)
+        tell_layer(l, 1);
+    j.state = UI_JOB_DONE;
+    jobs(&j, 1);
+    ui_heat_word(app, word);
+    T_STR(word, "text");
+    write_text(" Another", " text");
+    ui_heat_word(app, word);
+    T_STR(word, "text~"); /* of a text that is gone */
+    line("shade fisher");
+    ui_heat_word(app, word);
+    T_STR(word, "heat");
+    T_TRUE(ui_heat_value(app, 7, 0) != 2);
+    key("4 Enter");
+    T_TRUE(app->screen == UI_RING && app->opt.shade == UI_SHADE_TEXT);
+    jobs(NULL, 0); /* forgotten: the recipe's own again */
+    T_TRUE(ui_heat_shade(app) == UI_SHADE_FISHER && ui_heat_value(app, 7, 0) > 0);
+    end();
+}
+
 /* --- training --- */
 
 /* A step of `steps` with three corpora, as train writes it; the loss falls as 4 - step/100. */
@@ -327,6 +394,7 @@ static void a_training_is_started(void)
 }
 
 T_MAIN(T_TEST(a_heatmap_fills), T_TEST(without_a_fisher_it_stays),
-       T_TEST(jobs_shows_the_layers), T_TEST(curves_of_a_training),
-       T_TEST(the_line_falls), T_TEST(long_trainings_are_thinned), T_TEST(hostile_events),
+       T_TEST(jobs_shows_the_layers), T_TEST(what_matters_for_a_text),
+       T_TEST(curves_of_a_training), T_TEST(the_line_falls),
+       T_TEST(long_trainings_are_thinned), T_TEST(hostile_events),
        T_TEST(a_training_is_started))

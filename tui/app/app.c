@@ -248,6 +248,7 @@ void ui_app_free(ui_app *a)
     ui_doc_free(&a->doc);
     ui_looks_free(&a->detail.looks);
     ui_heat_job_clear(&a->heat_model);
+    ui_heat_job_clear(&a->heat_text);
     free(a->flash);
     free_texts(a);
     free(a);

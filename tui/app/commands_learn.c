@@ -114,6 +114,48 @@ static bool run_fisher(ui_app *a, const ui_args *args, ui_effects *fx)
     return true;
 }
 
+/* --- what matters for this text --- */
+
+/* A job on a file of its own: the prompt that is pinned and what was written to it, of which
+ * only that counts. */
+static bool run_fisher_text(ui_app *a, const ui_args *args, ui_effects *fx)
+{
+    (void)args;
+    char length[24];
+    const rs_config *c = ui_app_config(a);
+    char *line = c ? ui_text_line(a) : NULL;
+    if (!line) {
+        ui_warn(a, c ? "fisher-text: there is no text here yet"
+                     : "fisher-text: there is no model to measure");
+        return false;
+    }
+    snprintf(length, sizeof length, "%d",
+             c->max_positions < 4096 ? c->max_positions : 4096);
+    const char *const words[] = {
+        a->program, "fisher", "--model",   rs_plan_base_path(a->doc.at.plan),
+        "--jsonl",  "@data",  "--tensors", "!embed",
+        "--length", length,   "--dtype",   "bfloat16",
+        "--out",    "@out",   "--force"};
+    rs_buf argv = {0};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        put_word(&argv, words[i]);
+    if (a->pinned.raw) put_word(&argv, "--raw");
+    rs_buf_putc(&argv, ']');
+    char title[128];
+    snprintf(title, sizeof title, "text of \"%.40s\"", a->pinned.title);
+    title[strcspn(title, "\n")] = 0;
+    ui_effect *e = ui_effects_add(fx, UI_FX_JOB_START);
+    e->text = ui_strdup(rs_buf_str(&argv));
+    e->title = ui_strdup(title);
+    e->path = ui_strdup("@out");
+    e->prompt = line;
+    rs_buf_free(&argv);
+    a->text_measured = ui_text_hash(a);
+    a->opt.shade = UI_SHADE_TEXT;
+    ui_say(a, "what matters for this text: Ring's cells fill (F shows something else)");
+    return true;
+}
+
 /* --- subspace --- */
 
 typedef struct subspace_order {
@@ -229,6 +271,7 @@ static bool run_subspace(ui_app *a, const ui_args *args, ui_effects *fx)
 const ui_command ui_commands_learn[] = {
     {"fisher", "f F6", "DATA [n=64] [length=512] [kind=]", UI_EVERYWHERE, "work", "Fisher file of the base on a text or .jsonl", true, run_fisher},
     {"prepare", NULL, NULL, UI_EVERYWHERE, "work", "make what the recipe describes and is missing or stale", false, ui_cmd_prepare},
+    {"fisher-text", NULL, NULL, UI_ON(UI_RING) | UI_ON(UI_DUEL), "work", "what matters for the text on the screen, as shade text", false, run_fisher_text},
     {"train", NULL, "[MODEL] FILE[:W]... [steps=] [subspace=]", UI_EVERYWHERE, "work", "adapter trained on texts, out of a subspace's way", false, ui_cmd_train},
     {"subspace", NULL, "[MODEL MODEL] [rank=|energy=]", UI_EVERYWHERE, "work", "directions that one model differs from another by", false, run_subspace},
     {0},

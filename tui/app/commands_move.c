@@ -1,5 +1,7 @@
 /* commands_move.c - going about: tabs, panels, cursors, popups, leaving. */
+#include "base/os.h"
 #include "tui/app/commands_internal.h"
+#include "tui/app/jobs.h"
 #include "tui/screens/screens.h"
 
 #include <stdio.h>
@@ -161,6 +163,10 @@ static bool open_result(ui_app *a, ui_effects *fx)
     if (r->job.state != UI_JOB_DONE || !r->job.out[0]) {
         ui_say(a, "job %d has no result yet", r->job.id);
         return true;
+    }
+    if (strcmp(rs_path_basename(r->job.out), UI_JOB_RESULT) == 0) {
+        ui_go(a, UI_RING);
+        return ui_run(a, "shade text", fx);
     }
     bool adds = strcmp(r->job.kind, "fisher") == 0 ||
                 strcmp(r->job.kind, "subspace") == 0 || strcmp(r->job.kind, "train") == 0;

@@ -1,5 +1,9 @@
 /* heat_job.c - heat from jobs that measure the open model: their means of layers that are
  * done, put to the cells of the table of layers and kinds. */
+#include "base/os.h"
+#include "base/rng.h"
+#include "base/utf8.h"
+#include "tui/app/jobs.h"
 #include "tui/app/state.h"
 #include "tui/app/track.h"
 
@@ -26,13 +30,34 @@ static bool has_fisher(const ui_app *a)
     return s && s->dampen.by;
 }
 
+static bool is_fisher_of_base(const ui_app *a, const ui_job *j)
+{
+    return strcmp(j->kind, "fisher") == 0 &&
+           strcmp(j->model, rs_plan_base_path(a->doc.at.plan)) == 0;
+}
+
+static bool is_of_text(const ui_job *j)
+{
+    return strcmp(rs_path_basename(j->out), UI_JOB_RESULT) == 0;
+}
+
+/* The newest Fisher of a text that runs or is done. */
+static const ui_job *text_job(const ui_app *a)
+{
+    for (int i = 0; i < a->jobs.n; i++) {
+        const ui_job *j = &a->jobs.at[i].job;
+        bool good = j->state == UI_JOB_RUNNING || (j->state == UI_JOB_DONE && j->track);
+        if (good && is_fisher_of_base(a, j) && is_of_text(j)) return j;
+    }
+    return NULL;
+}
+
 /* The newest Fisher of the base that runs, or, where the recipe has none, that is done. */
 static const ui_job *model_job(const ui_app *a)
 {
-    const char *base = rs_plan_base_path(a->doc.at.plan);
     for (int i = 0; i < a->jobs.n; i++) {
         const ui_job *j = &a->jobs.at[i].job;
-        if (strcmp(j->kind, "fisher") != 0 || strcmp(j->model, base) != 0) continue;
+        if (!is_fisher_of_base(a, j) || is_of_text(j)) continue;
         if (j->state == UI_JOB_RUNNING) return j;
         if (j->state == UI_JOB_DONE && j->track && !has_fisher(a)) return j;
     }
@@ -74,4 +99,42 @@ static void follow(ui_app *a, ui_heat_job *h, const ui_job *j)
 void ui_heat_jobs_follow(ui_app *a)
 {
     follow(a, &a->heat_model, a->doc.at.plan ? model_job(a) : NULL);
+    follow(a, &a->heat_text, a->doc.at.plan ? text_job(a) : NULL);
+}
+
+/* --- Fisher of a text --- */
+
+static const ui_pane *pane_here(const ui_app *a)
+{
+    return a->screen == UI_DUEL && a->duel.open && a->duel.focus ? &a->duel.b : &a->text;
+}
+
+char *ui_text_line(const ui_app *a)
+{
+    const ui_pane *p = pane_here(a);
+    size_t n = p->text.len;
+    if (!a->pinned.title || n == 0) return NULL;
+    n -= rs_utf8_incomplete_tail(p->text.data, n);
+    if (n == 0 || !rs_utf8_valid(p->text.data, n)) return NULL;
+    rs_buf b = {0};
+    rs_buf_puts(&b, "{\"prompt\":");
+    rs_buf_json(&b, a->pinned.title, strlen(a->pinned.title));
+    if (!a->pinned.raw && a->system && a->system[0]) {
+        rs_buf_puts(&b, ",\"system\":");
+        rs_buf_json(&b, a->system, strlen(a->system));
+    }
+    rs_buf_puts(&b, ",\"response\":");
+    rs_buf_json(&b, p->text.data, n);
+    rs_buf_puts(&b, "}\n");
+    char *line = ui_strdup(rs_buf_str(&b));
+    rs_buf_free(&b);
+    return line;
+}
+
+uint64_t ui_text_hash(const ui_app *a)
+{
+    char *line = ui_text_line(a);
+    uint64_t h = line ? rs_rng_name(line) | 1 : 0;
+    free(line);
+    return h;
 }

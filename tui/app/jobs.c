@@ -399,9 +399,24 @@ static rs_status run_entry(ui_job_store *s, entry *e, double wall, rs_err *err)
     return RS_OK;
 }
 
+/* Data of the job's own, and the words that stand for it and for a result beside it. */
+static rs_status put_data(entry *e, const char *data, rs_err *err)
+{
+    char of_data[4096], of_out[4096];
+    if (!in_folder(e, UI_JOB_DATA, of_data) || !in_folder(e, UI_JOB_RESULT, of_out))
+        return rs_fail(err, RS_E_INVALID, "the job's folder has too long a path");
+    for (int i = 0; e->argv[i]; i++) {
+        if (strcmp(e->argv[i], "@data") == 0) ui_replace(&e->argv[i], of_data);
+        if (strcmp(e->argv[i], "@out") == 0) ui_replace(&e->argv[i], of_out);
+    }
+    if (strcmp(e->job.out, "@out") == 0)
+        snprintf(e->job.out, sizeof e->job.out, "%.1023s", of_out);
+    return rs_os_write_file(of_data, data, strlen(data), err);
+}
+
 static rs_status start_entry(ui_job_store *s, char **argv, const char *title,
-                             const char *out, const char *cwd, double wall, int *id,
-                             rs_err *err)
+                             const char *out, const char *data, const char *cwd,
+                             double wall, int *id, rs_err *err)
 {
     entry *e = NULL;
     rs_status status = claim_folder(s, &e, err);
@@ -417,7 +432,8 @@ static rs_status start_entry(ui_job_store *s, char **argv, const char *title,
     note_model(e);
     copy(e->job.title, sizeof e->job.title, title);
     copy(e->job.out, sizeof e->job.out, out);
-    status = run_entry(s, e, wall, err);
+    if (data) status = put_data(e, data, err);
+    if (status == RS_OK) status = run_entry(s, e, wall, err);
     if (status != RS_OK) {
         if (rs_os_remove_tree(e->job.folder, NULL) != RS_OK) s->changed = true;
         entry_free(e);
@@ -431,6 +447,13 @@ static rs_status start_entry(ui_job_store *s, char **argv, const char *title,
 rs_status ui_job_start(ui_job_store *s, const char *argv, const char *title,
                        const char *out, double wall, int *id, rs_err *err)
 {
+    return ui_job_start_on(s, argv, title, out, NULL, wall, id, err);
+}
+
+rs_status ui_job_start_on(ui_job_store *s, const char *argv, const char *title,
+                          const char *out, const char *data, double wall, int *id,
+                          rs_err *err)
+{
     char cwd[4096];
     rs_json *root;
     RS_TRY(rs_json_parse(argv, strlen(argv), "the job's words", &root, err));
@@ -439,7 +462,7 @@ rs_status ui_job_start(ui_job_store *s, const char *argv, const char *title,
     if (!words)
         return rs_fail(err, RS_E_INVALID, "a job needs 2 to %d words", UI_JOB_WORDS);
     if (!getcwd(cwd, sizeof cwd)) copy(cwd, sizeof cwd, "/");
-    return start_entry(s, words, title, out, cwd, wall, id, err);
+    return start_entry(s, words, title, out, data, cwd, wall, id, err);
 }
 
 rs_status ui_job_stop(ui_job_store *s, int id, bool hard, rs_err *err)
@@ -494,7 +517,7 @@ rs_status ui_job_again(ui_job_store *s, int id, double wall, rs_err *err)
     char **argv = ui_alloc((size_t)n + 1, sizeof *argv);
     for (int i = 0; i < n; i++)
         argv[i] = ui_strdup(e->argv[i]);
-    return start_entry(s, argv, e->job.title, e->job.out, e->cwd, wall, NULL, err);
+    return start_entry(s, argv, e->job.title, e->job.out, NULL, e->cwd, wall, NULL, err);
 }
 
 rs_status ui_job_forget(ui_job_store *s, int id, rs_err *err)

@@ -16,6 +16,9 @@
 
 #include <stdbool.h>
 
+#define UI_JOB_DATA "text.jsonl"                 /* "@data" */
+#define UI_JOB_RESULT "text-fisher.safetensors" /* "@out" */
+
 typedef struct ui_job_store ui_job_store;
 
 /* folder is made if needed; exe is what job processes run. */
@@ -26,6 +29,12 @@ void ui_job_store_free(ui_job_store *s); /* jobs go on; NULL is fine */
 /* argv: JSON array of strings, argv[0] the program's name, argv[1] the verb. */
 rs_status ui_job_start(ui_job_store *s, const char *argv, const char *title,
                        const char *out, double wall, int *id, rs_err *err) RS_MUST_USE;
+/* The same of a job with data of its own: a file in its folder, whose path takes the place of a
+ * word "@data", as that of a result there takes the place of "@out" (also as out). They go
+ * with the folder. data NULL: none. */
+rs_status ui_job_start_on(ui_job_store *s, const char *argv, const char *title,
+                          const char *out, const char *data, double wall, int *id,
+                          rs_err *err) RS_MUST_USE;
 /* SIGTERM, or with hard SIGKILL. A job that is over is left alone. */
 rs_status ui_job_stop(ui_job_store *s, int id, bool hard, rs_err *err) RS_MUST_USE;
 /* The same once more: a stopped or failed job in its own place, a done one as a new job. */

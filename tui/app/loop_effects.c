@@ -143,7 +143,8 @@ static void job(ui_loop *l, const ui_effect *fx)
     int id = (int)fx->value;
     switch (fx->kind) {
     case UI_FX_JOB_START:
-        s = ui_job_start(l->jobs, fx->text, fx->title, fx->path, wall, NULL, &err);
+        s = ui_job_start_on(l->jobs, fx->text, fx->title, fx->path, fx->prompt, wall,
+                            NULL, &err);
         break;
     case UI_FX_JOB_STOP:
         s = ui_job_stop(l->jobs, id, fx->full, &err);

@@ -123,7 +123,8 @@ typedef enum ui_effect_kind {
     UI_FX_LOOK,          /* reader: one tensor of recipe text (folder path): serial is its number in
                           * the plan, value a ui_look_what, run the key of the answer. A newer one
                           * replaces one that is under way; text NULL: all files are let go */
-    UI_FX_JOB_START,     /* argv of a verb as JSON array in text; title; out folder */
+    UI_FX_JOB_START,     /* argv of a verb as JSON array in text; title; out folder; prompt: text of
+                          * a file in the job's own folder (jobs.h), or NULL */
     UI_FX_JOB_STOP,      /* value: job id; `full`: harder (SIGKILL) */
     UI_FX_JOB_AGAIN,     /* value: job id: run it again */
     UI_FX_JOB_FORGET,    /* value: job id */

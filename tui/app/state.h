@@ -256,6 +256,8 @@ struct ui_app {
 
     ui_jobs jobs;
     ui_heat_job heat_model; /* a Fisher of the base in the making */
+    ui_heat_job heat_text;  /* the newest Fisher of a text */
+    uint64_t text_measured; /* hash of the text that it is of; 0: not known */
     char *bindings; /* "KEY COMMAND\n" lines of :bind */
 
     /* --- session --- */
@@ -335,6 +337,10 @@ bool ui_detail_step(ui_app *a, int steps, ui_effects *fx); /* h l H L in the pan
 /* heat_job.c: heat from jobs that measure the open model */
 void ui_heat_jobs_follow(ui_app *a);
 void ui_heat_job_clear(ui_heat_job *h);
+/* Prompt and text of the pane that has the focus, as a line of data; NULL: there is no text.
+ * Owned by the caller. */
+char *ui_text_line(const ui_app *a);
+uint64_t ui_text_hash(const ui_app *a);
 double ui_heat_job_at(const ui_heat_job *h, int layer, int kind); /* NaN: not there (yet) */
 
 /* joblist.c */

@@ -1,4 +1,6 @@
 /* jobs.c - merges in the background: how far, how fast, how long, what they said. */
+#include "tui/app/jobs.h"
+#include "base/os.h"
 #include "tui/app/track.h"
 #include "tui/draw/widgets.h"
 #include "tui/draw/wrap.h"
@@ -205,6 +207,8 @@ static const char *what_enter_does(const ui_job *j)
         {"train", "Enter adds the adapter to the open recipe"},
         {"subspace", "Enter says how a recipe takes it"},
         {"prepare", "Enter opens the recipe"}};
+    if (strcmp(rs_path_basename(j->out), UI_JOB_RESULT) == 0)
+        return "Enter shows it as heat of the text";
     for (size_t i = 0; i < sizeof does / sizeof *does; i++)
         if (strcmp(j->kind, does[i][0]) == 0) return does[i][1];
     return "Enter opens the merged folder's recipe";

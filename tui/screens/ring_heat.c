@@ -11,21 +11,27 @@ int ui_heat_kinds(const ui_app *a)
 }
 
 /* A Fisher of this model that is being made fills the cells as its layers are done. */
-static bool shows_job(const ui_app *a)
+static const ui_heat_job *shown_job(const ui_app *a)
 {
-    return a->opt.shade == UI_SHADE_FISHER && a->heat_model.id > 0;
+    if (a->opt.shade == UI_SHADE_TEXT && a->heat_text.id > 0) return &a->heat_text;
+    return a->opt.shade == UI_SHADE_FISHER && a->heat_model.id > 0 ? &a->heat_model
+                                                                   : NULL;
 }
 
 bool ui_heat_word(const ui_app *a, char dst[32])
 {
-    const ui_heat_job *h = &a->heat_model;
+    const ui_heat_job *h = shown_job(a);
     ui_shade shade = ui_heat_shade(a);
-    snprintf(dst, 32, "%s", shade == UI_SHADE_FISHER ? "heat" : ui_shade_name(shade));
-    if (!shows_job(a)) return false;
+    const char *word = shade == UI_SHADE_FISHER ? "heat" : ui_shade_name(shade);
+    snprintf(dst, 32, "%s", word);
+    if (!h) return false;
     if (h->runs)
-        snprintf(dst, 32, "heat %d/%d~", h->n_done, h->n_layers);
-    else
-        snprintf(dst, 32, "heat job %d", h->id);
+        snprintf(dst, 32, "%s %d/%d~", word, h->n_done, h->n_layers);
+    else if (h == &a->heat_model)
+        snprintf(dst, 32, "%s job %d", word, h->id);
+    else if (h->id && a->text_measured != ui_text_hash(a))
+        snprintf(dst, 32, "%s~",
+                 word); /* of another text than the one that stands there */
     return true;
 }
 
@@ -34,7 +40,9 @@ ui_shade ui_heat_shade(const ui_app *a)
 {
     const rs_stage *s = a->doc.at.recipe ? rs_recipe_fuel(a->doc.at.recipe) : NULL;
     bool by_fisher = a->opt.shade == UI_SHADE_FISHER || a->opt.shade == UI_SHADE_BOTH;
-    if (shows_job(a)) return UI_SHADE_FISHER;
+    if (shown_job(a)) return (ui_shade)a->opt.shade;
+    if (a->opt.shade == UI_SHADE_TEXT) /* there is none: the recipe's own, then */
+        return s && s->dampen.by ? UI_SHADE_FISHER : UI_SHADE_DELTA;
     if (by_fisher && s && !s->dampen.by) return UI_SHADE_DELTA;
     return (ui_shade)a->opt.shade;
 }
@@ -66,7 +74,7 @@ static double value_of(const ui_app *a, int i)
 double ui_heat_value(const ui_app *a, int layer, int kind)
 {
     int i = ui_doc_tensor(&a->doc, layer, kind);
-    if (i >= 0 && shows_job(a)) return ui_heat_job_at(&a->heat_model, layer, kind);
+    if (i >= 0 && shown_job(a)) return ui_heat_job_at(shown_job(a), layer, kind);
     return i < 0 ? NAN : value_of(a, i);
 }
 
