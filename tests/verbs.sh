@@ -186,9 +186,31 @@ r 'a token that is not there' 3 'far.jsonl, line 1, byte 17: an id is 99999' tra
 r "another model's subspace" 3 'is of the models' train --model tests/golden/models/gemma3 --jsonl "$work/ids.jsonl" --rank 4 --subspace "$work/space" --out "$work/a4"
 r 'a rate that is too much' 3 'the (loss|gradients) of step [0-9]+ (is|are) not' $train --lr 1e30 --clip 0 --out "$work/a4"
 check 'leaves nothing' 1 '' test -e "$work/a4" -o -e "$work/a4.partial" -o -e "$work/a4.training"
+r 'random tokens by their own seed' 0 '"sequences":2,"tokens":62' fisher --model $it --random-tokens 9 --sequences 2 --length 32 --seed 9 --out "$work/r9.f" --tensors 'layers.3 & mlp' --json
+r 'random tokens by the common seed' 0 '' fisher --model $it --random 2 --length 32 --seed 9 --out "$work/r9b.f" --tensors 'layers.3 & mlp' -q
+check 'the same tokens' 0 '' cmp "$work/r9.f" "$work/r9b.f"
 r 'no data' 2 'one of --data F, --jsonl F and --random N' fisher --model $it --out "$work/x.f"
 r 'nothing selected' 3 'none of the model' fisher --model $it --random 2 --out "$work/x.f" --tensors '"nobody"'
 r 'too little memory' 4 '--memory' fisher --model $it --random 2 --out "$work/x.f" --memory 1M
+# contrast: a mask of two prompts and two models; stopped in any run, it goes on to the same bytes
+echo 'You speak like a pirate.' >"$work/plus"
+echo 'You are brief.' >"$work/minus"
+printf '{"prompt":"Name a dog.","response":"Rex is a good dog."}\n{"messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"What is the sea?"},{"role":"assistant","content":"Water."}]}\n' >"$work/talk.jsonl"
+contrast="fisher --model $it --other recipes/sparring/pt --jsonl $work/talk.jsonl --contrast $work/plus $work/minus"
+r 'a contrast' 0 '"tensors":127,"median":' $contrast --out "$work/mask" --json
+r 'it says so' 0 'what +contrast mask' inspect "$work/mask"
+r 'contrast again' 3 '--force' $contrast --out "$work/mask"
+for after in 0.2 0.4 0.7; do
+    timeout "$after" "$ringside" $contrast --out "$work/mask2" --resume -q 2>/dev/null
+done
+if [ -e "$work/mask2" ]; then rm "$work/mask2"; fi
+mkdir -p "$work/mask2.runs"
+r 'contrast resumed' 0 '' $contrast --out "$work/mask2" --resume -q --threads 1
+check 'the same mask' 0 '' cmp "$work/mask" "$work/mask2"
+check 'nothing of the runs stays' 1 '' test -e "$work/mask2.runs"
+r 'contrast of one prompt' 3 'there is no contrast' fisher --model $it --other $it --jsonl "$work/talk.jsonl" --contrast "$work/plus" "$work/plus" --out "$work/x.f"
+r 'contrast without the other' 2 'a contrast is --model A --other B' fisher --model $it --jsonl "$work/talk.jsonl" --contrast "$work/plus" "$work/minus" --out "$work/x.f"
+r 'contrast of a text' 3 'has a place for a system prompt' fisher --model $it --other $it --jsonl "$work/t.jsonl" --contrast "$work/plus" "$work/minus" --out "$work/x.f"
 r 'Fisher by the token' 0 '' $fisher "$work/token.f" --per-token
 r 'it says so' 0 'scale = per_token' inspect "$work/token.f"
 check 'and is another' 1 '' cmp -s "$work/one.f" "$work/token.f"

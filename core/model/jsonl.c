@@ -269,6 +269,7 @@ static rs_status from_prompt(const rs_line_options *o, const draft *d, rs_line *
     rs_message m[3];
     int n = 0;
     const char *system = d->system.len ? rs_buf_str(&d->system) : o->system;
+    if (o->instead) system = o->instead;
     l->form = RS_LINE_PROMPT;
     rs_buf_add(&l->prompt, rs_buf_str(&d->prompt), d->prompt.len);
     if (o->raw) return from_raw(o, d, l, err);
@@ -281,17 +282,20 @@ static rs_status from_prompt(const rs_line_options *o, const draft *d, rs_line *
 static rs_status from_list(const rs_line_options *o, const draft *d, rs_line *l,
                            rs_err *err)
 {
-    rs_message *m = malloc(((size_t)d->n_messages + 1) * sizeof *m);
+    rs_message *m = malloc(((size_t)d->n_messages + 2) * sizeof *m);
     if (!m) return no_memory(err);
+    int n = 0;
     l->form = RS_LINE_MESSAGES;
+    if (o->instead && *o->instead) m[n++] = (rs_message){"system", o->instead};
     for (int i = 0; i < d->n_messages; i++) {
-        m[i] = (rs_message){rs_buf_str(&d->messages[i].role),
-                            rs_buf_str(&d->messages[i].content)};
-        if (strcmp(m[i].role, "user") != 0) continue;
+        const char *role = rs_buf_str(&d->messages[i].role);
+        if (o->instead && strcmp(role, "system") == 0) continue;
+        m[n] = (rs_message){role, rs_buf_str(&d->messages[i].content)};
+        if (strcmp(m[n++].role, "user") != 0) continue;
         rs_buf_reset(&l->prompt);
-        rs_buf_puts(&l->prompt, m[i].content);
+        rs_buf_puts(&l->prompt, m[n - 1].content);
     }
-    rs_status s = from_messages(o, d, m, d->n_messages, l, err);
+    rs_status s = from_messages(o, d, m, n, l, err);
     free(m);
     return s;
 }
@@ -318,6 +322,10 @@ static rs_status from_draft(const rs_line_options *o, const draft *d, rs_line *l
             err, RS_E_INVALID,
             "a line needs %s of \"text\", \"prompt\", \"messages\" and \"ids\"",
             forms ? "only one" : "one");
+    if (o->instead && (o->raw || d->has_ids || d->has_text))
+        return rs_fail(err, RS_E_INVALID,
+                       "only a conversation (\"prompt\" or \"messages\") has a place for a "
+                       "system prompt");
     if (d->has_ids) return from_ids(d, l, err);
     if (d->has_mask) return rs_fail(err, RS_E_INVALID, "a \"mask\" belongs to \"ids\"");
     if (d->has_text) return from_text(o, rs_buf_str(&d->text), d->text.len, l, err);

@@ -28,6 +28,9 @@ typedef struct rs_line_options {
     bool raw;
     bool no_special;    /* no bos before text either */
     const char *system; /* for a prompt without a system of its own; may be NULL */
+    /* The system prompt of every conversation, whatever it has itself; what is no conversation
+     * is an error. May be NULL. */
+    const char *instead;
 } rs_line_options;
 
 typedef enum rs_line_form {

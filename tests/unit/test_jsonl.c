@@ -30,6 +30,46 @@ static const char *parsed(const char *json, const rs_line_options *o)
     return (int64_t)l.mask.len == l.ids.n ? shown(&l) : "mask and ids differ";
 }
 
+/* A system prompt for every conversation: as if it stood in the line. */
+static void instead_of_its_own(void)
+{
+    static const char *const lines[][2] = {
+        {"{\"prompt\":\"a\",\"system\":\"e\",\"response\":\"b\"}",
+         "{\"prompt\":\"a\",\"system\":\"c\",\"response\":\"b\"}"},
+        {"{\"prompt\":\"a\"}", "{\"prompt\":\"a\",\"system\":\"c\"}"},
+        {"{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]}",
+         "{\"messages\":[{\"role\":\"system\",\"content\":\"c\"},"
+         "{\"role\":\"user\",\"content\":\"a\"}]}"},
+        {"{\"messages\":[{\"role\":\"system\",\"content\":\"e\"},"
+         "{\"role\":\"user\",\"content\":\"a\"},"
+         "{\"role\":\"assistant\",\"content\":\"b\"}]}",
+         "{\"messages\":[{\"role\":\"system\",\"content\":\"c\"},"
+         "{\"role\":\"user\",\"content\":\"a\"},"
+         "{\"role\":\"assistant\",\"content\":\"b\"}]}"},
+    };
+    rs_line_options plain = {.tokenizer = tokenizer(), .chat = rs_chat_named("gemma4")};
+    rs_line_options o = plain, none = plain;
+    o.instead = "c";
+    none.instead = "";
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        char want[400];
+        snprintf(want, sizeof want, "%s", parsed(lines[i][1], &plain));
+        T_TRUE(strstr(want, "339 345 444 567 266 323 9") != NULL); /* the turn of "c" */
+        T_STR(parsed(lines[i][0], &o), want);
+    }
+    T_STR(parsed("{\"prompt\":\"a\",\"system\":\"e\"}", &none),
+          "2 8 572 396 266 321 9 266 8 333 731 637 266");
+    static const char *const no_place[] = {"{\"text\":\"a\"}", "{\"ids\":[5,6]}"};
+    for (int i = 0; i < 2; i++)
+        T_STR(
+            parsed(no_place[i], &o),
+            "F, line 3: only a conversation (\"prompt\" or \"messages\") has a place for "
+            "a system prompt");
+    o.raw = true;
+    T_TRUE(strstr(parsed("{\"prompt\":\"a\"}", &o), "has a place") != NULL);
+    rs_tokenizer_free((rs_tokenizer *)plain.tokenizer);
+}
+
 static void forms(void)
 {
     rs_line_options o = {.tokenizer = tokenizer(), .chat = rs_chat_named("gemma4")};
@@ -159,4 +199,5 @@ static void files(void)
     rs_buf_free(&file);
 }
 
-T_MAIN(T_TEST(forms), T_TEST(refused), T_TEST(labels_and_prompts), T_TEST(files))
+T_MAIN(T_TEST(instead_of_its_own), T_TEST(forms), T_TEST(refused),
+       T_TEST(labels_and_prompts), T_TEST(files))

@@ -1,6 +1,7 @@
 /* ringside fisher: which weights a model's behaviour on data depends on. */
 #include "base/os.h"
 #include "merge/selector.h"
+#include "tui/verbs/contrast.h"
 #include "tui/verbs/learn_data.h"
 #include "tui/verbs/products.h"
 
@@ -10,8 +11,11 @@
 
 typedef struct fisher_opts {
     const char *model, *data, *jsonl, *out, *kind, *labels, *tensors, *dtype, *chat_template;
-    const char *made_from; /* metadata of what prepare makes, or NULL */
+    const char *other, *contrast; /* the second model; S+ (S- is the word behind it) */
+    const char *instead;          /* system prompt of every conversation, or NULL */
+    const char *made_from;        /* metadata of what prepare makes, or NULL */
     int64_t length, sequences, random, checkpoint, seed;
+    int64_t random_tokens; /* seed of the ids of --random; -1: as of everything else */
     bool per_token, raw, force, resume;
 } fisher_opts;
 
@@ -23,6 +27,7 @@ static void defaults(void *options)
     o->labels = "data";
     o->dtype = "float32";
     o->checkpoint = 30;
+    o->random_tokens = -1;
 }
 
 // clang-format off
@@ -31,6 +36,9 @@ static const ui_opt opts[] = {
     {"--data", UI_OPT_STRING, "F", "a plain text, or JSON lines in a file .jsonl", offsetof(fisher_opts, data)},
     {"--jsonl", UI_OPT_STRING, "F", "JSON lines: text, prompt, messages or ids", offsetof(fisher_opts, jsonl)},
     {"--random", UI_OPT_INT, "N", "no data: N sequences of random tokens", offsetof(fisher_opts, random)},
+    {"--random-tokens", UI_OPT_INT, "SEED", "the same, --sequences (16) of them, ids by this seed", offsetof(fisher_opts, random_tokens)},
+    {"--other", UI_OPT_STRING, "B", "a second model, for --contrast", offsetof(fisher_opts, other)},
+    {"--contrast", UI_OPT_STRING, "PLUS MINUS", "two files of system prompts: a mask, which model cares", offsetof(fisher_opts, contrast)},
     {"--out", UI_OPT_STRING, "F", "the safetensors file", offsetof(fisher_opts, out)},
     {"--kind", UI_OPT_STRING, "KIND", "sequence (exact, default) or position (cheap)", offsetof(fisher_opts, kind)},
     {"--labels", UI_OPT_STRING, "FROM", "data (default), or model: drawn from it, by --seed", offsetof(fisher_opts, labels)},
@@ -62,6 +70,18 @@ static bool is_one_of(const char *word, const char *a, const char *b)
     return strcmp(word, a) == 0 || strcmp(word, b) == 0;
 }
 
+static int check_contrast(const fisher_opts *o, int n_args, char **args)
+{
+    if (!o->contrast && n_args > 0)
+        return ui_usage("fisher", "one word too many: %s", args[0]);
+    if (!o->contrast && !o->other) return UI_EXIT_OK;
+    if (!o->contrast || !o->other || n_args != 1)
+        return ui_usage("fisher", "a contrast is --model A --other B --contrast PLUS MINUS");
+    if (!o->jsonl || o->raw)
+        return ui_usage("fisher", "--contrast needs conversations: --jsonl F, not --raw");
+    return UI_EXIT_OK;
+}
+
 static int check_words(const fisher_opts *o)
 {
     int sources = (o->data != NULL) + (o->jsonl != NULL) + (o->random > 0);
@@ -91,11 +111,12 @@ static bool wants(void *ctx, const char *name, int layer)
 static rs_status read_data(const fisher_opts *o, subject *s, rs_err *err)
 {
     if (o->random > 0)
-        return ui_examples_random(s->config, o->random, o->length, (uint64_t)o->seed,
-                                  &s->data, err);
+        return ui_examples_random(
+            s->config, o->random, o->length,
+            (uint64_t)(o->random_tokens < 0 ? o->seed : o->random_tokens), &s->data, err);
     const char *path = o->data ? o->data : o->jsonl;
     return ui_examples_read(s->config, s->m.tokenizer, s->m.chat, path, o->jsonl != NULL,
-                            o->raw, o->length, o->sequences, &s->data, err);
+                            o->raw, o->instead, o->length, o->sequences, &s->data, err);
 }
 
 static rs_status open_subject(ui_common *c, const fisher_opts *o, subject *s, rs_err *err)
@@ -179,7 +200,9 @@ rs_status ui_fisher_make(ui_common *c, const rs_make *m, ui_product *p,
     subject s = {0};
     rs_fisher_result r = {0};
     fisher_opts o = {.model = p->model[0],
-                     .data = p->data[0],
+                     .data = p->instead ? NULL : p->data[0],
+                     .jsonl = p->instead ? p->data[0] : NULL,
+                     .instead = p->instead,
                      .out = p->out,
                      .kind = m->kind,
                      .labels = m->labels,
@@ -190,6 +213,7 @@ rs_status ui_fisher_make(ui_common *c, const rs_make *m, ui_product *p,
                      .length = m->length,
                      .sequences = m->sequences,
                      .random = m->random,
+                     .random_tokens = -1,
                      .checkpoint = p->checkpoint,
                      .seed = m->seed,
                      .per_token = m->per_token,
@@ -237,13 +261,82 @@ static void say(const ui_common *c, const fisher_opts *o, const subject *s,
     rs_buf_free(&b);
 }
 
+/* --- contrast --- */
+
+static void contrast_json(const fisher_opts *o, const rs_contrast_result *r, double seconds,
+                          rs_buf *b)
+{
+    rs_buf_puts(b, "{\"out\":");
+    rs_buf_json(b, o->out, strlen(o->out));
+    rs_buf_printf(b, ",\"tensors\":%d,\"median\":", r->n_tensors);
+    rs_buf_json_double(b, r->median);
+    rs_buf_puts(b, ",\"undecided\":");
+    rs_buf_json_double(b, r->undecided);
+    rs_buf_puts(b, ",\"mean\":");
+    rs_buf_json_double(b, r->mean);
+    rs_buf_printf(b, ",\"seconds\":%.3f}", seconds);
+}
+
+static void say_contrast(const ui_common *c, const fisher_opts *o,
+                         const rs_contrast_result *r, double seconds, const rs_buf *json)
+{
+    rs_buf b = {0};
+    if (c->json) {
+        rs_buf_printf(&b, "%s\n", rs_buf_str(json));
+    } else if (!c->quiet) {
+        ui_put_clean(&b, o->out);
+        rs_buf_printf(&b,
+                      ": %d tensors, r is %.3f on average and 1/2 for want of a say in %.1f "
+                      "%%, in %.1f s\n",
+                      r->n_tensors, r->mean, 100 * r->undecided, seconds);
+    }
+    ui_print(&b);
+    rs_buf_free(&b);
+}
+
+static int run_contrast(ui_common *c, const fisher_opts *o, const char *minus)
+{
+    rs_err err;
+    ui_progress show;
+    rs_contrast_result r;
+    rs_buf json = {0};
+    rs_make make = {.kind = o->kind,
+                    .labels = o->labels,
+                    .tensors = o->tensors,
+                    .dtype = o->dtype,
+                    .chat_template = o->chat_template,
+                    .length = o->length,
+                    .sequences = o->sequences,
+                    .seed = o->seed,
+                    .per_token = o->per_token};
+    ui_contrast q = {.model = {o->model, o->other},
+                     .prompt = {o->contrast, minus},
+                     .data = o->jsonl,
+                     .out = o->out,
+                     .make = &make,
+                     .checkpoint = o->checkpoint,
+                     .force = o->force,
+                     .resume = o->resume};
+    ui_progress_begin(&show, c, "fisher");
+    rs_status st = ui_contrast_make(c, &q, &show, &r, &err);
+    double seconds = ui_now() - show.started;
+    if (st == RS_OK) contrast_json(o, &r, seconds, &json);
+    ui_progress_end(&show, st, &err, rs_buf_str(&json));
+    if (st == RS_OK) say_contrast(c, o, &r, seconds, &json);
+    rs_buf_free(&json);
+    return st == RS_OK ? UI_EXIT_OK : ui_fail("fisher", &err);
+}
+
 static int run(ui_common *c, void *options, int n_args, char **args)
 {
-    (void)n_args, (void)args;
     fisher_opts *o = options;
     o->seed = c->seed;
+    if (o->random_tokens >= 0 && o->random == 0)
+        o->random = o->sequences > 0 ? o->sequences : 16;
     int wrong = check_words(o);
+    if (!wrong) wrong = check_contrast(o, n_args, args);
     if (wrong) return wrong;
+    if (o->contrast) return run_contrast(c, o, args[0]);
     subject s = {0};
     rs_err err;
     ui_progress show;
@@ -263,7 +356,8 @@ static int run(ui_common *c, void *options, int n_args, char **args)
 
 const ui_verb ui_verb_fisher = {
     .name = "fisher",
-    .usage = "--model M (--data F | --jsonl F | --random N) --out F [--kind KIND]",
+    .usage = "--model M (--data F | --jsonl F | --random N) --out F [--kind KIND], or "
+             "--model A --other B --contrast PLUS MINUS --jsonl F --out F",
     .summary = "diagonal Fisher information: which weights behaviour on data depends on",
     .details =
         "Writes a safetensors file with the model's tensor names: the mean over sequences "
@@ -272,7 +366,14 @@ const ui_verb ui_verb_fisher = {
         "Of conversations only what the model says counts. Layers are read one at a time, "
         "and what does not fit into --memory goes to the disk beside the result. An "
         "interrupted run leaves F.partial; --resume goes on from there and gives the same "
-        "bytes. A recipe's measures take the file: {\"fisher\": F}.",
+        "bytes. A recipe's measures take the file: {\"fisher\": F}. --random needs no data: "
+        "sequences of --length random ids, by --seed, or by --random-tokens SEED. --contrast PLUS.txt MINUS.txt makes a "
+        "mask instead, float32 numbers from 0 to 1 under the model's names: how much of each "
+        "weight to take from --model rather than from --other, by which of them the first "
+        "system prompt moves more than the second does in the conversations of --jsonl, "
+        "whose own system prompts are left out. It takes four such runs, kept in F.runs "
+        "until the mask is whole.",
+    .max_args = 1,
     .opts = opts,
     .opts_size = sizeof(fisher_opts),
     .defaults = defaults,

@@ -39,7 +39,7 @@ static rs_status read_data(const grad_opts *o, const ui_model *m, ui_examples *e
                            rs_err *err)
 {
     if (o->jsonl)
-        return ui_examples_read(m->config, m->tokenizer, m->chat, o->jsonl, true, o->raw,
+        return ui_examples_read(m->config, m->tokenizer, m->chat, o->jsonl, true, o->raw, NULL,
                                 m->config->max_positions, 0, e, err);
     rs_ids ids = {0};
     (void)ui_parse_ids(o->ids, &ids); /* checked before */

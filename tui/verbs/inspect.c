@@ -23,7 +23,8 @@ typedef enum subject_kind {
     IS_ADAPTER,
     IS_MEASURE,
     IS_TENSORS,
-    IS_SUBSPACE
+    IS_SUBSPACE,
+    IS_CONTRAST
 } subject_kind;
 
 typedef struct subject {
@@ -53,10 +54,10 @@ static bool is_measure(const rs_checkpoint *c)
     return rs_checkpoint_metadata(c, "kind") || rs_checkpoint_metadata(c, "scale");
 }
 
-static bool is_subspace(const rs_checkpoint *c)
+static bool is_of_kind(const rs_checkpoint *c, const char *which)
 {
     const char *kind = rs_checkpoint_metadata(c, "kind");
-    return kind && strcmp(kind, "subspace") == 0;
+    return kind && strcmp(kind, which) == 0;
 }
 
 static void count_tensors(subject *s)
@@ -77,9 +78,10 @@ static rs_status look(const char *path, subject *s, rs_err *err)
         s->kind = IS_ADAPTER;
         RS_TRY(rs_adapter_open(path, &s->adapter, err));
     } else if (rs_checkpoint_layout(s->file) == RS_LAYOUT_FILE) {
-        s->kind = is_subspace(s->file)  ? IS_SUBSPACE
-                  : is_measure(s->file) ? IS_MEASURE
-                                        : IS_TENSORS;
+        s->kind = is_of_kind(s->file, "subspace")   ? IS_SUBSPACE
+                  : is_of_kind(s->file, "contrast") ? IS_CONTRAST
+                  : is_measure(s->file)             ? IS_MEASURE
+                                                    : IS_TENSORS;
     } else {
         s->kind = IS_MODEL;
         if (rs_config_load(s->file, &s->config, &s->config_err) != RS_OK)
@@ -99,7 +101,7 @@ static void release(subject *s)
 static const char *kind_name(const subject *s)
 {
     static const char *const names[] = {"model", "adapter", "fisher", "tensors",
-                                        "subspace"};
+                                        "subspace", "contrast mask"};
     bool gguf = rs_checkpoint_layout(s->file) == RS_LAYOUT_GGUF;
     return gguf ? "gguf" : names[s->kind];
 }

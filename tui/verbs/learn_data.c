@@ -43,8 +43,8 @@ static rs_status finish(ui_examples *e, const char *data, rs_err *err)
 
 rs_status ui_examples_read(const rs_config *c, const rs_tokenizer *t,
                            const rs_chat_format *chat, const char *data, bool jsonl,
-                           bool raw, int64_t length, int64_t most, ui_examples *out,
-                           rs_err *err)
+                           bool raw, const char *instead, int64_t length, int64_t most,
+                           ui_examples *out, rs_err *err)
 {
     *out = (ui_examples){0};
     size_t n = strlen(data);
@@ -53,6 +53,7 @@ rs_status ui_examples_read(const rs_config *c, const rs_tokenizer *t,
     ui_sequences s;
     rs_status st = ui_sequences_open(&m, jsonl ? NULL : data, jsonl ? data : NULL, raw,
                                      length, &s, err);
+    s.options.instead = instead;
     for (bool done = false; st == RS_OK && !done && (most == 0 || out->n < most);) {
         st = ui_sequences_next(&s, &done, err);
         int64_t size = s.ids.n < length ? s.ids.n : length;

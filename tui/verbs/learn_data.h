@@ -15,10 +15,11 @@ typedef struct ui_examples {
 
 /* data: a plain text, cut into windows of `length` tokens, or a file of JSON lines (ending in
  * .jsonl, or jsonl set). most: at most that many sequences, 0: all. Lines longer than `length`
- * are cut there; lines in which nothing counts are passed over. */
+ * are cut there; lines in which nothing counts are passed over. instead: the system prompt of
+ * every conversation (jsonl.h), or NULL. */
 rs_status ui_examples_read(const rs_config *c, const rs_tokenizer *t,
                            const rs_chat_format *chat, const char *data, bool jsonl,
-                           bool raw, int64_t length, int64_t most, ui_examples *out,
+                           bool raw, const char *instead, int64_t length, int64_t most, ui_examples *out,
                            rs_err *err) RS_MUST_USE;
 /* n sequences of random ids, by seed: what a Fisher without data is taken from. */
 rs_status ui_examples_random(const rs_config *c, int64_t n, int64_t length, uint64_t seed,

@@ -18,6 +18,7 @@ typedef struct ui_product {
     const char *model[2];    /* paths: model, or from and to */
     const char *const *data; /* paths: one, or one for each corpus */
     const char *measure;     /* path of the subspace, or of the Fisher that weighs; or NULL */
+    const char *instead;   /* the system prompt of every conversation (jsonl.h), or NULL */
     const char *out;
     const char *made_from; /* value of UI_MADE_FROM */
     bool force;            /* out may be replaced */

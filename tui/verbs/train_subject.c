@@ -56,7 +56,8 @@ static rs_status read_corpus(const ui_train_opts *o, ui_trainee *t, int i, rs_er
 {
     ui_train_corpus *c = &t->corpora[i];
     RS_TRY(ui_examples_read(t->m.config, t->m.tokenizer, t->m.chat, c->name,
-                            o->jsonl != NULL, o->raw, o->length, 0, &c->data, err));
+                            o->jsonl != NULL, o->raw, NULL, o->length, 0, &c->data,
+                            err));
     if (o->order && strcmp(o->order, "file") == 0 && c->data.passed_over > 0)
         return rs_fail(
             err, RS_E_INVALID,
