@@ -10,33 +10,19 @@
  * The bfloat16 model is made in memory from the given one. Others may use the processor, so
  * each figure is the best of several short runs taken in turn. */
 #include "model/forward.h"
-#include "tensor/blas.h"
 #include "tensor/convert.h"
+#include "tests/bench/sgemm.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #ifdef __x86_64__
 #include <immintrin.h>
 #endif
 
-enum { ROUNDS = 12, DECODE_TOKENS = 12, PREFILL_TOKENS = 512, SIDE = 2048, READS = 512 };
+enum { ROUNDS = 12, DECODE_TOKENS = 12, PREFILL_TOKENS = 512, READS = 512 };
 static const size_t buffer_bytes = (size_t)512 << 20;
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static _Noreturn void die(const rs_err *err)
-{
-    fprintf(stderr, "bench_decode: %s\n", err->msg);
-    exit(1);
-}
 
 static void *huge_pages(size_t bytes)
 {
@@ -102,18 +88,6 @@ static double bandwidth(const rs_runtime *rt, const char *buffer)
     return (double)buffer_bytes / (now() - t) / 1e9;
 }
 
-/* --- sgemm --- */
-
-static double sgemm(const rs_runtime *rt, const float *a, const float *b, float *c)
-{
-    rs_blas_threads(rt->threads);
-    double t = now();
-    rs_blas_abt(SIDE, SIDE, SIDE, a, SIDE, b, SIDE, c, SIDE);
-    t = now() - t;
-    rs_blas_threads(1);
-    return 2.0 * SIDE * SIDE * SIDE / t / 1e9;
-}
-
 /* --- models --- */
 
 static double matrix_count(const rs_matrix *m, bool bytes)
@@ -149,24 +123,24 @@ static rs_model *bf16_twin(const rs_runtime *rt, const rs_checkpoint *file,
 {
     rs_err err;
     rs_model *m;
-    if (rs_model_new(config, &m, &err) != RS_OK) die(&err);
+    if (rs_model_new(config, &m, &err) != RS_OK) die(err.msg);
     char *memory = huge_pages((size_t)rs_checkpoint_bytes(file) * 4 + (64 << 20));
     for (int i = 0; i < rs_checkpoint_count(file); i++) {
         const rs_tensor *t = rs_checkpoint_at(file, i);
         float *wide = malloc((size_t)t->n_elements * sizeof *wide + 4);
         if (!wide) exit(1);
         if (rs_checkpoint_read_f32(file, t, 0, t->n_elements, wide, &err) != RS_OK)
-            die(&err);
+            die(err.msg);
         bool used = false, vector = t->n_dims < 2;
         if (!vector) rs_from_f32(rt->kernels, RS_DTYPE_BF16, wide, memory, t->n_elements);
         if (rs_model_bind(m, t->name, vector ? RS_DTYPE_F32 : RS_DTYPE_BF16, t->n_dims,
                           t->dim, vector ? (const void *)wide : memory, &used,
                           &err) != RS_OK)
-            die(&err);
+            die(err.msg);
         if (!vector) memory += ((size_t)t->n_elements * 2 + 63) / 64 * 64;
         free(wide);
     }
-    if (rs_model_complete(m, &err) != RS_OK) die(&err);
+    if (rs_model_complete(m, &err) != RS_OK) die(err.msg);
     return m;
 }
 
@@ -178,12 +152,12 @@ static double decode(const rs_runtime *rt, const rs_model *m, float *logits)
     rs_err err;
     rs_kv *kv;
     int32_t id = 2;
-    if (rs_kv_new(m->config, NULL, &kv, &err) != RS_OK) die(&err);
+    if (rs_kv_new(m->config, NULL, &kv, &err) != RS_OK) die(err.msg);
     for (int i = 0; i < 4; i++)
-        if (rs_forward_batch(rt, m, &kv, &id, 1, logits, &err) != RS_OK) die(&err);
+        if (rs_forward_batch(rt, m, &kv, &id, 1, logits, &err) != RS_OK) die(err.msg);
     double t = now();
     for (int i = 0; i < DECODE_TOKENS; i++, id = 100 + i)
-        if (rs_forward_batch(rt, m, &kv, &id, 1, logits, &err) != RS_OK) die(&err);
+        if (rs_forward_batch(rt, m, &kv, &id, 1, logits, &err) != RS_OK) die(err.msg);
     t = now() - t;
     rs_kv_free(kv);
     return DECODE_TOKENS / t;
@@ -197,10 +171,10 @@ static double prefill(const rs_runtime *rt, const rs_model *m, float *logits)
     int32_t ids[PREFILL_TOKENS];
     for (int i = 0; i < PREFILL_TOKENS; i++)
         ids[i] = 3 + i * 31 % 2000;
-    if (rs_kv_new(m->config, NULL, &kv, &err) != RS_OK) die(&err);
+    if (rs_kv_new(m->config, NULL, &kv, &err) != RS_OK) die(err.msg);
     rs_forward_options o = {.want = RS_WANT_LAST};
     double t = now();
-    if (rs_forward(rt, m, kv, ids, PREFILL_TOKENS, &o, logits, &err) != RS_OK) die(&err);
+    if (rs_forward(rt, m, kv, ids, PREFILL_TOKENS, &o, logits, &err) != RS_OK) die(err.msg);
     t = now() - t;
     rs_kv_free(kv);
     return t;
@@ -254,27 +228,25 @@ static figures measure(const rs_runtime *rt, const rs_model *bf16, const rs_mode
     figures f = {0};
     float *logits = malloc((size_t)bf16->config->vocab * sizeof *logits);
     char *buffer = huge_pages(buffer_bytes);
-    float *a = huge_pages(3 * SIDE * SIDE * sizeof *a), *b = a + SIDE * SIDE,
-          *c = b + SIDE * SIDE;
+    float *m = huge_pages(3 * SIDE * SIDE * sizeof *m);
     if (!logits) exit(1);
     memset(buffer, 1, buffer_bytes);
-    for (int i = 0; i < 3 * SIDE * SIDE; i++)
-        a[i] = (float)(i % 101) / 101.0f - 0.5f;
+    sgemm_fill(m);
     for (int r = 0; r < ROUNDS; r++) {
         keep_best(&f.read, bandwidth(rt, buffer));
         keep_best(&f.tokens_bf16, decode(rt, bf16, logits));
         keep_best(&f.read, bandwidth(rt, buffer));
         keep_best(&f.tokens_stored, decode(rt, stored, logits));
-        keep_best(&f.sgemm, sgemm(rt, a, b, c));
+        keep_best(&f.sgemm, sgemm(rt->threads, m));
         if (r % 2 == 0) continue;
         keep_best(&f.prefill_bf16, prefill_flops(bf16) / prefill(rt, bf16, logits) / 1e9);
-        keep_best(&f.sgemm, sgemm(rt, a, b, c));
+        keep_best(&f.sgemm, sgemm(rt->threads, m));
         keep_best(&f.prefill_stored,
                   prefill_flops(stored) / prefill(rt, stored, logits) / 1e9);
     }
     free(logits);
     free(buffer);
-    free(a);
+    free(m);
     return f;
 }
 
@@ -310,10 +282,10 @@ int main(int argc, char **argv)
     rs_checkpoint *file;
     rs_config *config;
     rs_model *stored;
-    if (rs_init(NULL, &rt, &err) != RS_OK) die(&err);
-    if (rs_checkpoint_open(path, &file, &err) != RS_OK) die(&err);
-    if (rs_config_load(file, &config, &err) != RS_OK) die(&err);
-    if (rs_model_load(&rt, file, config, NULL, NULL, &stored, &err) != RS_OK) die(&err);
+    if (rs_init(NULL, &rt, &err) != RS_OK) die(err.msg);
+    if (rs_checkpoint_open(path, &file, &err) != RS_OK) die(err.msg);
+    if (rs_config_load(file, &config, &err) != RS_OK) die(err.msg);
+    if (rs_model_load(&rt, file, config, NULL, NULL, &stored, &err) != RS_OK) die(err.msg);
     rs_model *bf16 = bf16_twin(&rt, file, config);
     printf("%s, %d threads, %s\n", path, rt.threads, rt.kernels->isa);
     figures f = measure(&rt, bf16, stored);

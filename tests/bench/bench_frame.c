@@ -5,6 +5,8 @@
 #include "tui/draw/widgets.h"
 #include "tui/term/term.h"
 
+#include "tests/bench/bench.h"
+
 #include <fcntl.h>
 #include <locale.h>
 #include <signal.h>
@@ -13,17 +15,9 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { WIDTH = 200, HEIGHT = 60, FRAMES = 200 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 /* As a screen fills it: runs of text in several roles, sliders, heat. */
 static void fill(ui_grid *g, int seed)

@@ -11,36 +11,12 @@
 #include "learn/gradients.h"
 #include "learn/lora.h"
 #include "learn/optimiser.h"
-#include "tensor/blas.h"
+#include "tests/bench/sgemm.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
-enum { TOKENS = 512, SIDE = 2048, ROUNDS = 4, RANK = 16 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static _Noreturn void die(const rs_err *err)
-{
-    fprintf(stderr, "bench_learn: %s\n", err->msg);
-    exit(1);
-}
-
-static double sgemm(const rs_runtime *rt, const float *a, const float *b, float *c)
-{
-    rs_blas_threads(rt->threads);
-    double t = now();
-    rs_blas_abt(SIDE, SIDE, SIDE, a, SIDE, b, SIDE, c, SIDE);
-    t = now() - t;
-    rs_blas_threads(1);
-    return 2.0 * SIDE * SIDE * SIDE / t / 1e9;
-}
+enum { TOKENS = 512, ROUNDS = 4, RANK = 16 };
 
 static double count(const rs_matrix *m)
 {
@@ -72,7 +48,7 @@ static double backward(rs_work *w, rs_sequence *s, const rs_sink *sink)
 {
     rs_err err;
     double loss, t = now();
-    if (rs_backward_all(w, s, 1, sink, &loss, &err) != RS_OK) die(&err);
+    if (rs_backward_all(w, s, 1, sink, &loss, &err) != RS_OK) die(err.msg);
     return now() - t;
 }
 
@@ -89,11 +65,11 @@ static double training_step(rs_work *w, rs_sequence *s, rs_lora *l, const rs_run
         l->gradients[i] = 0;
     if (rs_work_adapt(w, l, &err) != RS_OK ||
         rs_backward_all(w, s, 1.0 / TOKENS, &none, &loss, &err) != RS_OK)
-        die(&err);
+        die(err.msg);
     rs_adamw_step(rt, &adamw, 0, l->gradients,
                   rs_adamw_clip(&adamw, rs_norm_of(l->gradients, l->floats)), moments);
     t = now() - t;
-    if (rs_work_adapt(w, NULL, &err) != RS_OK) die(&err);
+    if (rs_work_adapt(w, NULL, &err) != RS_OK) die(err.msg);
     return t;
 }
 
@@ -121,8 +97,9 @@ static void measure(const rs_runtime *rt, const rs_checkpoint *file, const rs_mo
     rs_lora *l;
     rs_lora_options lo = {.rank = RANK, .alpha = RANK};
     int32_t ids[TOKENS];
-    float *a = calloc(3 * SIDE * SIDE, sizeof *a);
+    float *a = malloc(3 * SIDE * SIDE * sizeof *a);
     if (!a) exit(1);
+    sgemm_fill(a);
     for (int i = 0; i < TOKENS; i++)
         ids[i] = 3 + i * 31 % 2000;
     if (rs_gradients_new(rt, m->config, &g, &err) != RS_OK ||
@@ -130,7 +107,7 @@ static void measure(const rs_runtime *rt, const rs_checkpoint *file, const rs_mo
         rs_lora_new(file, m->config, &lo, &l, &err) != RS_OK ||
         rs_sequence_new(m->config, TOKENS, true, &s, &err) != RS_OK ||
         rs_sequence_set(s, ids, NULL, TOKENS, &err) != RS_OK)
-        die(&err);
+        die(err.msg);
     rs_sink sink = rs_gradients_sink(g);
     float *state = calloc((size_t)(2 * l->floats), sizeof *state);
     if (!state) exit(1);
@@ -138,7 +115,7 @@ static void measure(const rs_runtime *rt, const rs_checkpoint *file, const rs_mo
     double best = 0, seconds = 1e9, step = 1e9;
     for (int r = 0; r < ROUNDS; r++) {
         for (int k = 0; k < 3; k++) {
-            double v = sgemm(rt, a, a + SIDE * SIDE, a + 2 * SIDE * SIDE);
+            double v = sgemm(rt->threads, a);
             if (v > best) best = v;
         }
         double t = backward(w, s, &sink);
@@ -172,7 +149,7 @@ int main(int argc, char **argv)
         rs_checkpoint_open(path, &file, &err) != RS_OK ||
         rs_config_load(file, &config, &err) != RS_OK ||
         rs_model_load(&rt, file, config, NULL, NULL, &m, &err) != RS_OK)
-        die(&err);
+        die(err.msg);
     printf("%s, %d threads, %s\n", path, rt.threads, rt.kernels->isa);
     measure(&rt, file, m);
     rs_model_free(m);

@@ -1,6 +1,7 @@
 /* bench_merge - folding one rank-16 adapter into a synthetic 2 GB model, against copying the
  * same bytes with fsync. Argument: the program (default ./ringside). The model has Gemma 3's
  * tensor names, random values and no tokenizer; it is removed at the end. */
+#include "tests/bench/bench.h"
 #include "tests/synthetic.h"
 
 #include <stdio.h>
@@ -9,7 +10,6 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 /* 2.1 GB in bfloat16. */
@@ -26,19 +26,6 @@ static const char recipe[] =
     "\"a\":{\"adapter\":\"adapter\"}},\"stages\":[{\"name\":\"fuel\",\"method\":"
     "\"task_arithmetic\",\"base\":\"base\",\"inputs\":[{\"from\":\"a\",\"weight\":1}],"
     "\"scale\":0.5}],\"output\":{\"stage\":\"fuel\",\"dtype\":\"bfloat16\"}}";
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static _Noreturn void die(const char *what)
-{
-    fprintf(stderr, "bench_merge: %s\n", what);
-    exit(1);
-}
 
 /* Seconds of rs_os_copy (read, write, fsync) of the model's file. */
 static double time_copy(const char *root)

@@ -10,6 +10,7 @@
 #include "model/family.h"
 #include "store/checkpoint.h"
 #include "tensor/svd.h"
+#include "tests/bench/bench.h"
 
 #include <cblas.h>
 #include <lapacke.h>
@@ -17,22 +18,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { ROUNDS = 2 }; /* others may use the processor: the best of each counts */
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static _Noreturn void die(const char *what)
-{
-    fprintf(stderr, "bench_svd: %s\n", what);
-    exit(1);
-}
 
 static float *floats(int64_t n)
 {

@@ -1,5 +1,6 @@
 """llama.cpp's speed on a GGUF, beside which bench_decode's figures stand: one line,
-"prefill TOKENS/S decode TOKENS/S", the best of three runs after one to warm up.
+"prefill TOKENS/S decode TOKENS/S", the best of as many runs as bench_decode takes, after one
+to warm up, which does not count.
 
     python llama.py MODEL.gguf THREADS      (needs llama-cpp-python)
 """
@@ -9,7 +10,7 @@ import time
 
 import llama_cpp as L
 
-PREFILL, DECODE = 512, 24
+PREFILL, DECODE, ROUNDS = 512, 12, 12  # as bench_decode.c, prefill every second round
 
 
 def feed(ctx, ids):
@@ -25,6 +26,8 @@ def main():
     L.llama_log_set(silent, ctypes.c_void_p(0))
     threads = int(sys.argv[2])
     model = L.llama_model_load_from_file(sys.argv[1].encode(), L.llama_model_default_params())
+    if not model:
+        sys.exit(f"llama.cpp does not load {sys.argv[1]}")
     params = L.llama_context_default_params()
     params.n_ctx = 1024
     params.n_batch = params.n_ubatch = PREFILL
@@ -33,17 +36,21 @@ def main():
     memory = L.llama_get_memory(ctx)
     ids = [3 + i * 31 % 2000 for i in range(PREFILL)]
     best = [0.0, 0.0]
-    for _ in range(4):
+    for r in range(ROUNDS + 1):
         L.llama_memory_clear(memory, True)
-        begin = time.monotonic()
-        feed(ctx, ids)
-        best[0] = max(best[0], PREFILL / (time.monotonic() - begin))
-        L.llama_memory_clear(memory, True)
+        prefill = 0
+        if r % 2 == 0:
+            begin = time.monotonic()
+            feed(ctx, ids)
+            prefill = PREFILL / (time.monotonic() - begin)
+            L.llama_memory_clear(memory, True)
         feed(ctx, ids[:4])
         begin = time.monotonic()
         for i in range(DECODE):
             feed(ctx, ids[i:i + 1])
-        best[1] = max(best[1], DECODE / (time.monotonic() - begin))
+        decode = DECODE / (time.monotonic() - begin)
+        if r > 0:
+            best = [max(best[0], prefill), max(best[1], decode)]
     print(f"prefill {best[0]:.0f} decode {best[1]:.1f}")
 
 

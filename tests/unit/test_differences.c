@@ -84,7 +84,7 @@ static double logits_off(const subject *s, const rs_checkpoint *f, int i)
         dm_head(&p, k, z);
         for (int64_t v = 0; v < V; v++) {
             double d = fabs(z[v] - (double)w[k * V + v]);
-            if (!(d <= off)) off = d;
+            off = t_max(off, d);
         }
     }
     dm_pass_free(&p);
@@ -111,7 +111,7 @@ static void the_twin_against_hugging_face(void)
         double off = 0;
         for (int k = 0; k < 3; k++) {
             double d = logits_off(&s, f, k);
-            if (!(d <= off)) off = d;
+            off = t_max(off, d);
         }
         printf("  %s: logits off by %.1e\n", models[i], off);
         T_TRUE(off <= 4e-5);
@@ -195,7 +195,7 @@ typedef struct worst {
 
 static void push_up(double *to, double value)
 {
-    if (!(value <= *to)) *to = value;
+    *to = t_max(*to, value);
 }
 
 static void compare(const subject *s, way w, const float *g, double top, const char *name,

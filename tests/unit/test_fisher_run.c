@@ -283,7 +283,7 @@ static void check_heard(const listener *l, const char *path, const scholar *s)
         T_TRUE(v != NULL);
         for (int64_t k = 0; k < f.n; k++) {
             sum += (double)v[k];
-            max = fmax(max, (double)v[k]);
+            max = t_max(max, (double)v[k]);
         }
         T_EQ(l->m[i].n, f.n);
         T_NEAR(l->m[i].mean, sum / (double)f.n, 0, 1e-12);

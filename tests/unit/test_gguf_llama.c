@@ -265,14 +265,8 @@ static void one_tensor(gguf_build *g, const char *name)
     gb_tensor(g, name, RS_DTYPE_F32, 0, COLS, v, sizeof v);
 }
 
-static void yarn(gguf_build *g)
-{
-    gb_string(g, "llama.rope.scaling.type", "yarn");
-}
-static void longrope(gguf_build *g)
-{
-    gb_string(g, "llama.rope.scaling.type", "longrope");
-}
+/* --- what is refused --- */
+
 static void bias(gguf_build *g)
 {
     one_tensor(g, "blk.0.attn_q.bias");
@@ -281,68 +275,30 @@ static void long_factors(gguf_build *g)
 {
     one_tensor(g, "rope_factors_long.weight");
 }
-static void experts(gguf_build *g)
+static void table(gguf_build *g, const float *v, int n)
 {
-    gb_int(g, "llama.expert_count", 8);
-}
-static void partial(gguf_build *g)
-{
-    gb_int(g, "llama.rope.dimension_count", 4);
+    gb_tensor(g, "rope_freqs.weight", RS_DTYPE_F32, 0, (uint64_t)n, v, (size_t)n * 4);
 }
 static void short_table(gguf_build *g)
 {
-    float v[3] = {1, 1, 2};
-    gb_tensor(g, "rope_freqs.weight", RS_DTYPE_F32, 0, 3, v, sizeof v);
+    table(g, (float[]){1, 1, 2}, 3);
 }
 static void odd_table(gguf_build *g)
 {
-    float v[4] = {1, 5, 2, 8};
-    gb_tensor(g, "rope_freqs.weight", RS_DTYPE_F32, 0, 4, v, sizeof v);
+    table(g, (float[]){1, 5, 2, 8}, 4);
 }
 static void bad_table(gguf_build *g)
 {
-    float v[4] = {1, 0, 2, 8};
-    gb_tensor(g, "rope_freqs.weight", RS_DTYPE_F32, 0, 4, v, sizeof v);
+    table(g, (float[]){1, 0, 2, 8}, 4);
 }
-static void no_theta(gguf_build *g)
+static void twice(gguf_build *g)
 {
-    gb_float(g, "llama.rope.freq_base", INFINITY);
+    odd_table(g);
+    gb_float(g, "llama.rope.scaling.factor", 2);
 }
 static void text_theta(gguf_build *g)
 {
     gb_string(g, "llama.rope.freq_base", "x");
-}
-static void no_factor(gguf_build *g)
-{
-    gb_float(g, "llama.rope.scaling.factor", NAN);
-}
-static void short_values(gguf_build *g)
-{
-    gb_int(g, "llama.attention.value_length", 4);
-}
-static void clamped(gguf_build *g)
-{
-    gb_float(g, "llama.attention.clamp_kqv", 8);
-}
-static void scaled(gguf_build *g)
-{
-    gb_float(g, "llama.attention.scale", 0.5f);
-}
-static void scaled_logits(gguf_build *g)
-{
-    gb_float(g, "llama.logit_scale", 0.5f);
-}
-static void scaled_embedding(gguf_build *g)
-{
-    gb_float(g, "llama.embedding_scale", 12);
-}
-static void capped(gguf_build *g)
-{
-    gb_float(g, "llama.final_logit_softcapping", 30);
-}
-static void turned_more(gguf_build *g)
-{
-    gb_float(g, "llama.rope.scaling.attn_factor", 1.5f);
 }
 static void looks_ahead(gguf_build *g)
 {
@@ -357,46 +313,80 @@ static void neutral(gguf_build *g)
     gb_int(g, "llama.expert_count", 0);
     gb_int(g, "llama.attention.value_length", ROWS / HEADS);
 }
-static void twice(gguf_build *g)
-{
-    odd_table(g);
-    gb_float(g, "llama.rope.scaling.factor", 2);
-}
 
-static void refusals(void)
+static void tables_and_tensors_are_refused(void)
 {
     static const struct {
         change *keys;
         rs_status status;
         const char *words;
     } cases[] = {
-        {yarn, RS_E_UNSUPPORTED, "\"yarn\", which is not supported for llama: none and"},
-        {longrope, RS_E_UNSUPPORTED, "\"longrope\""},
         {bias, RS_E_UNSUPPORTED, "tensor blk.0.attn_q.bias has no place"},
         {long_factors, RS_E_UNSUPPORTED, "rope_factors_long.weight"},
-        {experts, RS_E_UNSUPPORTED, "8 experts"},
-        {partial, RS_E_UNSUPPORTED, "rope.dimension_count is 4, only 8"},
         {short_table, RS_E_UNSUPPORTED, "not a list of 4"},
         {odd_table, RS_E_UNSUPPORTED, "not Llama 3's scaling"},
         {bad_table, RS_E_FORMAT, "rope_freqs.weight[1] is 0"},
-        {no_theta, RS_E_FORMAT, "llama.rope.freq_base is not a finite number"},
-        {text_theta, RS_E_FORMAT, "llama.rope.freq_base is not a finite number"},
-        {no_factor, RS_E_FORMAT, "llama.rope.scaling.factor is not a finite number"},
-        {short_values, RS_E_UNSUPPORTED, "attention.value_length is 4, only 8"},
-        {clamped, RS_E_UNSUPPORTED, "llama.attention.clamp_kqv is 8"},
-        {scaled, RS_E_UNSUPPORTED, "llama.attention.scale is 0.5"},
-        {scaled_logits, RS_E_UNSUPPORTED, "llama.logit_scale is 0.5"},
-        {scaled_embedding, RS_E_UNSUPPORTED, "llama.embedding_scale is 12"},
-        {capped, RS_E_UNSUPPORTED, "llama.final_logit_softcapping is 30"},
-        {looks_ahead, RS_E_UNSUPPORTED, "llama.attention.causal is 0, only 1"},
-        {turned_more, RS_E_UNSUPPORTED, "attn_factor is 1.5"},
         {twice, RS_E_UNSUPPORTED, "a factor of 2 and by rope_freqs.weight"},
+        {text_theta, RS_E_FORMAT, "llama.rope.freq_base is not a finite number"},
+        {looks_ahead, RS_E_UNSUPPORTED, "llama.attention.causal is 0, only 1"},
     };
     rs_buf json = {0};
     T_OK(config_with(NULL, &json));
     T_OK(config_with(neutral, &json));
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         T_FAILS(config_with(cases[i].keys, &json), cases[i].status, cases[i].words);
+    rs_buf_free(&json);
+}
+
+/* One key more: a text, else a whole number, else a number. */
+static const struct wrong_key {
+    const char *key, *text;
+    uint32_t whole;
+    float number;
+    rs_status status;
+    const char *words;
+} wrong_keys[] = {
+    {"rope.scaling.type", "yarn", 0, 0, RS_E_UNSUPPORTED,
+     "\"yarn\", which is not supported for llama: none and"},
+    {"rope.scaling.type", "longrope", 0, 0, RS_E_UNSUPPORTED, "\"longrope\""},
+    {"expert_count", NULL, 8, 0, RS_E_UNSUPPORTED, "8 experts"},
+    {"rope.dimension_count", NULL, 4, 0, RS_E_UNSUPPORTED,
+     "rope.dimension_count is 4, only 8"},
+    {"attention.value_length", NULL, 4, 0, RS_E_UNSUPPORTED,
+     "attention.value_length is 4, only 8"},
+    {"rope.freq_base", NULL, 0, INFINITY, RS_E_FORMAT,
+     "llama.rope.freq_base is not a finite number"},
+    {"rope.scaling.factor", NULL, 0, NAN, RS_E_FORMAT,
+     "llama.rope.scaling.factor is not a finite number"},
+    {"attention.clamp_kqv", NULL, 0, 8, RS_E_UNSUPPORTED, "llama.attention.clamp_kqv is 8"},
+    {"attention.scale", NULL, 0, 0.5f, RS_E_UNSUPPORTED, "llama.attention.scale is 0.5"},
+    {"logit_scale", NULL, 0, 0.5f, RS_E_UNSUPPORTED, "llama.logit_scale is 0.5"},
+    {"embedding_scale", NULL, 0, 12, RS_E_UNSUPPORTED, "llama.embedding_scale is 12"},
+    {"final_logit_softcapping", NULL, 0, 30, RS_E_UNSUPPORTED,
+     "llama.final_logit_softcapping is 30"},
+    {"rope.scaling.attn_factor", NULL, 0, 1.5f, RS_E_UNSUPPORTED, "attn_factor is 1.5"},
+};
+static const struct wrong_key *wrong;
+
+static void put_wrong_key(gguf_build *g)
+{
+    char key[96];
+    snprintf(key, sizeof key, "llama.%s", wrong->key);
+    if (wrong->text)
+        gb_string(g, key, wrong->text);
+    else if (wrong->whole)
+        gb_int(g, key, wrong->whole);
+    else
+        gb_float(g, key, wrong->number);
+}
+
+static void wrong_keys_are_refused(void)
+{
+    rs_buf json = {0};
+    for (size_t i = 0; i < sizeof wrong_keys / sizeof *wrong_keys; i++) {
+        wrong = &wrong_keys[i];
+        T_FAILS(config_with(put_wrong_key, &json), wrong->status, wrong->words);
+    }
     rs_buf_free(&json);
 }
 
@@ -408,8 +398,7 @@ static void linear(gguf_build *g)
 }
 static void even_table(gguf_build *g)
 {
-    float v[4] = {2.5f, 2.5f, 2.5f, 2.5f};
-    gb_tensor(g, "rope_freqs.weight", RS_DTYPE_F32, 0, 4, v, sizeof v);
+    table(g, (float[]){2.5f, 2.5f, 2.5f, 2.5f}, 4);
 }
 
 static void linear_scaling(void)
@@ -495,5 +484,5 @@ static void finds_parameters(void)
 }
 
 T_MAIN(T_TEST(import_llama), T_TEST(import_mistral), T_TEST(merges_rows_in_their_place),
-       T_TEST(rows_of_blocks), T_TEST(refusals), T_TEST(linear_scaling),
-       T_TEST(finds_parameters))
+       T_TEST(rows_of_blocks), T_TEST(tables_and_tensors_are_refused),
+       T_TEST(wrong_keys_are_refused), T_TEST(linear_scaling), T_TEST(finds_parameters))

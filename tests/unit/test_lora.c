@@ -120,8 +120,8 @@ static double apart(const float *a, const float *b, int64_t n)
     double off = 0, top = 0;
     for (int64_t i = 0; i < n; i++) {
         double d = fabs((double)a[i] - (double)b[i]);
-        if (!(d <= off)) off = d;
-        top = fmax(top, fabs((double)b[i]));
+        off = t_max(off, d);
+        top = t_max(top, fabs((double)b[i]));
     }
     return top > 0 ? off / top : off;
 }
@@ -144,7 +144,7 @@ static double worst_gradient(const rs_config *c, const rs_gradients *a,
             if (!x) continue;
             double d =
                 apart(x, rs_gradients_of(b, layer, &s[i]), size_of(c, layer, &s[i]));
-            if (!(d <= worst)) worst = d;
+            worst = t_max(worst, d);
         }
     }
     return worst;
@@ -179,8 +179,8 @@ static double worst_factor(const subject *s)
         double of_b = apart(p->db, db, l->rank * p->rows);
         free(da);
         free(db);
-        if (!(of_a <= worst)) worst = of_a;
-        if (!(of_b <= worst)) worst = of_b;
+        worst = t_max(worst, of_a);
+        worst = t_max(worst, of_b);
     }
     return worst;
 }
@@ -283,7 +283,7 @@ static void the_start(void)
         T_TRUE(rs_lora_at(s.lora, p->at) == p);
         for (int64_t k = 0; k < 2 * p->cols; k++) {
             mean += (double)p->a[k] / (double)(2 * p->cols);
-            most = fmax(most, fabs((double)p->a[k]));
+            most = t_max(most, fabs((double)p->a[k]));
         }
         T_TRUE(most <= side && most > 0.8 * side && fabs(mean) < 0.4 * side);
         for (int64_t k = 0; k < 2 * p->rows; k++)

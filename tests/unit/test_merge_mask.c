@@ -409,8 +409,8 @@ static void a_mask_is_linear(void)
     for (int64_t k = 0; k < rs_plan_at(a, i)->base->n_elements; k++) {
         double sum = (double)x[k] + (double)y[k] - 2 * (double)w[k];
         double d = (double)z[k] - (double)w[k];
-        if (!(fabs(sum - d) <= worst)) worst = fabs(sum - d);
-        if (fabs(d) > largest) largest = fabs(d);
+        worst = t_max(worst, fabs(sum - d));
+        largest = t_max(largest, fabs(d));
     }
     T_TRUE(largest > 0.01 && worst < 3e-5 * largest);
     free(w), free(x), free(y), free(z);

@@ -127,7 +127,7 @@ static void check_tensor(const rs_plan *p, rs_spreads *s, int i)
         above[0] += (double)v[k] >= got.cut.at;
         above[1] += (double)v[k] >= got.other.at;
         sum += (double)v[k];
-        max = fmax(max, (double)v[k]);
+        max = t_max(max, (double)v[k]);
     }
     T_EQ(got.n, n);
     T_EQ(got.zeros, zeros);

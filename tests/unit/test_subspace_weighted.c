@@ -115,7 +115,7 @@ static double projectors(const rs_checkpoint *x, const rs_checkpoint *y, int i,
             for (int64_t k = 0; k < d[1]; k++)
                 sum += (double)a[r * d[1] + k] * (double)a[s * d[1] + k] -
                        (double)b[r * d[1] + k] * (double)b[s * d[1] + k];
-            if (!(fabs(sum) <= worst)) worst = fabs(sum);
+            worst = t_max(worst, fabs(sum));
         }
     free(a), free(b);
     return worst;

@@ -211,12 +211,12 @@ static double worst_factor(const subject *s, const rs_checkpoint *want,
         if (!read_all(want, name, to, n)) off = NAN;
         for (int64_t k = 0; k < n; k++) {
             double d = fabs((double)have[k] - (double)to[k]);
-            if (!(d <= off)) off = d;
-            top = fmax(top, fabs((double)to[k]));
+            off = t_max(off, d);
+            top = t_max(top, fabs((double)to[k]));
         }
         free(to);
         if (relative && off > 0) off /= top;
-        if (!(off <= worst)) worst = off;
+        worst = t_max(worst, off);
     }
     return worst;
 }
@@ -248,8 +248,8 @@ static void as_peft_trains(void)
         for (int k = 0; k < STEPS; k++) {
             double loss = fabs(r.steps[k].loss - number_at(run, "losses", k));
             double norm = fabs(r.steps[k].norm / number_at(run, "grad_norms", k) - 1);
-            if (!(loss <= of_loss)) of_loss = loss;
-            if (!(norm <= of_norm)) of_norm = norm;
+            of_loss = t_max(of_loss, loss);
+            of_norm = t_max(of_norm, norm);
         }
         snprintf(path, sizeof path, FIXTURE "%s.safetensors", v->name);
         T_OK(rs_checkpoint_open(path, &want, &t_err));
@@ -332,8 +332,8 @@ static double worst_dense(const watch *w)
                         (double)p->b[r * l->rank + k] * (double)p->a[k * p->cols + c];
         double out = dense_share(u, e->rank, d, p->rows, p->cols, true);
         double in = dense_share(v, e->rank, d, p->rows, p->cols, false);
-        if (!(out <= worst)) worst = out;
-        if (!(in <= worst)) worst = in;
+        worst = t_max(worst, out);
+        worst = t_max(worst, in);
         free(u);
         free(v);
         free(d);
@@ -345,12 +345,12 @@ static void look(void *ctx, const rs_train_step *step)
 {
     watch *w = ctx;
     if (step->is_validation) return;
-    if (!(step->leak.most <= w->most)) w->most = step->leak.most;
+    w->most = t_max(w->most, step->leak.most);
     w->out = step->leak.out;
     w->in = step->leak.in;
     if (step->step % LOOK != LOOK - 1) return;
     double dense = worst_dense(w);
-    if (!(dense <= w->dense)) w->dense = dense;
+    w->dense = t_max(w->dense, dense);
 }
 
 static bool protect_all(subject *s, const rs_subspace_file *f)

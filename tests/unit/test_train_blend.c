@@ -223,8 +223,8 @@ static void our_merge_reads_it(void)
     double off = 0, moved = 0;
     for (int64_t i = 0; i < size; i++) {
         double d = fabs((double)beside[i] - (double)merged[i]);
-        if (!(d <= off)) off = d;
-        moved = fmax(moved, fabs((double)beside[i] - (double)before[i]));
+        off = t_max(off, d);
+        moved = t_max(moved, fabs((double)beside[i] - (double)before[i]));
     }
     printf("  logits: merged %.1e from unmerged, training moved them by %.1f\n", off,
            moved);
