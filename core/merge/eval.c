@@ -37,28 +37,23 @@ static rs_status read_model(const rs_eval *e, const rs_src_model *m, float *dst)
 /* --- adapters --- */
 
 /* B A of the flat range: the end of a row, whole rows, the begin of a row. */
-void rs_eval_product(const rs_eval *e, const float *b, const float *a, int rank,
-                     int64_t cols, bool exact, float *dst)
+static rs_status low_rank(const rs_eval *e, const rs_src_adapter *ad, float *dst)
 {
+    const rs_held *f;
+    RS_TRY(rs_workspace_factors(e, ad, &f));
+    int rank = f->pair->rank;
+    int64_t cols = rs_adapter_cols(ad->adapter, f->pair);
     int64_t row = e->first / cols, col = e->first % cols, left = e->n;
     while (left > 0) {
         int64_t rows = col == 0 && left >= cols ? left / cols : 1;
         int64_t n = cols - col < left ? cols - col : left;
-        (exact ? e->k->lowrank_exact : e->k->lowrank)(a + col, cols, b + row * rank, rank,
-                                                      rank, dst, cols, rows, n);
+        (f->exact ? e->k->lowrank_exact : e->k->lowrank)(
+            f->a + col, cols, f->b + row * rank, rank, rank, dst, cols, rows, n);
         dst += rows * n;
         left -= rows * n;
         row += rows;
         col = 0;
     }
-}
-
-static rs_status low_rank(const rs_eval *e, const rs_src_adapter *ad, float *dst)
-{
-    const rs_held *f;
-    RS_TRY(rs_workspace_factors(e, ad, &f));
-    rs_eval_product(e, f->b, f->a, f->pair->rank,
-                    rs_adapter_cols(ad->adapter, f->pair), f->exact, dst);
     return RS_OK;
 }
 

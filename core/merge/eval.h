@@ -73,9 +73,6 @@ bool rs_eval_term_is_zero(const rs_eval *e, const rs_node *nd, const rs_term *t)
  * left it, *flat as it said), or with clamp and a gain that is not 0 cut(gain d). */
 bool rs_eval_damp_first(const rs_eval *e, const rs_node *nd, float *d, bool flat,
                         float *delta);
-/* dst = b a over the range, b [rows, rank], a [rank, cols]. */
-void rs_eval_product(const rs_eval *e, const float *b, const float *a, int rank,
-                     int64_t cols, bool exact, float *dst);
 /* The two sides of a SLERP; in delta space less the base, whose values go to base. */
 rs_status rs_eval_sides(const rs_eval *e, const rs_node *nd, float *a, float *b,
                         float *base) RS_MUST_USE;

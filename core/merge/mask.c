@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PIECE_ROWS = 128 };
+enum { PIECE_ROWS = 128, PANEL = 64 };
 
 /* Behind the sources' mask_mutex, but for the sums. */
 typedef struct rs_mask {
@@ -23,7 +23,8 @@ typedef struct rs_mask {
     int users;
     struct rs_mask *next;
     int rank;
-    float *l, *r; /* [rows, rank], [rank, cols] */
+    float *l; /* [rows, rank] */
+    float *r; /* panels of PANEL columns, each [rank, PANEL]: a product reads them in order */
     rs_mask_side side;
     double strength;
     int64_t rows, cols, k; /* k: directions of the subspace */
@@ -215,23 +216,46 @@ static void fill_left(const mask *m)
     }
 }
 
-static rs_status join(const rs_eval *e, mask *m)
+static int64_t panels(int64_t cols)
+{
+    return (cols + PANEL - 1) / PANEL;
+}
+
+/* r [rank, cols] into panels; what is beyond the last column stays 0. */
+static void pack(const mask *m, const float *r)
+{
+    for (int64_t c = 0; c < m->rank; c++)
+        for (int64_t j = 0; j < m->cols; j++)
+            m->r[(j / PANEL * m->rank + c) * PANEL + j % PANEL] = r[c * m->cols + j];
+}
+
+/* r [rank, cols] */
+static rs_status fill_right(const rs_eval *e, mask *m, float *r)
 {
     int64_t k_cols = m->k * m->cols;
+    rs_status s = RS_OK;
+    if (m->side == RS_MASK_BLOCK) {
+        transpose(m, r); /* V^T for now */
+        s = turn_inward(e, m, r, 1, false);
+    }
+    if (needs_xv(m->side)) transpose(m, r + (m->u ? k_cols : 0));
+    if (m->side == RS_MASK_BOTH) s = turn_inward(e, m, r + k_cols, -m->strength, true);
+    if (m->out) round_scaled(m->out, m->strength, r, k_cols);
+    return s;
+}
+
+static rs_status join(const rs_eval *e, mask *m)
+{
     m->rank = (int)(m->side == RS_MASK_BOTH ? 2 * m->k : m->k);
     m->l = malloc((size_t)(m->rows * m->rank) * sizeof *m->l);
-    m->r = malloc((size_t)(m->cols * m->rank) * sizeof *m->r);
-    float *vt = m->side == RS_MASK_BLOCK ? malloc((size_t)k_cols * sizeof *vt) : NULL;
-    if (!m->l || !m->r || (m->side == RS_MASK_BLOCK && !vt))
-        return free(vt), no_memory(e->err);
-    rs_status s = RS_OK;
-    if (vt) transpose(m, vt);
-    if (needs_xv(m->side)) transpose(m, m->r + (m->u ? k_cols : 0));
-    if (m->side == RS_MASK_BLOCK) s = turn_inward(e, m, vt, 1, false);
-    if (m->side == RS_MASK_BOTH) s = turn_inward(e, m, m->r + k_cols, -m->strength, true);
-    if (m->out) round_scaled(m->out, m->strength, m->r, k_cols);
-    fill_left(m);
-    free(vt);
+    m->r = calloc((size_t)(panels(m->cols) * PANEL * m->rank), sizeof *m->r);
+    float *r = malloc((size_t)(m->cols * m->rank) * sizeof *r);
+    rs_status s = m->l && m->r && r ? fill_right(e, m, r) : no_memory(e->err);
+    if (s == RS_OK) {
+        pack(m, r);
+        fill_left(m);
+    }
+    free(r);
     return s;
 }
 
@@ -252,7 +276,7 @@ static rs_status finish(const rs_eval *e, const rs_node *nd, mask *m)
     free_sums(m);
     if (s != RS_OK) return s;
     if (e->k->not_finite(m->l, m->rows * m->rank) ||
-        e->k->not_finite(m->r, m->cols * m->rank))
+        e->k->not_finite(m->r, panels(m->cols) * PANEL * m->rank))
         return rs_fail(e->err, RS_E_INVALID,
                        "stage \"%s\": the part of %s in its subspace is too large for "
                        "float32",
@@ -461,6 +485,35 @@ rs_status rs_mask_ready(const rs_eval *e, const rs_node *nd)
     return RS_OK;
 }
 
+/* L R over rows [row, row + rows) and columns [col, col + n) into dst [rows, n]. */
+static void product(const rs_eval *e, const mask *m, int64_t row, int64_t rows,
+                    int64_t col, int64_t n, float *dst)
+{
+    const float *l = m->l + row * m->rank;
+    for (int64_t at = 0; at < n;) {
+        int64_t j = col + at, in_panel = j % PANEL;
+        int64_t some = PANEL - in_panel < n - at ? PANEL - in_panel : n - at;
+        e->k->lowrank(m->r + j / PANEL * m->rank * PANEL + in_panel, PANEL, l, m->rank,
+                      m->rank, dst + at, n, rows, some);
+        at += some;
+    }
+}
+
+/* The end of a row, whole rows, the begin of a row. */
+static void product_of_range(const rs_eval *e, const mask *m, float *dst)
+{
+    int64_t row = e->first / m->cols, col = e->first % m->cols, left = e->n;
+    while (left > 0) {
+        int64_t rows = col == 0 && left >= m->cols ? left / m->cols : 1;
+        int64_t n = m->cols - col < left ? m->cols - col : left;
+        product(e, m, row, rows, col, n, dst);
+        dst += rows * n;
+        left -= rows * n;
+        row += rows;
+        col = 0;
+    }
+}
+
 rs_status rs_mask_apply(const rs_eval *e, const rs_node *nd, float *x)
 {
     if (nd->subspace < 0 || rs_node_strength(e->p, nd, e->i) == 0) return RS_OK;
@@ -469,7 +522,7 @@ rs_status rs_mask_apply(const rs_eval *e, const rs_node *nd, float *x)
     const mask *m = own->mask;
     float *within = rs_workspace_grab(e->ws);
     if (!within) return no_memory(e->err);
-    rs_eval_product(e, m->l, m->r, m->rank, m->cols, false, within);
+    product_of_range(e, m, within);
     e->k->subtract(x, within, x, e->n);
     rs_workspace_release(e->ws);
     return RS_OK;
@@ -485,11 +538,12 @@ rs_mask_bytes rs_mask_memory(const rs_plan *p, const rs_node *nd, int i)
     uint64_t k = (uint64_t)e->rank, rows = (uint64_t)t->dim[0] * k,
              cols = (uint64_t)t->dim[1] * k;
     rs_mask_side side = nd->stage->mask.side;
-    b.held = (side == RS_MASK_BOTH ? 2 : 1) * (rows + cols) * sizeof(float);
+    uint64_t sides = side == RS_MASK_BOTH ? 2 : 1;
+    b.held = sides * (rows + (uint64_t)panels(t->dim[1]) * PANEL * k) * sizeof(float);
+    b.making = sides * cols * sizeof(float);
     if (needs_u(side)) b.making += rows * sizeof(float) + cols * sizeof(double);
     if (needs_v(side)) b.making += cols * sizeof(float);
     if (needs_xv(side)) b.making += rows * sizeof(double);
-    if (side == RS_MASK_BLOCK) b.making += cols * sizeof(float);
     if (needs_u(side) && needs_v(side)) b.making += k * k * sizeof(double);
     if (needs_u(side)) b.worker = cols * sizeof(double);
     return b;

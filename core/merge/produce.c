@@ -100,8 +100,10 @@ static bool is_copy(const rs_plan *p, int i, const rs_src_model **m)
 int64_t rs_plan_tile(const rs_plan *p, int i, int64_t first, int64_t left)
 {
     const rs_tensor *t = p->sources->base_tensor[i];
-    int64_t cols = t->n_dims == 2 ? t->dim[1] : 1, tile = 1 << 14;
-    /* At least four whole rows where they fit: the low-rank product likes them. */
+    int64_t cols = t->n_dims == 2 ? t->dim[1] : 1;
+    /* At least four whole rows where they fit: the low-rank product likes them. A mask reads
+     * all of its R for each tile. */
+    int64_t tile = rs_plan_has_masks(p) ? RS_TILE : 1 << 14;
     if (cols > 1 && 4 * cols <= RS_TILE) {
         int64_t rows = tile / cols / 4 * 4;
         tile = (rows < 4 ? 4 : rows) * cols;
