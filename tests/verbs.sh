@@ -116,6 +116,10 @@ check 'events' 0 '"event":"done"' cat "$work/events"
 # GGUF: the merge straight into the file is the exported folder; what stands there is refused
 r 'export a recipe' 0 '136 tensors as q8_0' export $demo "$work/direct.gguf" --type q8_0 --name m
 r export 0 '136 tensors as q8_0' export "$work/merged" "$work/after.gguf" --type q8_0 --name m
+hash=$(sed -n 's/^hash //p' "$work/out")
+r 'whose hash is told' 0 "$hash" export "$work/merged" "$work/hashed.gguf" --type q8_0 --json
+r 'another has another' 0 'hash' export "$work/merged" "$work/hashed.gguf" --type bf16 --force
+check 'indeed' 1 '' test "$(sed -n 's/^hash //p' "$work/out")" = "$hash"
 check 'a merge needs no folder to be exported' 0 '' cmp "$work/direct.gguf" "$work/after.gguf"
 r 'export of a stage' 0 '"type":"bf16"' export "$demo:fuel" "$work/stage.gguf" --json
 r 'exported runs' 0 '"stop"' generate --model "$work/direct.gguf" --jsonl "$work/p.jsonl" --temp 0 --max-tokens 20 --json

@@ -1,6 +1,7 @@
 /* ringside export MODEL FILE.gguf: a folder, or the result of a recipe, as one GGUF. */
 #include "base/os.h"
 #include "merge/export_merge.h"
+#include "store/content_hash.h"
 #include "tui/verbs/recipe_arg.h"
 #include "tui/verbs/verbs.h"
 
@@ -25,28 +26,28 @@ static const ui_opt opts[] = {
 };
 
 static void result_json(const rs_export_options *o, const rs_export_result *r,
-                        double seconds, rs_buf *b)
+                        const char *hash, double seconds, rs_buf *b)
 {
     rs_buf_puts(b, "{\"out\":");
     rs_buf_json(b, o->out, strlen(o->out));
     rs_buf_printf(b,
                   ",\"type\":\"%s\",\"bytes\":%" PRIu64
-                  ",\"tensors\":%d,\"left_out\":%d,\"seconds\":%.3f}",
-                  rs_dtype_name(o->dtype), r->bytes, r->n_tensors, r->n_left_out,
+                  ",\"tensors\":%d,\"left_out\":%d,\"hash\":\"%s\",\"seconds\":%.3f}",
+                  rs_dtype_name(o->dtype), r->bytes, r->n_tensors, r->n_left_out, hash,
                   seconds);
 }
 
 static void report(const ui_common *c, const rs_export_options *o,
-                   const rs_export_result *r, double seconds)
+                   const rs_export_result *r, const char *hash, double seconds)
 {
     rs_buf b = {0};
     if (c->json) {
-        result_json(o, r, seconds, &b);
+        result_json(o, r, hash, seconds, &b);
         rs_buf_putc(&b, '\n');
     } else if (!c->quiet) {
-        rs_buf_printf(&b, "%s: %d tensors as %s, %.1f MB in %.1f s\n", o->out,
-                      r->n_tensors, rs_dtype_name(o->dtype), (double)r->bytes / 1e6,
-                      seconds);
+        rs_buf_printf(&b, "%s: %d tensors as %s, %.1f MB in %.1f s\nhash %s\n",
+                      o->out, r->n_tensors, rs_dtype_name(o->dtype),
+                      (double)r->bytes / 1e6, seconds, hash);
         if (r->n_left_out)
             rs_buf_printf(&b, "%d left out: the text model does not use them\n",
                           r->n_left_out);
@@ -108,6 +109,16 @@ static rs_status from_files(ui_common *c, const char *what, rs_export_options *o
     return s;
 }
 
+/* Of all tensors that were written, read back from the file. */
+static rs_status hash_of(const ui_common *c, const char *path, char hex[33], rs_err *err)
+{
+    rs_checkpoint *file;
+    RS_TRY(rs_checkpoint_open(path, &file, err));
+    rs_status s = rs_checkpoint_content_hash(&c->rt, file, NULL, NULL, hex, err);
+    rs_checkpoint_close(file);
+    return s;
+}
+
 static int run(ui_common *c, void *options, int n_args, char **args)
 {
     (void)n_args;
@@ -134,13 +145,15 @@ static int run(ui_common *c, void *options, int n_args, char **args)
     rs_status s = ui_names_recipe(args[0])
                       ? from_recipe(c, args[0], &e, &show, &result, &err)
                       : from_files(c, args[0], &e, &result, &err);
+    char hash[33] = "";
+    if (s == RS_OK) s = hash_of(c, e.out, hash, &err);
     double seconds = ui_now() - show.started;
     rs_buf json = {0};
-    if (s == RS_OK) result_json(&e, &result, seconds, &json);
+    if (s == RS_OK) result_json(&e, &result, hash, seconds, &json);
     ui_progress_end(&show, s, &err, s == RS_OK ? rs_buf_str(&json) : NULL);
     rs_buf_free(&json);
     if (s != RS_OK) return ui_fail("export", &err);
-    report(c, &e, &result, seconds);
+    report(c, &e, &result, hash, seconds);
     return UI_EXIT_OK;
 }
 
