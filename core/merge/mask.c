@@ -518,6 +518,10 @@ rs_status rs_mask_apply(const rs_eval *e, const rs_node *nd, float *x)
 {
     if (nd->subspace < 0 || rs_node_strength(e->p, nd, e->i) == 0) return RS_OK;
     const struct rs_own_mask *own = own_of(e, nd);
+    if (!own) {
+        RS_TRY(rs_mask_ready(e, nd)); /* this worker had no part in the making */
+        own = own_of(e, nd);
+    }
     if (!own) return rs_fail(e->err, RS_E_BUG, "a mask was not made in time");
     const mask *m = own->mask;
     float *within = rs_workspace_grab(e->ws);

@@ -4,6 +4,7 @@
 
 #include "learn/subspace.h"
 #include "live/live.h"
+#include "merge/eval.h"
 #include "merge/execute.h"
 #include "merge/measure.h"
 #include "merge/memory.h"
@@ -495,6 +496,27 @@ static void leaks_do_not_depend_on_threads(void)
     }
 }
 
+/* Of a team one worker may make the mask and another, which took no part, the tensor. */
+static void a_fresh_workspace_takes_the_mask(void)
+{
+    rs_workspace *ws;
+    float y[1000];
+    T_TRUE(start(NULL, 2) && make_subspace());
+    for (int m = 0; m < N_MASKS; m++) {
+        rs_plan *p = plan_of(WITH_PT, masks[m], "float32");
+        int i = index_of(p, "layers.2.mlp.up_proj");
+        float *want = bytes_of(p, i);
+        T_OK(rs_plan_prepare(&rt, p, NULL, NULL, &t_err));
+        T_OK(rs_workspace_new(&rt, &ws, &t_err));
+        rs_eval e = rs_eval_at(&rt, p, ws, i, 5000, 1000, &t_err);
+        T_OK(rs_eval_node(&e, p->root, y));
+        T_TRUE(memcmp(y, want + 5000, sizeof y) == 0);
+        rs_workspace_free(ws);
+        rs_plan_free(p);
+        free(want);
+    }
+}
+
 /* What the preview runs is what a merge writes, after edits of the mask. */
 static void live_equals_merge(void)
 {
@@ -653,5 +675,6 @@ static void memory_is_counted(void)
 T_MAIN(T_TEST(section_7_base), T_TEST(section_7_best),
        T_TEST(same_bytes_whatever_threads_ranges_and_instructions),
        T_TEST(strength_0_is_no_mask), T_TEST(a_mask_is_linear), T_TEST(leaks),
-       T_TEST(leaks_do_not_depend_on_threads), T_TEST(live_equals_merge), T_TEST(refusals),
+       T_TEST(leaks_do_not_depend_on_threads), T_TEST(a_fresh_workspace_takes_the_mask),
+       T_TEST(live_equals_merge), T_TEST(refusals),
        T_TEST(vectors_are_told_of), T_TEST(per_layer), T_TEST(memory_is_counted))
