@@ -25,6 +25,10 @@ typedef struct rs_work rs_work;
 rs_status rs_work_new(const rs_runtime *rt, const rs_model *m, int64_t n, rs_work **out,
                       rs_err *err) RS_MUST_USE;
 void rs_work_free(rs_work *w); /* NULL is fine */
+/* With up to `bytes` more, insides of layers, from the last down, are kept from the way forward
+ * to the way back, not made again: for passes that take one sequence forward and back before the
+ * next. The same bits. After rs_work_adapt. */
+void rs_work_keep(rs_work *w, uint64_t bytes);
 uint64_t rs_work_bytes(const rs_runtime *rt, const rs_model *m, int64_t n);
 
 /* x[0] and ple from the ids. */

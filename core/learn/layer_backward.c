@@ -223,14 +223,17 @@ static rs_status attention_back(layer *l, rs_err *err)
 rs_status rs_backward_layer(rs_work *w, rs_sequence *s, int i, const rs_sink *sink,
                             rs_err *err)
 {
-    layer l = {.w = w,
+    rs_work *own = rs_work_for(w, i);
+    layer l = {.w = own,
                .s = s,
                .i = i,
                .lw = &w->m->layers[i],
                .lc = &w->c->layers[i],
                .sink = sink};
-    w->n = s->n;
-    RS_TRY(rs_layer_insides(w, s, i, NULL, err));
+    bool is_there = own != w && own->holds;
+    own->n = w->n = s->n;
+    own->holds = false;
+    if (!is_there) RS_TRY(rs_layer_insides(own, s, i, NULL, err));
     if (l.lw->layer_scalar != 1)
         w->rt->kernels->linear->scale(s->dx, l.lw->layer_scalar, w->n * w->c->hidden);
     if (w->c->ple_width > 0) RS_TRY(per_layer_back(&l, err));

@@ -215,6 +215,8 @@ rs_status rs_layer_insides(rs_work *w, rs_sequence *s, int i, float *x_out, rs_e
 
 rs_status rs_forward_layer(rs_work *w, rs_sequence *s, int i, rs_err *err)
 {
-    w->n = s->n;
-    return rs_layer_insides(w, s, i, s->x[i + 1], err);
+    rs_work *own = rs_work_for(w, i);
+    own->n = s->n;
+    own->holds = true;
+    return rs_layer_insides(own, s, i, s->x[i + 1], err);
 }

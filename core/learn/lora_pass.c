@@ -113,6 +113,7 @@ void rs_adapt_back(const rs_work *w, rs_place at, const float *dy, const float *
 
 rs_status rs_work_adapt(rs_work *w, rs_lora *l, rs_err *err)
 {
+    rs_work_keep(w, 0);
     free(w->low);
     w->low = NULL;
     w->lora = NULL;

@@ -314,6 +314,7 @@ static rs_status take_memory(rs_training *t, rs_err *err)
     RS_TRY(check_corpora(t, err));
     RS_TRY(rs_work_new(t->rt, t->m, room, &t->work, err));
     RS_TRY(rs_work_adapt(t->work, t->l, err));
+    rs_work_keep(t->work, t->rt->memory_bytes / 4);
     return rs_blend_open(t, err);
 }
 

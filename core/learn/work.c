@@ -21,24 +21,43 @@ static int64_t larger(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
+static void carve_each(float **const *all, size_t count, int64_t n, int64_t width,
+                       rs_carver *c)
+{
+    for (size_t i = 0; i < count; i++)
+        *all[i] = rs_carve(c, n, width);
+}
+
+#define CARVE(list, n, width, c) carve_each(list, sizeof list / sizeof *list, n, width, c)
+
+/* What forward leaves and backward reads. */
 static void carve_forward(rs_work *w, rs_carver *c, const rs_widths *most)
 {
-    int64_t n = w->room, H = w->c->hidden, P = w->c->ple_width;
-    float **const hidden[] = {&w->h1, &w->y_att, &w->x1, &w->h2, &w->y_mlp,
-                              &w->x2, &w->y_ple, &w->dh, &w->dy};
-    float **const queries[] = {&w->q_raw, &w->q, &w->att, &w->dq, &w->datt};
-    float **const keys[] = {&w->k_raw, &w->v_raw, &w->k, &w->v, &w->dk, &w->dv};
-    float **const mlp[] = {&w->gate, &w->up, &w->act, &w->dgate, &w->dup, &w->dact};
-    for (size_t i = 0; i < sizeof hidden / sizeof *hidden; i++)
-        *hidden[i] = rs_carve(c, n, H);
-    for (size_t i = 0; i < sizeof queries / sizeof *queries; i++)
-        *queries[i] = rs_carve(c, n, most->queries);
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-        *keys[i] = rs_carve(c, n, most->keys);
-    for (size_t i = 0; i < sizeof mlp / sizeof *mlp; i++)
-        *mlp[i] = rs_carve(c, n, larger(most->mlp, P));
-    w->ple_raw = rs_carve(c, n, P);
-    w->ple_act = rs_carve(c, n, P);
+    int64_t n = w->room, P = w->c->ple_width;
+    float **const hidden[] = {&w->h1,    &w->y_att, &w->x1,   &w->h2,
+                              &w->y_mlp, &w->x2,    &w->y_ple};
+    float **const queries[] = {&w->q_raw, &w->q, &w->att};
+    float **const keys[] = {&w->k_raw, &w->v_raw, &w->k, &w->v};
+    float **const mlp[] = {&w->gate, &w->up, &w->act};
+    float **const ple[] = {&w->ple_raw, &w->ple_act};
+    CARVE(hidden, n, w->c->hidden, c);
+    CARVE(queries, n, most->queries, c);
+    CARVE(keys, n, most->keys, c);
+    CARVE(mlp, n, most->mlp, c);
+    CARVE(ple, n, P, c);
+}
+
+static void carve_backward(rs_work *w, rs_carver *c, const rs_widths *most)
+{
+    int64_t n = w->room, P = w->c->ple_width;
+    float **const hidden[] = {&w->dh, &w->dy};
+    float **const queries[] = {&w->dq, &w->datt};
+    float **const keys[] = {&w->dk, &w->dv};
+    float **const mlp[] = {&w->dgate, &w->dup, &w->dact};
+    CARVE(hidden, n, w->c->hidden, c);
+    CARVE(queries, n, most->queries, c);
+    CARVE(keys, n, most->keys, c);
+    CARVE(mlp, n, larger(most->mlp, P), c);
 }
 
 static void carve_all(rs_work *w, rs_carver *c)
@@ -46,6 +65,7 @@ static void carve_all(rs_work *w, rs_carver *c)
     rs_widths most = rs_config_widest(w->c);
     int64_t n = w->room, all_ple = (int64_t)w->c->ple_width * w->c->n_layers;
     carve_forward(w, c, &most);
+    carve_backward(w, c, &most);
     w->rows = rs_carve(c, n, larger(larger(w->c->hidden, most.head), all_ple));
     w->dk_head = rs_carve(c, n * w->c->n_heads, most.head);
     w->dv_head = rs_carve(c, n * w->c->n_heads, most.head);
@@ -126,9 +146,57 @@ rs_status rs_work_new(const rs_runtime *rt, const rs_model *m, int64_t n, rs_wor
     return RS_OK;
 }
 
+/* --- insides that are kept --- */
+
+static void drop_kept(rs_work *w)
+{
+    for (int i = 0; w->kept && i < w->c->n_layers; i++) {
+        if (w->kept[i]) free(w->kept[i]->memory);
+        free(w->kept[i]);
+    }
+    free(w->kept);
+    w->kept = NULL;
+}
+
+/* The work itself, but for what forward leaves; NULL: no memory. */
+static rs_work *twin_of(const rs_work *w)
+{
+    rs_widths most = rs_config_widest(w->c);
+    rs_carver c = {0};
+    rs_work *twin = malloc(sizeof *twin);
+    if (!twin) return NULL;
+    *twin = *w;
+    twin->kept = NULL;
+    carve_forward(twin, &c, &most);
+    twin->memory = rs_carver_open(&c);
+    if (!twin->memory) return free(twin), NULL;
+    carve_forward(twin, &c, &most);
+    return twin;
+}
+
+void rs_work_keep(rs_work *w, uint64_t bytes)
+{
+    rs_widths most = rs_config_widest(w->c);
+    rs_carver c = {0};
+    rs_work counted = *w;
+    carve_forward(&counted, &c, &most);
+    drop_kept(w);
+    w->kept = calloc((size_t)w->c->n_layers, sizeof *w->kept);
+    for (int i = w->c->n_layers - 1; w->kept && i >= 0; i--) {
+        if (bytes < rs_carver_bytes(&c) || !(w->kept[i] = twin_of(w))) break;
+        bytes -= rs_carver_bytes(&c);
+    }
+}
+
+rs_work *rs_work_for(rs_work *w, int layer)
+{
+    return w->kept && w->kept[layer] ? w->kept[layer] : w;
+}
+
 void rs_work_free(rs_work *w)
 {
     if (!w) return;
+    drop_kept(w);
     free(w->memory);
     free(w->low);
     free(w->cos);
@@ -156,7 +224,8 @@ static void widen_row(void *ctx, int64_t row)
                    j->w->wide + row * j->m->cols);
 }
 
-/* Rows [first, first + n) of m in float32: where they lie, or widened into the work's piece. */
+/* Rows [first, first + n) of m in float32: where they lie, or widened into the work's
+ * piece. */
 static const float *wide_rows(rs_work *w, const rs_matrix *m, int64_t first, int64_t n)
 {
     const rs_kernels *k = w->rt->kernels;
@@ -178,8 +247,8 @@ static bool back_block(void *ctx, int64_t chunk, int worker)
     (void)worker;
     const going_back *b = ctx;
     int64_t at = chunk * b->block, n = b->cols - at < b->block ? b->cols - at : b->block;
-    rs_blas_ab(b->n, n, b->rows, b->dy, b->ldy, b->wide + at, b->cols, b->beta, b->dx + at,
-               b->cols);
+    rs_blas_ab(b->n, n, b->rows, b->dy, b->ldy, b->wide + at, b->cols, b->beta,
+               b->dx + at, b->cols);
     return true;
 }
 
@@ -191,16 +260,16 @@ static int64_t back_columns(int64_t cols)
     return ((cols + parts - 1) / parts + 15) / 16 * 16;
 }
 
-/* Blocks are the same for any number of threads, so the sums are, too; and the library's own
- * threads, which wait for each other by spinning, stay out of it. */
+/* Blocks are the same for any number of threads, so the sums are, too; and the library's
+ * own threads, which wait for each other by spinning, stay out of it. */
 void rs_apply_back(rs_work *w, const rs_matrix *m, const float *dy, float beta, float *dx)
 {
     int64_t rows = m->dtype == RS_DTYPE_F32 ? m->rows : w->wide_floats / m->cols;
     for (int64_t r = 0; r < m->rows; r += rows) {
         int64_t n = m->rows - r < rows ? m->rows - r : rows;
         const float *wide = wide_rows(w, m, r, n);
-        going_back b = {w->n, n, m->cols, m->rows, back_columns(m->cols), dy + r, wide,
-                        dx, r ? 1 : beta};
+        going_back b = {w->n,   n,    m->cols, m->rows,     back_columns(m->cols),
+                        dy + r, wide, dx,      r ? 1 : beta};
         rs_pool_run(w->n * n * m->cols < SMALL_WORK ? NULL : w->rt->pool,
                     (m->cols + b.block - 1) / b.block, back_block, &b);
     }

@@ -32,6 +32,8 @@ struct rs_work {
     double *row_loss; /* [loss_rows] */
     float *exps;      /* [threads, vocab] */
     void *memory;
+    rs_work **kept; /* [n_layers] works that keep one layer's insides each, or NULL */
+    bool holds;     /* of such a one: forward has been here, backward not */
     struct rs_lora *lora; /* beside the model, or NULL */
     float *low;           /* [2][room, rank] of its products */
 };
@@ -47,6 +49,9 @@ static inline const rs_rope *rs_work_rope(const rs_work *w, int layer, const flo
     *sin = w->sin[r];
     return &s->ropes[r];
 }
+
+/* The work that holds a layer's insides: w, or one that keeps them. */
+rs_work *rs_work_for(rs_work *w, int layer);
 
 /* y [n, rows] = x [n, cols] w^T */
 rs_status rs_apply(rs_work *w, const rs_matrix *m, const float *x, float *y,

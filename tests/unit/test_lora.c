@@ -2,6 +2,7 @@
  * family, and torch's. */
 #include "learn/gradients.h"
 #include "learn/lora.h"
+#include "learn/work_internal.h"
 #include "tests/t.h"
 
 #include "base/rng.h"
@@ -244,6 +245,50 @@ static void frozen_weights_change_nothing(void)
     close_subject(&s);
 }
 
+static int kept_layers(const subject *s)
+{
+    int kept = 0;
+    for (int i = 0; i < s->config->n_layers; i++)
+        kept += rs_work_for(s->work, i) != s->work;
+    return kept;
+}
+
+/* Insides of no, of one and of all layers kept from the way forward: the same bits, in a
+ * second and shorter sequence too. */
+static void kept_insides_are_those_made_again(void)
+{
+    static const char *const models[] = {"tests/golden/models/gemma4_e4b",
+                                         "tests/golden/models/gemma2",
+                                         "tests/golden/models/qwen2"};
+    for (int m = 0; m < 3; m++) {
+        subject s;
+        double loss[2], same;
+        T_TRUE(open_subject(&s, models[m], 3, 2));
+        fill(s.lora);
+        size_t bytes = (size_t)s.lora->floats * sizeof(float);
+        float *first = malloc(bytes);
+        rs_sink all = rs_gradients_sink(s.g);
+        T_OK(rs_work_adapt(s.work, s.lora, &t_err));
+        for (int b = 0; b < 3; b++) {
+            for (uint64_t room = 1024; b == 1 && kept_layers(&s) == 0; room *= 2)
+                rs_work_keep(s.work, room);
+            if (b == 2) rs_work_keep(s.work, 1 << 30);
+            T_EQ(kept_layers(&s), b == 2 ? s.config->n_layers : b);
+            memset(s.lora->gradients, 0, bytes);
+            for (int k = 0; k < 2; k++) {
+                T_TRUE(take_tokens(&s, k ? TOKENS / 2 : TOKENS));
+                T_OK(rs_backward_all(s.work, s.seq, 1, &all, &same, &t_err));
+                if (b == 0) loss[k] = same;
+                T_TRUE(loss[k] == same);
+            }
+            if (b == 0) memcpy(first, s.lora->gradients, bytes);
+            T_TRUE(memcmp(first, s.lora->gradients, bytes) == 0);
+        }
+        free(first);
+        close_subject(&s);
+    }
+}
+
 static void threads_give_the_same_bytes(void)
 {
     static const int64_t lengths[] = {2, 7, 8, 20, 63};
@@ -315,4 +360,5 @@ static void refusals(void)
 }
 
 T_MAIN(T_TEST(every_family_is_the_merged_model), T_TEST(frozen_weights_change_nothing),
-       T_TEST(threads_give_the_same_bytes), T_TEST(the_start), T_TEST(refusals))
+       T_TEST(kept_insides_are_those_made_again), T_TEST(threads_give_the_same_bytes),
+       T_TEST(the_start), T_TEST(refusals))
