@@ -2,6 +2,7 @@
 
 #include "base/os.h"
 #include "base/rng.h"
+#include "merge/measure_file.h"
 #include "store/gguf.h"
 
 #include <ctype.h>
@@ -275,7 +276,8 @@ static rs_status open_fishers(rs_sources *s, const rs_recipe *r, const rs_plan_o
         RS_TRY(try_fisher(s, r, o, d->by, err));
     }
     for (int i = 0; i < r->n_measures && !any; i++)
-        if (r->measures[i].type == RS_MEASURE_FISHER) {
+        if (r->measures[i].type == RS_MEASURE_FISHER &&
+            !rs_measure_is_kind(r, o, i, "contrast")) {
             RS_TRY(try_fisher(s, r, o, r->measures[i].name, err));
             any = true;
         }

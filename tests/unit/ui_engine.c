@@ -231,6 +231,34 @@ static void look_at(heard *h, int i, ui_look_what what, uint64_t key, double lam
     free(fx.text);
 }
 
+/* The mean of each tensor of a file, in its order. */
+static void check_means(heard *h)
+{
+    char path[] = "tests/golden/subspace/sparring.safetensors", none[] = "none.safetensors";
+    ui_effect fx = {.kind = UI_FX_LOOK, .value = UI_LOOK_MEANS, .run = 9, .text = path};
+    int looks = h->looks;
+    rs_checkpoint *f;
+    ui_engine_effect(h->e, &fx, ui_now());
+    UNTIL(h, h->looks == looks + 1);
+    T_OK(rs_checkpoint_open(path, &f, &t_err));
+    T_EQ(h->look.len, (size_t)rs_checkpoint_count(f) * sizeof(double));
+    for (int i = 0; i < rs_checkpoint_count(f); i++) {
+        const rs_tensor *t = rs_checkpoint_at(f, i);
+        float *v = malloc((size_t)t->n_elements * sizeof *v);
+        double sum = 0, got;
+        T_OK(rs_checkpoint_read_f32(f, t, 0, t->n_elements, v, &t_err));
+        for (int64_t k = 0; k < t->n_elements; k++) sum += (double)v[k];
+        memcpy(&got, h->look.data + (size_t)i * sizeof got, sizeof got);
+        T_NEAR(got, sum / (double)t->n_elements, 1e-15, 1e-12);
+        free(v);
+    }
+    rs_checkpoint_close(f);
+    fx.text = none;
+    ui_engine_effect(h->e, &fx, ui_now());
+    UNTIL(h, h->looks == looks + 2);
+    T_TRUE(h->look_what == UI_LOOK_MEANS && strstr(rs_buf_str(&h->look), "none.safetensors"));
+}
+
 static void single_tensors_are_looked_at(void)
 {
     heard *h = listen_to(0);
@@ -269,6 +297,7 @@ static void single_tensors_are_looked_at(void)
     UNTIL(h, h->deaths == 1);
     look_at(h, i, UI_LOOK_SPREAD, want.fingerprint, 1);
     UNTIL(h, h->looks == 5 && h->look.len == sizeof want);
+    check_means(h);
     rs_spreads_close(s);
     rs_plan_free(p);
     rs_recipe_free(r);

@@ -3,6 +3,7 @@
 #include "tests/unit/ui_app_fake.h"
 
 #include "base/json.h"
+#include "store/tensor_file.h"
 #include "tui/app/track.h"
 #include "tui/screens/screens.h"
 
@@ -208,6 +209,104 @@ static void what_matters_for_a_text(void)
     end();
 }
 
+/* --- contrast --- */
+
+/* A mask over three tensors of four numbers each, whatever the model's shapes are. */
+static bool write_mask(const char *path, const char *kind)
+{
+    static const char *const names[] = {"model.layers.7.self_attn.q_proj.weight",
+                                        "model.layers.0.self_attn.o_proj.weight",
+                                        "model.norm.weight"};
+    const float values[3][4] = {{0, 0.5f, 0.5f, 0}, {1, 1, 0.5f, 0.5f}, {9, 9, 9, 9}};
+    rs_string_pair pair = {"kind", kind};
+    rs_write_tensor t[3];
+    rs_tensor_file *f;
+    rs_err err;
+    for (int i = 0; i < 3; i++)
+        t[i] = (rs_write_tensor){names[i], RS_DTYPE_F32, 1, {4}};
+    rs_write_plan plan = {
+        .tensors = t, .n_tensors = 3, .metadata = &pair, .n_metadata = 1};
+    if (rs_tensor_file_new(path, &plan, false, &f, &err) != RS_OK) return false;
+    bool good = true;
+    for (int i = 0; i < 3; i++)
+        good = good &&
+               rs_tensor_file_write(f, i, 0, values[i], sizeof values[i], &err) == RS_OK;
+    good = good && rs_tensor_file_finish(f, &err) == RS_OK;
+    rs_tensor_file_free(f);
+    return good;
+}
+
+static void look_answers(const double *means, size_t n, bool failed)
+{
+    ui_effect *e = effect(UI_FX_LOOK);
+    ui_engine_event v = {.what = UI_ENGINE_LOOK,
+                         .run = e ? e->run : 0,
+                         .id = UI_LOOK_MEANS,
+                         .text = failed ? "gone" : (const char *)means,
+                         .n_text = failed ? 4 : n * sizeof *means,
+                         .last = failed};
+    ui_effects_clear(&fx);
+    send((ui_msg){.kind = UI_MSG_ENGINE, .engine = &v});
+}
+
+static void a_contrast_mask(void)
+{
+    char path[400], text[500];
+    T_TRUE(begin(120, 40, UI_GLYPHS_ASCII));
+    line("shade contrast");
+    T_TRUE(app->message_warns && app->opt.shade == UI_SHADE_FISHER);
+    snprintf(path, sizeof path, "%s/mask.safetensors", folder);
+    T_TRUE(write_mask(path, "contrast"));
+    const char *by = rs_recipe_fuel(app->doc.at.recipe)->dampen.by;
+    char was[80];
+    snprintf(was, sizeof was, "%s", by ? by : "");
+    snprintf(text, sizeof text, "add %s", path);
+    line(text);
+    T_TRUE(strstr(app->message, "contrast mask") != NULL);
+    T_STR(rs_recipe_fuel(app->doc.at.recipe)->dampen.by, was); /* as before */
+    ui_effects_clear(&fx);
+    line("shade contrast");
+    ui_effect *e = effect(UI_FX_LOOK);
+    T_TRUE(e && e->value == UI_LOOK_MEANS && strstr(e->text, "mask.safetensors"));
+    T_TRUE(isnan(ui_heat_value(app, 7, 0)));
+    const double means[] = {0.25, 0.75, 9};
+    look_answers(means, 3, false);
+    T_TRUE(ui_heat_value(app, 7, RS_KIND_Q) == 0.25);
+    T_TRUE(ui_heat_value(app, 0, RS_KIND_O) == 0.75);
+    T_TRUE(isnan(ui_heat_value(app, 3, RS_KIND_O)));
+    T_SHOWS("contrast 0 .25 9 .75");
+    T_TRUE(!effect(UI_FX_LOOK)); /* once is enough */
+    line("refresh");
+    e = effect(UI_FX_LOOK);
+    T_TRUE(e && e->value == UI_LOOK_MEANS); /* the file may be another now */
+    look_answers(NULL, 0, true);
+    T_TRUE(app->message_warns && strstr(app->message, "gone"));
+    key("j");
+    T_TRUE(!effect(UI_FX_LOOK)); /* and a failure is not asked for again and again */
+    end();
+}
+
+/* A mask is no Fisher: no damage is told by it, and it dampens nothing by itself. */
+static void a_mask_is_no_fisher(void)
+{
+    char path[400], text[500];
+    T_TRUE(begin(80, 24, UI_GLYPHS_ASCII));
+    snprintf(path, sizeof path, "%s/mask.safetensors", folder);
+    T_TRUE(write_mask(path, "contrast"));
+    rs_recipe *r = ui_edit_begin(app);
+    r->n_measures = 0;
+    rs_recipe_fuel(r)->dampen = (rs_dampen_spec){0};
+    T_TRUE(ui_edit_end(app, r, "x", "x"));
+    snprintf(text, sizeof text, "add %s", path);
+    line(text);
+    T_TRUE(rs_recipe_fuel(app->doc.at.recipe)->dampen.by == NULL);
+    T_TRUE(app->doc.at.plan != NULL);
+    bool unknown;
+    T_TRUE(isnan(rs_plan_damage_scale(app->doc.at.plan, &unknown)));
+    T_EQ(rs_spread_fingerprint(app->doc.at.plan, 0), 0);
+    end();
+}
+
 /* --- training --- */
 
 /* A step of `steps` with three corpora, as train writes it; the loss falls as 4 - step/100. */
@@ -395,6 +494,6 @@ static void a_training_is_started(void)
 
 T_MAIN(T_TEST(a_heatmap_fills), T_TEST(without_a_fisher_it_stays),
        T_TEST(jobs_shows_the_layers), T_TEST(what_matters_for_a_text),
-       T_TEST(curves_of_a_training), T_TEST(the_line_falls),
-       T_TEST(long_trainings_are_thinned), T_TEST(hostile_events),
+       T_TEST(a_contrast_mask), T_TEST(a_mask_is_no_fisher), T_TEST(curves_of_a_training),
+       T_TEST(the_line_falls), T_TEST(long_trainings_are_thinned), T_TEST(hostile_events),
        T_TEST(a_training_is_started))

@@ -249,6 +249,7 @@ void ui_app_free(ui_app *a)
     ui_looks_free(&a->detail.looks);
     ui_heat_job_clear(&a->heat_model);
     ui_heat_job_clear(&a->heat_text);
+    ui_contrast_clear(&a->contrast);
     free(a->flash);
     free_texts(a);
     free(a);
@@ -467,6 +468,7 @@ void ui_update(ui_app *a, const ui_msg *m, ui_effects *fx)
     if (a->tour.step == tour) ui_tour_watch(a, m);
     ui_follow(a, fx);
     ui_look_follow(a, fx);
+    ui_contrast_follow(a, fx);
     ui_heat_jobs_follow(a);
     bool acts =
         m->kind != UI_MSG_ENGINE && m->kind != UI_MSG_TICK && m->kind != UI_MSG_JOB;

@@ -11,11 +11,12 @@ static bool run_shade(ui_app *a, const ui_args *args, ui_effects *fx)
 {
     (void)fx;
     int s = args->n ? 0 : (a->opt.shade + 1) % UI_N_SHADES;
+    if (!args->n && s == UI_SHADE_CONTRAST && !ui_contrast_find(a)) s++;
     if (!args->n && s == UI_SHADE_TEXT && !a->heat_text.id) s++; /* there is none */
     for (; args->n && s < UI_N_SHADES; s++)
         if (strcmp(ui_shade_name((ui_shade)s), args->word[0]) == 0) break;
     if (s == UI_N_SHADES) {
-        ui_warn(a, "shade: fisher d delta both survival text style, not \"%s\"",
+        ui_warn(a, "shade: fisher d delta both survival contrast text style, not \"%s\"",
                 args->word[0]);
         return false;
     }
@@ -24,8 +25,13 @@ static bool run_shade(ui_app *a, const ui_args *args, ui_effects *fx)
                                                    "|D|/|W|",
                                                    "Fisher times D squared",
                                                    "survival in storage",
+                                                   "mean of the contrast mask",
                                                    "mean Fisher of the text",
                                                    "style kept"};
+    if (s == UI_SHADE_CONTRAST && !ui_contrast_find(a)) {
+        ui_warn(a, "shade contrast: no measure of the recipe is a contrast mask");
+        return false;
+    }
     if (s == UI_SHADE_TEXT && !a->heat_text.id) {
         ui_warn(a, "shade text: no text was measured yet: :fisher-text does it");
         return false;
@@ -78,7 +84,7 @@ const ui_command ui_commands_values[] = {
     {"heal", NULL, "SPACE|NAME=VALUE", HERE, "dampening", "weight, delta, norm=lerp ...; MODEL: a new one", true, ui_cmd_heal},
     {"budget", NULL, "NAT [of=STAGE|out]", HERE, "dampening", "damage budget of a stage, or of what a merge would write", true, ui_cmd_budget},
     {"rank", NULL, "R|energy=E", UI_ON(UI_DETAIL), "dampening", "cut of the spectrum: what a new subspace would use", false, ui_cmd_rank},
-    {"shade", "F", "[FIELD]", HERE, "view", "what the heat cells show: fisher d delta both survival text style", false, run_shade},
+    {"shade", "F", "[FIELD]", HERE, "view", "what the heat cells show: fisher d delta both survival contrast text style", false, run_shade},
     {0},
 };
 // clang-format on

@@ -106,6 +106,7 @@ void ui_look_follow(ui_app *a, ui_effects *fx)
     wish w = next_wish(a);
     if (!w.key || w.key == a->detail.looks.asked) return;
     a->detail.looks.asked = w.key;
+    a->contrast.asked = false; /* one look at a time */
     ui_effect *e = ui_effects_add(fx, UI_FX_LOOK);
     e->serial = (uint64_t)w.i;
     e->run = w.key;
@@ -117,6 +118,12 @@ void ui_look_follow(ui_app *a, ui_effects *fx)
 void ui_look_taken(ui_app *a, const ui_engine_event *e)
 {
     ui_looks *l = &a->detail.looks;
+    if (e->id == UI_LOOK_MEANS) {
+        if (e->text) ui_contrast_taken(a, e);
+        return;
+    }
+    if (!e->run && a->contrast.asked) /* the reader has ended */
+        a->contrast.asked = false, a->contrast.failed = true;
     uint64_t key = e->run ? e->run : l->asked; /* 0: what was under way has ended */
     bool known = e->id == UI_LOOK_SPREAD || e->id == UI_LOOK_SPECTRUM;
     if (!key || !known || !e->text) return;

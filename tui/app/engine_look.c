@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { PIECE = 1 << 18 }; /* floats that are read at a time */
 static const double POLL_EVERY = 0.01;
 
 static void close_pair(ui_look_state *s)
@@ -140,8 +141,43 @@ static rs_status look_at_difference(ui_engine_server *e, const ui_engine_command
     return RS_OK;
 }
 
+static rs_status mean_of(ui_engine_server *e, const rs_checkpoint *file,
+                         const rs_tensor *t, float *piece, double *mean, rs_err *err)
+{
+    double sum = 0;
+    for (int64_t at = 0; at < t->n_elements; at += PIECE) {
+        int64_t n = t->n_elements - at < PIECE ? t->n_elements - at : PIECE;
+        RS_TRY(rs_checkpoint_read_f32(file, t, at, n, piece, err));
+        for (int64_t i = 0; i < n; i++)
+            sum += (double)piece[i];
+        if (!step(e, NULL)) return rs_fail(err, RS_E_CANCELLED, "cancelled");
+    }
+    *mean = t->n_elements ? sum / (double)t->n_elements : 0;
+    return RS_OK;
+}
+
+static rs_status look_at_means(ui_engine_server *e, const ui_engine_command *c,
+                               rs_err *err)
+{
+    rs_checkpoint *file;
+    RS_TRY(rs_checkpoint_open(c->text, &file, err));
+    int n = rs_checkpoint_count(file);
+    double *mean = calloc((size_t)n + 1, sizeof *mean);
+    float *piece = malloc(PIECE * sizeof *piece);
+    rs_status st =
+        mean && piece ? RS_OK : rs_fail(err, RS_E_NOMEM, "no memory for means");
+    for (int i = 0; i < n && st == RS_OK; i++)
+        st = mean_of(e, file, rs_checkpoint_at(file, i), piece, &mean[i], err);
+    if (st == RS_OK) answer(e, c, mean, (size_t)n * sizeof *mean, false);
+    free(mean);
+    free(piece);
+    rs_checkpoint_close(file);
+    return st;
+}
+
 static rs_status look(ui_engine_server *e, const ui_engine_command *c, rs_err *err)
 {
+    if (c->what == UI_LOOK_MEANS) return look_at_means(e, c, err);
     RS_TRY(open_recipe(e, c, err));
     if (c->serial >= (uint64_t)rs_plan_count(e->look.plan))
         return rs_fail(err, RS_E_INVALID, "there is no such tensor");

@@ -1,6 +1,7 @@
 /* inputs.c - what a stage is mixed from: adds an adapter, a model or a Fisher file by path,
  * takes an input out again; recalls a saved version; notes. */
 #include "base/os.h"
+#include "merge/measure_file.h"
 #include "store/subspace_file.h"
 #include "tui/app/commands_internal.h"
 
@@ -9,7 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef enum source_kind { AN_ADAPTER, A_FISHER, A_SUBSPACE, A_MODEL } source_kind;
+typedef enum source_kind {
+    AN_ADAPTER,
+    A_FISHER,
+    A_CONTRAST, /* a mask with the names of a Fisher */
+    A_SUBSPACE,
+    A_MODEL
+} source_kind;
 
 static bool is_subspace(const char *path)
 {
@@ -31,7 +38,8 @@ static source_kind kind_of(const char *path)
         return A_MODEL;
     if (ui_folder_holds(folder, "adapter_config.json")) return AN_ADAPTER;
     if (ui_folder_holds(folder, "config.json")) return A_MODEL;
-    return is_subspace(path) ? A_SUBSPACE : A_FISHER;
+    if (is_subspace(path)) return A_SUBSPACE;
+    return rs_file_is_kind(path, "contrast") ? A_CONTRAST : A_FISHER;
 }
 
 static bool is_taken(const rs_recipe *r, const char *name)
@@ -77,6 +85,7 @@ const char *ui_add_model(rs_recipe *r, const char *full, const char *on)
     if (!name || !path) return NULL;
     switch (kind_of(full)) {
     case A_FISHER:
+    case A_CONTRAST:
     case A_SUBSPACE:
         return NULL;
     case AN_ADAPTER:
@@ -99,13 +108,13 @@ static bool add_input(rs_recipe *r, rs_stage *s, const char *name)
     return true;
 }
 
-static bool add_measure(rs_recipe *r, rs_stage *s, rs_measure_entry e)
+static bool add_measure(rs_recipe *r, rs_stage *s, rs_measure_entry e, bool dampens)
 {
     rs_measure_entry *all = with_room(r, r->measures, r->n_measures, sizeof *all);
     if (!all) return false;
     all[r->n_measures++] = e;
     r->measures = all;
-    if (e.type == RS_MEASURE_FISHER && !s->dampen.by) s->dampen.by = e.name;
+    if (dampens && !s->dampen.by) s->dampen.by = e.name;
     return true;
 }
 
@@ -139,13 +148,22 @@ static bool add_source(rs_recipe *r, rs_stage *s, const char *full, char what[20
                  name);
         return add_measure(
             r, s,
-            (rs_measure_entry){.name = name, .type = RS_MEASURE_FISHER, .path = path});
+            (rs_measure_entry){.name = name, .type = RS_MEASURE_FISHER, .path = path},
+            true);
+    case A_CONTRAST:
+        snprintf(what, 200, "contrast mask %.60s is there: :shade contrast shows it",
+                 name);
+        return add_measure(
+            r, s,
+            (rs_measure_entry){.name = name, .type = RS_MEASURE_FISHER, .path = path},
+            false);
     case A_SUBSPACE:
         snprintf(what, 200, "subspace %.60s is there: :mask %.60s both masks by it", name,
                  name);
         return add_measure(
             r, s,
-            (rs_measure_entry){.name = name, .type = RS_MEASURE_SUBSPACE, .path = path});
+            (rs_measure_entry){.name = name, .type = RS_MEASURE_SUBSPACE, .path = path},
+            false);
     case AN_ADAPTER:
         snprintf(what, 200, "adapter %.60s is in %.40s%s", name, s->name,
                  twin ? again : " with weight 1");

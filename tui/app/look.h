@@ -15,6 +15,7 @@
 typedef enum ui_look_what {
     UI_LOOK_SPREAD,   /* bytes: one rs_spread */
     UI_LOOK_SPECTRUM, /* bytes: doubles, falling */
+    UI_LOOK_MEANS,    /* text is a file: a double for each of its tensors, in its order */
     UI_N_LOOKS
 } ui_look_what;
 

@@ -12,8 +12,8 @@ static const char *const glyph_words[] = {"ascii", "block", "braille", NULL};
 static const char *const theme_words[] = {"dark", "light", "contrast",
                                           "safe", "mono",  NULL};
 static const char *const preview_words[] = {"continue", "restart", "off", NULL};
-static const char *const shade_words[] = {"fisher",   "d",    "delta", "both",
-                                          "survival", "text", "style", NULL};
+static const char *const shade_words[] = {"fisher",   "d",    "delta", "both", "survival",
+                                          "contrast", "text", "style", NULL};
 static const char *const notify_words[] = {"off", "bell", NULL};
 static const char *const scroll_words[] = {"together", "apart", NULL};
 

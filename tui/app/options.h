@@ -17,6 +17,7 @@ typedef enum ui_shade {
     UI_SHADE_DELTA,
     UI_SHADE_BOTH,
     UI_SHADE_SURVIVAL,
+    UI_SHADE_CONTRAST,
     UI_SHADE_TEXT,
     UI_SHADE_STYLE,
     UI_N_SHADES

@@ -120,6 +120,16 @@ typedef struct ui_heat_job {
     bool runs;
 } ui_heat_job;
 
+/* The contrast mask that the recipe names, and its means once they are read. */
+typedef struct ui_contrast {
+    uint64_t key; /* of the recipe's measures; 0: not looked for */
+    char path[4096];
+    int n;        /* tensors of the file; 0: there is no mask */
+    int *cell;    /* [n] layer * RS_N_LAYER_KINDS + kind, or -1 */
+    double *mean; /* [n]; NULL: not read yet */
+    bool asked, failed;
+} ui_contrast;
+
 typedef struct ui_merge_page {
     char folder[1024], name[256];
     int version;
@@ -256,6 +266,7 @@ struct ui_app {
 
     ui_jobs jobs;
     ui_heat_job heat_model; /* a Fisher of the base in the making */
+    ui_contrast contrast;
     ui_heat_job heat_text;  /* the newest Fisher of a text */
     uint64_t text_measured; /* hash of the text that it is of; 0: not known */
     char *bindings; /* "KEY COMMAND\n" lines of :bind */
@@ -333,6 +344,13 @@ const ui_spectrum *ui_detail_spectrum(const ui_app *a, int i);
 bool ui_detail_has_spectrum(const ui_app *a, int i); /* a matrix of a layer, and two models */
 int ui_detail_rank(const ui_app *a, const ui_spectrum *s); /* where the cut is: 1 to n */
 bool ui_detail_step(ui_app *a, int steps, ui_effects *fx); /* h l H L in the panels */
+
+/* contrast.c */
+bool ui_contrast_find(ui_app *a); /* does the recipe name a mask? Reads headers */
+void ui_contrast_follow(ui_app *a, ui_effects *fx);
+void ui_contrast_taken(ui_app *a, const ui_engine_event *e);
+double ui_contrast_at(const ui_app *a, int layer, int kind); /* NaN: not there (yet) */
+void ui_contrast_clear(ui_contrast *c);
 
 /* heat_job.c: heat from jobs that measure the open model */
 void ui_heat_jobs_follow(ui_app *a);

@@ -205,7 +205,7 @@ static const char *what_enter_does(const ui_job *j)
     static const char *const does[][2] = {
         {"fisher", "Enter adds it to the open recipe"},
         {"train", "Enter adds the adapter to the open recipe"},
-        {"subspace", "Enter says how a recipe takes it"},
+        {"subspace", "Enter adds it to the open recipe"},
         {"prepare", "Enter opens the recipe"}};
     if (strcmp(rs_path_basename(j->out), UI_JOB_RESULT) == 0)
         return "Enter shows it as heat of the text";

@@ -41,7 +41,9 @@ ui_shade ui_heat_shade(const ui_app *a)
     const rs_stage *s = a->doc.at.recipe ? rs_recipe_fuel(a->doc.at.recipe) : NULL;
     bool by_fisher = a->opt.shade == UI_SHADE_FISHER || a->opt.shade == UI_SHADE_BOTH;
     if (shown_job(a)) return (ui_shade)a->opt.shade;
-    if (a->opt.shade == UI_SHADE_TEXT) /* there is none: the recipe's own, then */
+    bool none = a->opt.shade == UI_SHADE_TEXT ||
+                (a->opt.shade == UI_SHADE_CONTRAST && a->contrast.n == 0);
+    if (none) /* the recipe's own, then */
         return s && s->dampen.by ? UI_SHADE_FISHER : UI_SHADE_DELTA;
     if (by_fisher && s && !s->dampen.by) return UI_SHADE_DELTA;
     return (ui_shade)a->opt.shade;
@@ -74,6 +76,8 @@ static double value_of(const ui_app *a, int i)
 double ui_heat_value(const ui_app *a, int layer, int kind)
 {
     int i = ui_doc_tensor(&a->doc, layer, kind);
+    if (i >= 0 && ui_heat_shade(a) == UI_SHADE_CONTRAST)
+        return ui_contrast_at(a, layer, kind);
     if (i >= 0 && shown_job(a)) return ui_heat_job_at(shown_job(a), layer, kind);
     return i < 0 ? NAN : value_of(a, i);
 }

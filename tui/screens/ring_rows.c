@@ -217,16 +217,18 @@ static double kind_factor(const rs_factors *f, int k, int n_kinds)
 
 static void draw_legend(const ui_app *a, ui_grid *g, int x, int y, double min, double max)
 {
-    char text[96], lo[16], hi[16];
-    if (!(max > 0)) return;
+    char text[96], lo[16], hi[16], word[32];
+    bool fills = ui_heat_word(a, word);
+    if (!(max > 0)) { /* nothing is there yet */
+        if (fills) ui_put(g, x, y, -1, UI_STALE, word);
+        return;
+    }
     snprintf(lo, sizeof lo, min < 0.001 || min >= 100 ? "%.0e" : "%.2g", min);
     snprintf(hi, sizeof hi, max < 0.001 || max >= 100 ? "%.0e" : "%.2g", max);
     /* Short: .0025 and 4e-6. */
     const char *l = lo[0] == '0' && lo[1] == '.' ? lo + 1 : lo,
                *h = hi[0] == '0' && hi[1] == '.' ? hi + 1 : hi;
     ui_heat_style style = (ui_heat_style)a->opt.heat_glyph;
-    char word[32];
-    ui_heat_word(a, word);
     snprintf(text, sizeof text, "%s %s %s %s %s", word, ui_heat_glyph(g, 0, style), l,
              ui_heat_glyph(g, 9, style), h);
     ui_put(g, x, y, -1, UI_DIM, text);
