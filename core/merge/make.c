@@ -294,6 +294,12 @@ rs_status rs_read_make(const rs_reader *p, const rs_json *o, const char *owner,
 
 /* --- writing --- */
 
+static void path_as_is(void *ctx, const char *path, rs_buf *b)
+{
+    (void)ctx;
+    rs_buf_json(b, path, strlen(path));
+}
+
 static void write_corpora(const rs_make *m, rs_make_path path, void *ctx, rs_buf *b)
 {
     rs_buf_putc(b, '[');
@@ -325,6 +331,7 @@ static void write_value(const rs_make *m, const rs_make_key *k, rs_make_path pat
 void rs_make_write(const rs_make *m, rs_make_path path, void *ctx, rs_buf *b)
 {
     bool first = true;
+    if (!path) path = path_as_is;
     rs_buf_putc(b, '{');
     for (const rs_make_key *k = rs_make_keys(m->type); k->name; k++) {
         if (is_usual(m, k)) continue;
@@ -333,12 +340,6 @@ void rs_make_write(const rs_make *m, rs_make_path path, void *ctx, rs_buf *b)
         first = false;
     }
     rs_buf_putc(b, '}');
-}
-
-static void path_as_is(void *ctx, const char *path, rs_buf *b)
-{
-    (void)ctx;
-    rs_buf_json(b, path, strlen(path));
 }
 
 void rs_make_say(const rs_make *m, const rs_make_key *k, rs_buf *b)

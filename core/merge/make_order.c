@@ -34,6 +34,12 @@ static const rs_make *make_of(const rs_recipe *r, int node)
                               : r->measures[node - r->n_models].make;
 }
 
+static const char *path_of(const rs_recipe *r, int node)
+{
+    return node < r->n_models ? r->models[node].adapter
+                              : r->measures[node - r->n_models].path;
+}
+
 typedef struct arrows {
     int to[ARROWS], n;
 } arrows;
@@ -78,9 +84,7 @@ static void take(walk *w, int node)
     const rs_make *m = make_of(r, node);
     if (!m || !w->out || w->n == RS_MADE) return;
     w->out[w->n++] = (rs_made){.name = node_name(r, node),
-                                  .path = node < r->n_models
-                                              ? r->models[node].adapter
-                                              : r->measures[node - r->n_models].path,
+                                  .path = path_of(r, node),
                                   .make = m,
                                   .node = node};
 }
@@ -186,10 +190,31 @@ static rs_status check_names(const rs_reader *p, const rs_make *m, const char *o
     return RS_OK;
 }
 
+/* A file cannot be two things: each would be made over the other, again and again. */
+static rs_status check_path(const rs_reader *p, int a, int b)
+{
+    const rs_recipe *r = p->r;
+    const char *x = path_of(r, a), *y = path_of(r, b);
+    if (!make_of(r, a) || !make_of(r, b) || strcmp(x, y) != 0) return RS_OK;
+    rs_buf s = {0}, t = {0};
+    rs_make_write(make_of(r, a), NULL, NULL, &s);
+    rs_make_write(make_of(r, b), NULL, NULL, &t);
+    bool same = make_of(r, a)->type == make_of(r, b)->type && !s.failed && !t.failed &&
+                strcmp(rs_buf_str(&s), rs_buf_str(&t)) == 0;
+    rs_buf_free(&s);
+    rs_buf_free(&t);
+    if (same) return RS_OK;
+    return rs_fail(p->err, RS_E_INVALID, "%s: \"%s\" and \"%s\" would both be made at %s",
+                   p->what, node_name(r, a), node_name(r, b), x);
+}
+
 rs_status rs_check_makes(const rs_reader *p)
 {
     const rs_recipe *r = p->r;
     int n;
+    for (int a = 0; a < r->n_models + r->n_measures; a++)
+        for (int b = 0; make_of(r, a) && b < a; b++)
+            RS_TRY(check_path(p, b, a));
     for (int i = 0; i < r->n_models + r->n_measures; i++)
         if (make_of(r, i)) RS_TRY(check_names(p, make_of(r, i), node_name(r, i)));
     if (rs_made_list(r, NULL, NULL, &n, p->err) == RS_OK) return RS_OK;

@@ -49,7 +49,7 @@ rs_status rs_read_make(const rs_reader *p, const rs_json *o, const char *owner,
 /* What makes name is there, and nothing is made from itself. */
 rs_status rs_check_makes(const rs_reader *p);
 
-/* The canonical text of a make. path: writes a path of data as a JSON string. */
+/* The canonical text of a make. path: writes a path of data as a JSON string; NULL: as it is. */
 typedef void (*rs_make_path)(void *ctx, const char *path, rs_buf *b);
 void rs_make_write(const rs_make *m, rs_make_path path, void *ctx, rs_buf *b);
 void rs_make_say(const rs_make *m, const rs_make_key *k, rs_buf *b); /* one value */

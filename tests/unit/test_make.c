@@ -140,6 +140,21 @@ static void refused(void)
           "a warmup of 11 steps is more than 10 steps");
 }
 
+static void one_file_for_two(void)
+{
+    rs_recipe *r = NULL;
+    T_FAILS(parse("", "\"f\": {\"fisher\": \"f\", \"make\": {\"model\": \"it\", \"data\": "
+                      "\"x\"}}, \"g\": {\"fisher\": \"f\", \"make\": {\"model\": \"it\", "
+                      "\"data\": \"y\"}}",
+                  &r),
+            RS_E_INVALID, "\"f\" and \"g\" would both be made at f");
+    T_OK(parse("", "\"f\": {\"fisher\": \"f\", \"make\": {\"model\": \"it\", \"data\": "
+                   "\"x\"}}, \"g\": {\"fisher\": \"f\", \"make\": {\"model\": \"it\", "
+                   "\"data\": \"x\", \"kind\": \"sequence\"}}",
+               &r));
+    rs_recipe_free(r);
+}
+
 static void other_types(void)
 {
     rs_recipe *r = NULL;
@@ -244,5 +259,5 @@ static void settings(void)
     rs_buf_free(&y);
 }
 
-T_MAIN(T_TEST(round_trip), T_TEST(refused), T_TEST(other_types), T_TEST(order),
+T_MAIN(T_TEST(round_trip), T_TEST(refused), T_TEST(one_file_for_two), T_TEST(other_types), T_TEST(order),
        T_TEST(circles), T_TEST(in_words), T_TEST(settings))

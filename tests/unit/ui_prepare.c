@@ -105,6 +105,25 @@ static void another_ones_job(void)
     close_app();
 }
 
+/* What is being typed is neither taken nor dropped by the end of a job. */
+static void an_open_edit_stays(void)
+{
+    T_TRUE(open_recipe(true));
+    T_TRUE(put_fisher());
+    key("R");
+    T_TRUE(measure_now());
+    key("*");
+    type("0.5");
+    T_TRUE(ui_doc_is_live(&app->doc));
+    send_job(UI_JOB_RUNNING, recipe_path);
+    fx.n = 0;
+    send_job(UI_JOB_DONE, recipe_path);
+    T_TRUE(ui_doc_is_live(&app->doc) && !effect(UI_FX_DROP_SLOT));
+    key("Esc");
+    T_TRUE(!ui_doc_is_live(&app->doc));
+    close_app();
+}
+
 /* Edits are saved before the job reads the file. */
 static void edits_are_saved_first(void)
 {
@@ -150,6 +169,6 @@ static void nothing_to_make(void)
     close_app();
 }
 
-T_MAIN(T_TEST(starts_without_its_files), T_TEST(numbers_appear), T_TEST(another_ones_job),
+T_MAIN(T_TEST(starts_without_its_files), T_TEST(numbers_appear), T_TEST(another_ones_job), T_TEST(an_open_edit_stays),
        T_TEST(edits_are_saved_first), T_TEST(a_place_that_can_be_written),
        T_TEST(nothing_to_make))

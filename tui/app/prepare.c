@@ -84,7 +84,10 @@ void ui_prepared(ui_app *a, const ui_job *job, ui_effects *fx)
     const ui_file *f = ui_doc_file_of(&a->doc);
     if (strcmp(job->kind, "prepare") != 0 || job->state != UI_JOB_DONE) return;
     if (!f || !f->path || strcmp(f->path, job->out) != 0) return;
-    if (ui_doc_is_live(&a->doc)) return; /* what is being changed stays: R reads them */
+    if (ui_doc_is_live(&a->doc)) { /* what is being changed stays */
+        ui_say(a, "prepare done: %s   (R reads its files, this edit is open)", job->title);
+        return;
+    }
     ui_files_again(a, fx);
     ui_edit_opened(a);
     if (a->tour.waits && a->doc.at.plan) ui_tour_open(a, 1);
