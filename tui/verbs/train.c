@@ -1,4 +1,5 @@
 /* ringside train: a LoRA adapter on a blend of corpora, out of the way of a subspace. */
+#include "base/os.h"
 #include "tui/verbs/train.h"
 
 #include <inttypes.h>
@@ -123,7 +124,7 @@ static rs_train_options options_of(const ui_train_opts *o, ui_train_show *show)
         .out = o->out,
         .force = o->force,
         .resume = o->resume,
-        .base_name = o->model,
+        .base_name = o->base ? o->base : o->model,
         .checkpoint_seconds = (double)o->checkpoint,
         .now = ui_now,
         .progress = ui_train_progress,
@@ -161,7 +162,9 @@ static ui_train_opts options_from(const rs_make *m, const ui_product *p)
     ui_train_opts o;
     memset(&o, 0, sizeof o);
     defaults(&o);
+    const char *name = rs_path_basename(p->model[0]);
     o.model = p->model[0];
+    o.base = *name ? name : NULL; /* a recipe's product tells nothing of the disk */
     o.out = p->out;
     o.subspace = p->measure;
     o.side = m->side ? m->side : o.side;

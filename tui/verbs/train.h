@@ -12,6 +12,7 @@ typedef struct ui_train_opts {
     const char *model, *jsonl, *order, *out, *subspace, *side, *project, *layers, *init,
         *schedule, *chat_template;
     const char *made_from; /* metadata of what prepare makes, or NULL */
+    const char *base;      /* what the adapter calls the model; NULL: `model` */
     ui_strings corpora, targets;
     int64_t rank, steps, batch, length, warmup, valid_every, checkpoint, seed;
     double alpha, strength, rate, decay, clip, validation;
