@@ -15,7 +15,9 @@ typedef struct pairing {
 } pairing;
 
 static const pairing pairings[] = {
-    {RS_MAKE_FISHER, &ui_verb_fisher, " out jsonl checkpoint resume force "},
+    /* a contrast of two models is a mask, no measure; random_tokens is random with seed */
+    {RS_MAKE_FISHER, &ui_verb_fisher,
+     " out jsonl checkpoint resume force other contrast random_tokens "},
     {RS_MAKE_SUBSPACE, &ui_verb_subspace, " out force spectrum "},
     /* corpora come from the recipe as a list, and nothing is begun with */
     {RS_MAKE_ADAPTER, &ui_verb_train,
