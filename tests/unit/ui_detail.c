@@ -18,7 +18,8 @@ static bool answer_looks(void)
         e->slot = 77;
         if (!e->text) continue;
         const rs_plan *p = ui_app_plan(app);
-        ui_engine_event v = {.what = UI_ENGINE_LOOK, .run = e->run, .id = (int32_t)e->value};
+        ui_engine_event v = {
+            .what = UI_ENGINE_LOOK, .run = e->run, .id = (int32_t)e->value};
         static rs_spread spread;
         rs_spreads *s = NULL;
         rs_checkpoint *from = NULL, *to = NULL;
@@ -26,15 +27,17 @@ static bool answer_looks(void)
         int64_t n = 0;
         bool good;
         if (e->value == UI_LOOK_SPREAD) {
-            good = rs_spreads_open(&rig_rt, p, NULL, NULL, &s, &err) == RS_OK &&
-                   rs_spreads_tensor(s, (int)e->serial, NULL, NULL, &spread, &err) == RS_OK;
+            good =
+                rs_spreads_open(&rig_rt, p, NULL, NULL, &s, &err) == RS_OK &&
+                rs_spreads_tensor(s, (int)e->serial, NULL, NULL, &spread, &err) == RS_OK;
             v.text = (const char *)&spread;
             v.n_text = sizeof spread;
         } else {
-            good = rs_checkpoint_open("recipes/sparring/pt", &from, &err) == RS_OK &&
-                   rs_checkpoint_open("recipes/sparring/it", &to, &err) == RS_OK &&
-                   rs_subspace_values(&rig_rt, from, to, rs_plan_at(p, (int)e->serial)->name,
-                                      &values, &n, &err) == RS_OK;
+            good =
+                rs_checkpoint_open("recipes/sparring/pt", &from, &err) == RS_OK &&
+                rs_checkpoint_open("recipes/sparring/it", &to, &err) == RS_OK &&
+                rs_subspace_values(&rig_rt, from, to, rs_plan_at(p, (int)e->serial)->name,
+                                   &values, &n, &err) == RS_OK;
             v.text = (const char *)values;
             v.n_text = (size_t)n * sizeof *values;
         }
@@ -73,7 +76,8 @@ static void one_look_after_another(void)
     T_SHOWS("computing its singular values ~");
     const rs_plan *p = ui_app_plan(app);
     T_TRUE(asked() && asked()->value == UI_LOOK_SPREAD);
-    T_TRUE(strstr(rs_plan_at(p, (int)asked()->serial)->name, "layers.5.self_attn.q_proj"));
+    T_TRUE(
+        strstr(rs_plan_at(p, (int)asked()->serial)->name, "layers.5.self_attn.q_proj"));
     T_TRUE(asked()->text && asked()->path);
     T_TRUE(answer_looks());
     T_EQ(n_looks, 8); /* seven rows and the spectrum of the first */
@@ -183,7 +187,8 @@ static void the_cut_of_the_histogram_moves(void)
     const rs_spread *s = ui_detail_spread(app, ui_detail_here(app), &old);
     char want[80];
     T_TRUE(s && !old && s->cut.normaliser == RS_NORM_MEAN);
-    snprintf(want, sizeof want, "at the cut or above: %.1f %%", 100 * s->cut.above / s->n);
+    snprintf(want, sizeof want, "at the cut or above: %.1f %%",
+             100 * s->cut.above / s->n);
     T_SHOWS(want);
     T_SHOWS("mean, d 0.25 here");
     int edits = app->undo.n;
@@ -218,8 +223,11 @@ static void the_cut_of_the_histogram_moves(void)
 
 static void fails(uint64_t key, const char *why)
 {
-    ui_engine_event v = {.what = UI_ENGINE_LOOK, .run = key, .text = why,
-                         .n_text = strlen(why), .last = true};
+    ui_engine_event v = {.what = UI_ENGINE_LOOK,
+                         .run = key,
+                         .text = why,
+                         .n_text = strlen(why),
+                         .last = true};
     send((ui_msg){.kind = UI_MSG_ENGINE, .engine = &v});
 }
 
@@ -231,8 +239,11 @@ static void what_does_not_come(void)
     for (ui_effect *e = asked(); e && asks < 50; e = asked(), asks++) {
         e->slot = 77;
         if (asks % 2) {
-            ui_engine_event v = {.what = UI_ENGINE_LOOK, .run = e->run, .text = "abc",
-                                 .n_text = 3, .id = (int32_t)e->value};
+            ui_engine_event v = {.what = UI_ENGINE_LOOK,
+                                 .run = e->run,
+                                 .text = "abc",
+                                 .n_text = 3,
+                                 .id = (int32_t)e->value};
             send((ui_msg){.kind = UI_MSG_ENGINE, .engine = &v});
         } else {
             fails(e->run, "the disk is on fire");
@@ -265,7 +276,8 @@ static void nothing_to_look_at(void)
 
 static void it_fits_everywhere(void)
 {
-    static const int sizes[][2] = {{80, 24}, {60, 16}, {120, 40}, {200, 60}, {79, 17}, {100, 21}};
+    static const int sizes[][2] = {{80, 24},  {60, 16}, {120, 40},
+                                   {200, 60}, {79, 17}, {100, 21}};
     for (int level = 0; level < 2; level++) {
         T_TRUE(open_layer(80, 24, level ? UI_GLYPHS_ASCII : UI_GLYPHS_BRAILLE));
         T_TRUE(answer_looks());
@@ -297,7 +309,8 @@ static void a_subspace_is_made(void)
     ui_effects_clear(&fx);
     line("subspace it pt energy=0.8 out=x");
     e = effect(UI_FX_JOB_START);
-    T_TRUE(e && strstr(e->text, "\"--energy\",\"0.8\"") && strstr(e->text, "sparring/it\",\"--to\""));
+    T_TRUE(e && strstr(e->text, "\"--energy\",\"0.8\"") &&
+           strstr(e->text, "sparring/it\",\"--to\""));
     ui_effects_clear(&fx);
     line("subspace it");
     T_TRUE(app->message_warns && !effect(UI_FX_JOB_START));
@@ -308,7 +321,38 @@ static void a_subspace_is_made(void)
     close_app();
 }
 
+/* Any keys, with looks answered at any time, also with what nobody asked for. */
+static void random_keys(void)
+{
+    static const char *const names[] = {
+        "Tab", "S-Tab", "h",   "l", "H",  "L",     "j", "k", "J",   "Enter", "d",
+        "%",   ",",     ".",   "u", "^R", "m",     "K", "q", "g",   "G",     "O",
+        "F",   "i",     "Esc", "R", "^D", "Space", "I", "t", "PgUp"};
+    T_TRUE(open_layer(80, 24, UI_GLYPHS_BRAILLE));
+    unsigned state = 7;
+    for (int i = 0; i < 1500; i++) {
+        state = state * 1103515245u + 12345u;
+        unsigned r = state >> 16 & 0x7fff;
+        key(names[r % (sizeof names / sizeof *names)]);
+        if (r % 11 == 0 && app->screen != UI_DETAIL) key("Esc 1 Esc Enter");
+        if (r % 50 == 0 && app->doc.at.plan) (void)answer_looks();
+        if (r % 23 == 0) {
+            ui_engine_event v = {.what = UI_ENGINE_LOOK,
+                                 .run = r % 2 ? app->detail.looks.asked : r,
+                                 .id = (int32_t)(r % 4) - 1,
+                                 .text = "0123456789abcdef",
+                                 .n_text = r % 17,
+                                 .last = r % 3 == 0};
+            send((ui_msg){.kind = UI_MSG_ENGINE, .engine = &v});
+        }
+        if (r % 31 == 0) resize(40 + (int)(r % 120), 10 + (int)(r % 45));
+        if (i % 3 == 0) (void)screen();
+        if (fx.n > 40) ui_effects_clear(&fx);
+    }
+    close_app();
+}
+
 T_MAIN(T_TEST(one_look_after_another), T_TEST(the_cut_of_the_spectrum_moves),
        T_TEST(a_click_sets_the_cut), T_TEST(the_cut_of_the_histogram_moves),
        T_TEST(what_does_not_come), T_TEST(nothing_to_look_at), T_TEST(it_fits_everywhere),
-       T_TEST(a_subspace_is_made))
+       T_TEST(a_subspace_is_made), T_TEST(random_keys))

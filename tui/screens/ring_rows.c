@@ -27,8 +27,12 @@ static void draw_head(const ui_app *a, ui_grid *g, const ui_ring_layout *l,
     char word[32];
     if (a->lane_t)
         ui_put_right(g, c->gain + 1, y, 5, UI_HEAD, "gain");
-    else if (!l->wide && ui_heat_word(a, word)) /* where there is no legend */
-        ui_put(g, c->slider + 5, y, c->d - c->slider - 6, UI_STALE, word);
+    else if (!l->wide) { /* where there is no legend: what the cells show, if not F */
+        bool fills = ui_heat_word(a, word);
+        if (fills || strcmp(word, "heat") != 0)
+            ui_put(g, c->slider + 5, y, c->d - c->slider - 6, fills ? UI_STALE : UI_DIM,
+                   word);
+    }
     head_at(g, c->d, 4, y, "d");
     head_at(g, c->damage, 6, y, l->wide ? "damage" : "mnat");
     if (c->kept >= 0) ui_put_right(g, c->kept + 1, y, 5, UI_HEAD, "kept");
