@@ -21,9 +21,9 @@ static char root[1024], subspace[600];
 static bool start(const char *isa, int threads)
 {
     rs_options o = {.threads = threads, .isa = isa};
+    rs_quit(&rt); /* of the start before */
     if (!getcwd(root, sizeof root) || rs_init(&o, &rt, &t_err) != RS_OK)
         return printf("%s\n", t_err.msg), false;
-    kept(rt.pool);
     return true;
 }
 

@@ -227,6 +227,7 @@ static void mask_differences(void)
     T_EQ(rs_recipe_diff(b, a, &out), 1);
     T_TRUE(strstr(rs_buf_str(&out), "mask on: space both 1.000\n"));
     T_TRUE(strstr(rs_buf_str(&out), "mask off: space both 1.000\n"));
+    rs_recipe_free(a);
     T_OK(rs_recipe_clone(b, &a, &t_err));
     rs_mask_spec *m = &rs_recipe_fuel(a)->mask;
     m->side = RS_MASK_OUT, m->strength = 0.25, m->last = true;
@@ -235,6 +236,8 @@ static void mask_differences(void)
     T_TRUE(strstr(rs_buf_str(&out), "mask strength 1.000 -> 0.250\n"));
     T_TRUE(strstr(rs_buf_str(&out), "mask before dampening -> after dampening\n"));
     T_TRUE(!rs_recipe_equal(a, b));
+    rs_recipe_free(a);
+    rs_recipe_free(b);
     rs_buf_free(&out);
 }
 

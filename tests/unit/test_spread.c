@@ -24,6 +24,7 @@ static rs_plan *plan_of(rs_dampen_kind kind, rs_normaliser normaliser, bool per_
     rs_recipe *r = NULL;
     rs_plan *p = NULL;
     rs_options o = {.threads = threads};
+    rs_quit(&rt); /* of the plan before */
     if (rs_init(&o, &rt, &t_err) != RS_OK ||
         rs_recipe_load("tests/golden/demo/luchador-miniature.json", &r, &t_err) != RS_OK)
         return printf("%s\n", t_err.msg), NULL;

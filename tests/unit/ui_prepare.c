@@ -60,7 +60,7 @@ static void starts_without_its_files(void)
     T_TRUE(ui_app_plan(app) == NULL);
     T_SHOWS("Fisher \"f\" is not there yet (fisher/it.st)");
     T_SHOWS(":prepare makes what is missing");
-    fx.n = 0;
+    ui_effects_free(&fx);
     line("prepare");
     ui_effect *e = job_started();
     T_TRUE(e && strstr(e->text, ",\"prepare\",") && strstr(e->text, "/mine.json\"]"));
@@ -75,7 +75,7 @@ static void numbers_appear(void)
 {
     T_TRUE(open_recipe(true));
     send_job(UI_JOB_RUNNING, recipe_path);
-    fx.n = 0;
+    ui_effects_free(&fx);
     line("prepare");
     T_TRUE(!job_started());
     T_SHOWS("job 7 is preparing it");
@@ -95,7 +95,7 @@ static void another_ones_job(void)
     T_TRUE(open_recipe(true));
     send_job(UI_JOB_RUNNING, "/elsewhere.json");
     T_TRUE(put_fisher());
-    fx.n = 0;
+    ui_effects_free(&fx);
     send_job(UI_JOB_DONE, "/elsewhere.json");
     T_TRUE(ui_app_plan(app) == NULL && !effect(UI_FX_DROP_SLOT));
     send_job(UI_JOB_STOPPED, recipe_path);
@@ -116,7 +116,7 @@ static void an_open_edit_stays(void)
     type("0.5");
     T_TRUE(ui_doc_is_live(&app->doc));
     send_job(UI_JOB_RUNNING, recipe_path);
-    fx.n = 0;
+    ui_effects_free(&fx);
     send_job(UI_JOB_DONE, recipe_path);
     T_TRUE(ui_doc_is_live(&app->doc) && !effect(UI_FX_DROP_SLOT));
     key("Esc");
@@ -131,7 +131,7 @@ static void edits_are_saved_first(void)
     T_TRUE(put_fisher());
     key("R");
     line("scale 0.5");
-    fx.n = 0;
+    ui_effects_free(&fx);
     line("prepare");
     T_TRUE(effect(UI_FX_SAVE) != NULL && job_started() != NULL);
     T_TRUE(ui_doc_is_saved(&app->doc));
@@ -150,7 +150,7 @@ static void a_place_that_can_be_written(void)
     T_TRUE(open_recipe(true));
     snprintf(wanted, sizeof wanted, "%s/recipes/mine.json", folder);
     ui_replace(&ui_doc_file(&app->doc)->path, NULL); /* as out of a merged folder */
-    fx.n = 0;
+    ui_effects_free(&fx);
     line("prepare");
     T_TRUE(job_started() != NULL);
     T_STR(job_started()->path, wanted);
@@ -162,7 +162,7 @@ static void a_place_that_can_be_written(void)
 static void nothing_to_make(void)
 {
     T_TRUE(open_recipe(false));
-    fx.n = 0;
+    ui_effects_free(&fx);
     line("prepare");
     T_TRUE(!job_started());
     T_SHOWS("nothing in this recipe says how it is made");
