@@ -194,8 +194,9 @@ bool ui_progress_step(void *ctx, const rs_progress *step)
     char what[256];
     rs_progress named = *step;
     const rs_progress *g = &named;
-    if (p->part) {
-        snprintf(what, sizeof what, "%s%s%s", p->part, step->what ? ": " : "",
+    const char *part = p->common->part;
+    if (part) {
+        snprintf(what, sizeof what, "%s%s%s", part, step->what ? ": " : "",
                  step->what ? step->what : "");
         named.what = what;
     }

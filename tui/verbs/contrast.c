@@ -110,9 +110,9 @@ static rs_status make_run(contrast *k, int i, rs_err *err)
                     .made_from = rs_buf_str(&k->work[i]),
                     .resume = k->q->resume,
                     .checkpoint = k->q->checkpoint};
-    k->show->part = run_part[i];
+    k->show->common->part = run_part[i];
     rs_status s = ui_fisher_make(k->c, k->q->make, &p, k->show, err);
-    k->show->part = NULL;
+    k->show->common->part = NULL;
     return s == RS_OK ? rs_checkpoint_open(path, &k->file[i], err) : s;
 }
 

@@ -168,11 +168,11 @@ static rs_status make_row(ui_preparation *p, ui_made_row *row, int64_t checkpoin
     double began = ui_now();
     const char *word = rs_make_word(row->made.make->type), *name = row->made.name;
     snprintf(part, sizeof part, "%s %.200s", word, name);
-    p->show->part = part;
+    p->common->part = part;
     rs_status s = ui_inputs_find(p, row->made.make, false, &in, err);
     if (s == RS_OK) s = make_from(p, row, &in, checkpoint, err);
     ui_inputs_free(&in);
-    p->show->part = NULL;
+    p->common->part = NULL;
     row->seconds = ui_now() - began;
     if (s == RS_E_CANCELLED)
         return rs_fail(err, s, "cancelled at %s; preparing again goes on from what is kept",

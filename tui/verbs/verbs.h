@@ -53,6 +53,7 @@ typedef struct ui_common {
     bool seed_given, threads_given, memory_given, events_given;
     int64_t events_fd; /* -1: none */
     int working;       /* pieces of work begun and not ended, one within the other */
+    const char *part;  /* in front of what their steps say: "fisher instruct"; or NULL */
     rs_runtime rt;
 } ui_common;
 
@@ -92,7 +93,6 @@ int ui_exit_of(rs_status s);
 typedef struct ui_progress {
     ui_common *common;
     const char *verb;
-    const char *part; /* in front of what a step says: "fisher instruct"; or NULL */
     bool inner; /* a part of the verb's work, such as loading a model */
     double started, shown, rate;
     uint64_t last_done;
