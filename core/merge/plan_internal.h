@@ -97,6 +97,10 @@ rs_status rs_sources_open(const rs_recipe *r, const rs_stage *root,
                           const rs_plan_options *o, rs_sources **out,
                           rs_err *err) RS_MUST_USE;
 void rs_sources_drop(rs_sources *s);
+/* RS_E_NOT_FOUND where more than one file that says how it is made is needed and not there.
+ * model, stage: which entries of the recipe are needed. */
+rs_status rs_sources_missing(const rs_recipe *r, const bool *model, const bool *stage,
+                             rs_err *err) RS_MUST_USE;
 /* The text that decides whether another recipe may use the same sources. Frees with free. */
 char *rs_sources_key(const rs_recipe *r, const rs_stage *root);
 bool rs_sources_warn(rs_sources *s, const char *fmt, ...) RS_PRINTF(2, 3);

@@ -439,6 +439,7 @@ static rs_status open_all(rs_sources *s, const rs_recipe *r, const rs_stage *roo
     if (s->base < 0)
         return rs_fail(err, RS_E_INVALID, "stage \"%s\" has no model at its base",
                        root->name);
+    RS_TRY(rs_sources_missing(r, n->model, n->stage, err));
     RS_TRY(open_model(s, r, o, s->base, err));
     RS_TRY(list_base(s, err));
     for (int i = 0; i < r->n_models; i++)

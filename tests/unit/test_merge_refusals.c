@@ -113,6 +113,12 @@ static void refusals(void)
           "{\"name\":\"s\",\"method\":\"task_arithmetic\",\"base\":\"it\",\"inputs\":[{"
           "\"from\":\"new\"}]}",
           "", RS_E_NOT_FOUND, "adapter \"new\" is not there yet (x)");
+    fails(ALL ",\"new\":{\"adapter\":\"x\",\"make\":{\"model\":\"it\",\"corpora\":[\"a\"]}}",
+          "\"f\":{\"fisher\":\"y\",\"make\":{\"model\":\"it\",\"random\":1}}",
+          "{\"name\":\"s\",\"method\":\"task_arithmetic\",\"base\":\"it\",\"inputs\":[{"
+          "\"from\":\"new\"}],\"dampen\":{\"by\":\"f\"}}",
+          "", RS_E_NOT_FOUND,
+          "adapter \"new\", Fisher \"f\" are not there yet: 'ringside prepare RECIPE' makes");
     fails(ALL, "\"f\":{\"fisher\":\"@/nowhere\"}", TASK(",\"dampen\":{\"by\":\"f\"}"), "",
           RS_E_NOT_FOUND, "Fisher \"f\": there is no ");
     fails(ALL, "",
