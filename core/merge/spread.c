@@ -149,8 +149,7 @@ static rs_status look(rs_spreads *s, rs_progress_fn progress, void *ctx, rs_err 
         RS_TRY(get_view(s, &pass, d->normaliser, &s->cut, err));
         if (s->is_hard)
             RS_TRY(rs_view_cut(&pass, s->p->sources, s->cut, d->q, &s->hard, err));
-        else if (d->normaliser == usual)
-            other = RS_NORM_MEAN;
+        if (s->is_hard || d->normaliser == usual) other = RS_NORM_MEAN;
     }
     return get_view(s, &pass, other, &s->other, err);
 }

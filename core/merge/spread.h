@@ -4,7 +4,7 @@
  * The marks belong to the fuel stage's population (docs/method.md 2): the cut in force is the F
  * at which the normaliser reaches 1 (mean: the mean of F; pXX: the quantile; max, log, rank: the
  * largest), or for kind hard the F from which d is 0; `other` is the usual one beside it, p99,
- * or the mean where p99 is in force. Shares count elements with F of the mark and above.
+ * or the mean where p99 or hard is. Shares count elements with F of the mark and above.
  *
  * rs_spreads keeps the statistics of one plan (a pass or more over the Fisher's population,
  * when it is opened); a tensor then costs two passes over its own values. */

@@ -209,6 +209,8 @@ static void a_hard_cut_is_the_merges(void)
             T_OK(rs_spreads_tensor(s, i, NULL, NULL, &got, &t_err));
             T_OK(rs_sums_tensor(&rt, p, i, false, &sums, &t_err));
             T_EQ(got.cut.kind, RS_MARK_HARD);
+            T_TRUE(got.other.kind == RS_MARK_NORMALISER &&
+                   got.other.normaliser == RS_NORM_MEAN);
             T_TRUE(got.cut.above > 0 && got.cut.above < got.n);
             T_EQ(sums.sum_d, got.n - got.cut.above);
         }
@@ -222,15 +224,18 @@ static void threads_change_nothing(void)
     static rs_spread got[3];
     const int threads[] = {1, 2, 5};
     for (int k = 0; k < 3; k++) {
-        rs_plan *p = plan_of(RS_DAMPEN_ONE_MINUS, RS_NORM_P95, false, RS_OVER_ALL, threads[k]);
+        rs_plan *p =
+            plan_of(RS_DAMPEN_ONE_MINUS, RS_NORM_P95, false, RS_OVER_ALL, threads[k]);
         rs_spreads *s;
         T_TRUE(p != NULL);
         T_OK(rs_spreads_open(&rt, p, NULL, NULL, &s, &t_err));
-        T_OK(rs_spreads_tensor(s, tensor_of(p, 0, RS_KIND_DOWN), NULL, NULL, &got[k], &t_err));
+        T_OK(rs_spreads_tensor(s, tensor_of(p, 0, RS_KIND_DOWN), NULL, NULL, &got[k],
+                               &t_err));
         rs_spreads_close(s);
         T_TRUE(memcmp(&got[0], &got[k], sizeof got[0]) == 0);
     }
-    T_TRUE(got[0].cut.normaliser == RS_NORM_P95 && got[0].other.normaliser == RS_NORM_P99);
+    T_TRUE(got[0].cut.normaliser == RS_NORM_P95 &&
+           got[0].other.normaliser == RS_NORM_P99);
 }
 
 static void fingerprints_follow_the_cut(void)

@@ -268,6 +268,16 @@ static void nothing_to_look_at(void)
     for (int i = 0; i < 7; i++)
         key("j");
     T_SHOWS("only matrices of layers have one");
+    const double zeros[192] = {0};
+    key("g");
+    ui_engine_event v = {.what = UI_ENGINE_LOOK,
+                         .id = UI_LOOK_SPECTRUM,
+                         .run = ui_detail_spectrum(app, ui_detail_here(app))->key,
+                         .text = (const char *)zeros,
+                         .n_text = sizeof zeros};
+    ui_looks_free(&app->detail.looks);
+    send((ui_msg){.kind = UI_MSG_ENGINE, .engine = &v});
+    T_SHOWS("the two models do not differ here");
     key("q G Enter"); /* outside the layers */
     T_TRUE(answer_looks());
     T_SHOWS("only matrices");

@@ -135,6 +135,10 @@ static void draw_spectrum(const ui_app *a, ui_grid *g, ui_rect r, int here)
         put_sentence(g, r, no_spectrum(a, here));
         return;
     }
+    if (!(s->s[0] > 0)) {
+        put_sentence(g, r, "the two models do not differ here");
+        return;
+    }
     int rank = ui_detail_rank(a, s);
     double *x = ui_alloc((size_t)s->n, sizeof *x);
     ui_plot p = spectrum_plot(a, s, rank, x, label);
@@ -299,8 +303,8 @@ static void draw_histogram(const ui_app *a, ui_grid *g, ui_rect r, int here)
     bars *b = ui_alloc(1, sizeof *b);
     ui_rule rules[2];
     fill_bars(s, b);
-    int n = add_rule(s, &s->cut, true, rules, 0);
-    n = add_rule(s, &s->other, false, rules, n);
+    int n = add_rule(s, &s->other, false, rules, 0);
+    n = add_rule(s, &s->cut, true, rules, n); /* the one in force lies on top */
     ui_rect area = {r.x + 1, r.y + 1, r.w - 2, r.h - 1 - caption_lines(r.h)};
     ui_draw_histogram(g, area, b->count, b->n, &b->axis, rules, n);
     histogram_caption(a, g, r, s, old);
