@@ -108,10 +108,58 @@ check 'not at all' 0 '' cmp moved.st theirs.st
 p 'by force it is' 0 'moved +made' r.json --force --only moved
 p 'then it is ours' 0 'moved +fresh' r.json
 echo 'no tensors' >moved.st
-p 'nor is what is no file of tensors' 0 'moved +kept +./moved.st' r.json
+p 'what is no file of tensors is an error' 3 'subspace "moved": ./moved.st.*--force --only moved makes it anew' r.json
+check 'and kept' 0 '' grep -q 'no tensors' moved.st
 p 'by force that too' 0 'moved +made' r.json --force --only moved
 p 'force makes all' 0 '' r.json --force
 check 'the fresh ones too' 0 '^3$' grep -c ' made ' out
+
+cp space.st whole.st
+head -c 5000 whole.st >space.st
+p 'a product cut short is an error' 3 'subspace "space": ./space.st' r.json
+p 'which force mends' 0 'space +made' r.json --force --only space
+check 'to the same bytes' 0 '' cmp space.st whole.st
+
+# nothing that the recipe reads is replaced, by force neither
+cp -r pt pt2
+# taken PATTERN FROM TO: prepare --force of the recipe with one path changed
+taken() {
+    n=$1 pattern=$2
+    sed "s,$3,$4," r.json >taken.json
+    p "$n" 3 "$pattern" taken.json --force
+}
+taken 'a file of a model' 'take the place of the model pt, which the recipe reads' '"space.st"' '"pt/model.safetensors"'
+taken 'another of its files' 'take the place of the model pt' '"space.st"' '"pt/config.json"'
+ln -s pt/model.safetensors link.st
+taken 'by a link' 'take the place of the model pt' '"space.st"' '"link.st"'
+taken 'data' 'take the place of the data chats.jsonl' '"space.st"' '"chats.jsonl"'
+taken 'the recipe' 'take the place of the recipe taken.json' '"space.st"' '"taken.json"'
+check 'the model is as before' 0 '' diff -r pt pt2
+rm -rf pt2 link.st taken.json
+
+# models that are folded for the time do not take the place of anybody's folder
+rm moved.st
+mkdir moved.st.folded moved.st.folded1
+echo 'mine' >moved.st.folded/notes.txt
+cp moved.st.folded/notes.txt "$top/recipes/sparring/pt/model.safetensors" moved.st.folded1
+p 'a folder of somebody else' 3 'moved.st.folded exists and is not what an interrupted run left' r.json
+check 'stays' 0 'mine' cat moved.st.folded/notes.txt
+rm -rf moved.st.folded
+p 'one of another name' 0 'moved +made' r.json
+check 'is not even looked at' 0 'mine' cat moved.st.folded1/notes.txt
+rm -rf moved.st.folded1
+mkdir -p moved.st.folded/1
+touch moved.st.folded/.ringside-partial moved.st.folded/1/model.safetensors
+p 'what a killed run left' 0 'moved +fresh' r.json
+check 'is taken away' 1 '' test -e moved.st.folded
+
+# the same bytes are other data as JSON lines
+cp chats.jsonl chats.txt
+sed 's,fisher/it.st,text.st,; s,chats.jsonl,chats.txt,' r.json >text.json
+p 'as a text' 0 'instruct +made' text.json --only instruct
+sed 's,fisher/it.st,text.st,' r.json >text.json
+p 'as lines' 0 'instruct +stale .*data is another' text.json --only instruct --dry-run
+rm text.st text.json chats.txt
 
 # metadata that nobody vouches for
 # st FILE VALUE: a safetensors file with this text as what it was made from
@@ -194,6 +242,21 @@ p 'goes on' 0 'instruct +made' r.json --events 1
 check 'from where it was' 0 '' grep -qE 'instruct +made .* resumed' out
 check 'to the same bytes' 0 '' cmp fisher/it.st fisher1/it.st
 check 'and leaves nothing' 0 '' test "$(ls fisher)" = it.st
+check 'stopped again' 0 '' interrupted INT 130
+cp fisher/it.st.partial/state kept.state
+# full COMMAND...: as on a disk on which nothing more can be written behind the first 100 kB
+full() {
+    (
+        trap '' XFSZ
+        ulimit -f 100
+        "$@"
+    )
+}
+check 'on a full disk' 4 'File too large' full "$ringside" prepare r.json
+check 'the state is kept' 0 '' cmp kept.state fisher/it.st.partial/state
+check 'nor is it begun again' 1 '' grep -q 'begins again' err
+p 'room came' 0 'instruct +made .* resumed' r.json
+check 'to the same bytes then' 0 '' cmp fisher/it.st fisher1/it.st
 check 'killed' 0 '' interrupted KILL 137
 recipe r.json ', "length": 48' '"rank": 5, "tensors": "layers.3 & attn"'
 p 'what is left of other work' 0 'begins again' r.json

@@ -195,12 +195,19 @@ static rs_status embed_back_all(rs_run *r, rs_sums *sums, rs_err *err)
 
 /* --- all of it --- */
 
+static rs_status load(rs_run *r, int *top, rs_err *err)
+{
+    rs_status s = rs_run_load(r, top, err);
+    r->useless = s == RS_E_FORMAT;
+    return s;
+}
+
 static rs_status the_way(rs_run *r, rs_sums *outer, int *top, rs_err *err)
 {
     RS_TRY(forward_all(r, err));
     RS_TRY(lose_all(r, outer, err));
     *top = r->c->n_layers;
-    if (r->o->resume) RS_TRY(rs_run_load(r, top, err));
+    if (r->o->resume) RS_TRY(load(r, top, err));
     r->can_resume = *top < r->c->n_layers;
     r->steps += (uint64_t)(3 * (r->c->n_layers - *top) * r->n);
     if (r->o->now) r->saved = r->o->now();
@@ -346,6 +353,7 @@ rs_status rs_fisher_run(const rs_runtime *rt, const rs_checkpoint *file,
     rs_run r = {.rt = rt, .file = file, .c = c, .examples = examples, .n = n, .o = o};
     *result = (rs_fisher_result){.resumed_at = -1};
     rs_status s = run(&r, result, err);
+    result->useless = r.useless;
     clean_up(&r);
     return s;
 }

@@ -62,6 +62,7 @@ typedef struct rs_fisher_result {
     int64_t tokens, n_tensors;
     uint64_t spilled; /* bytes of activations that did not fit into memory */
     int resumed_at;   /* the layer that the way back went on from; -1: it began anew */
+    bool useless;     /* what was to be gone on from is of other work, or damaged */
 } rs_fisher_result;
 
 rs_status rs_fisher_run(const rs_runtime *rt, const rs_checkpoint *file,

@@ -60,6 +60,7 @@ typedef struct rs_run {
     bool embeds; /* and then goes on to what lies below them */
     void *ple_rows; /* of the sequence at hand */
     bool can_resume; /* there is a state, of this run or of one before */
+    bool useless;    /* what is there is not that: rs_fisher_result */
     double saved;    /* when the last state was written */
     uint64_t steps, all_steps;
     char what[32];

@@ -105,6 +105,7 @@ rs_status rs_run_open_output(rs_run *r, rs_err *err)
                           .n_metadata = n,
                           .force = r->o->force};
     rs_status s = rs_tensor_file_new(r->o->out, &plan, r->o->resume, &r->out, err);
+    r->useless = s == RS_E_MISMATCH;
     free(t);
     return s;
 }

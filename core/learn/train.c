@@ -318,6 +318,13 @@ static rs_status take_memory(rs_training *t, rs_err *err)
     return rs_blend_open(t, err);
 }
 
+static rs_status load(rs_training *t, rs_train_result *result, rs_err *err)
+{
+    rs_status s = rs_training_load(t, err);
+    result->useless = s == RS_E_MISMATCH || s == RS_E_FORMAT;
+    return s;
+}
+
 static rs_status run(rs_training *t, rs_train_result *result, rs_err *err)
 {
     RS_TRY(check_numbers(t, err));
@@ -326,7 +333,7 @@ static rs_status run(rs_training *t, rs_train_result *result, rs_err *err)
     RS_TRY(rs_training_open(t, err));
     if (rs_protects(t->p) && t->o->projecting == RS_PROJECT_EXACT)
         rs_project_factors(t->p, t->o->strength);
-    if (t->o->resume) RS_TRY(rs_training_load(t, err));
+    if (t->o->resume) RS_TRY(load(t, result, err));
     result->resumed_at = t->can_resume ? t->step : -1;
     rs_blend_skip(t, t->step * t->o->batch);
     if (t->o->now) t->saved = t->o->now();

@@ -82,6 +82,7 @@ typedef struct rs_train_record {
 typedef struct rs_train_result {
     rs_train_record *steps; /* [adamw.steps]; free() them */
     int64_t resumed_at;     /* -1: it began anew */
+    bool useless;           /* what was to be gone on from is of other work, or damaged */
     char hash[33];          /* of the contents of what was written */
 } rs_train_result;
 

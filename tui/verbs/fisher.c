@@ -223,6 +223,7 @@ rs_status ui_fisher_make(ui_common *c, const rs_make *m, ui_product *p,
     rs_status st = open_subject(c, &o, &s, err);
     if (st == RS_OK) st = work(c, &o, &s, show, &r, err);
     p->resumed = st == RS_OK && r.resumed_at >= 0;
+    p->useless = r.useless;
     close_subject(&s);
     return st;
 }

@@ -41,14 +41,19 @@ static rs_status finish(ui_examples *e, const char *data, rs_err *err)
     return RS_OK;
 }
 
+bool ui_is_jsonl(const char *path)
+{
+    size_t n = strlen(path);
+    return n > 6 && strcmp(path + n - 6, ".jsonl") == 0;
+}
+
 rs_status ui_examples_read(const rs_config *c, const rs_tokenizer *t,
                            const rs_chat_format *chat, const char *data, bool jsonl,
                            bool raw, const char *instead, int64_t length, int64_t most,
                            ui_examples *out, rs_err *err)
 {
     *out = (ui_examples){0};
-    size_t n = strlen(data);
-    jsonl |= n > 6 && strcmp(data + n - 6, ".jsonl") == 0;
+    jsonl |= ui_is_jsonl(data);
     ui_model m = {.config = c, .tokenizer = (rs_tokenizer *)t, .chat = chat};
     ui_sequences s;
     rs_status st = ui_sequences_open(&m, jsonl ? NULL : data, jsonl ? data : NULL, raw,

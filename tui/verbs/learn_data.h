@@ -13,8 +13,9 @@ typedef struct ui_examples {
     char hash[33];  /* of ids and labels */
 } ui_examples;
 
-/* data: a plain text, cut into windows of `length` tokens, or a file of JSON lines (ending in
- * .jsonl, or jsonl set). most: at most that many sequences, 0: all. Lines longer than `length`
+bool ui_is_jsonl(const char *path); /* what a file holds is told by its name */
+/* data: a plain text, cut into windows of `length` tokens, or a file of JSON lines (ui_is_jsonl,
+ * or jsonl set). most: at most that many sequences, 0: all. Lines longer than `length`
  * are cut there; lines in which nothing counts are passed over. instead: the system prompt of
  * every conversation (jsonl.h), or NULL. */
 rs_status ui_examples_read(const rs_config *c, const rs_tokenizer *t,

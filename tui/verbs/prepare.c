@@ -2,6 +2,7 @@
  * what they would be today. */
 #include "base/os.h"
 #include "merge/execute.h"
+#include "store/partial.h"
 #include "tui/app/mem.h"
 #include "tui/verbs/prepare_state.h"
 
@@ -72,7 +73,6 @@ static rs_status fold(const ui_preparation *p, const rs_model_entry *e, const ch
     rs_execute_result result;
     rs_plan_options how = {.resolve = ui_resolve};
     rs_execute_options o = {.out = out,
-                            .force = true,
                             .progress = ui_progress_step,
                             .progress_ctx = p->show};
     RS_TRY(fold_recipe(p, e, &r, err));
@@ -83,27 +83,49 @@ static rs_status fold(const ui_preparation *p, const rs_model_entry *e, const ch
     return s == RS_OK ? s : rs_err_prefix(err, "model \"%s\"", e->name);
 }
 
-/* Folders beside the product: PATH.folded1, PATH.folded2. */
+/* The folder for them, beside the product: marked as ours and locked (partial.h), so that
+ * nobody's own folder of that name is emptied. false: the path is too long. */
+static bool folds_path(const char *path, char out[4096])
+{
+    int n = snprintf(out, 4096, "%s.folded", path);
+    return n > 0 && n < 4096 - 16;
+}
+
 static rs_status fold_all(const ui_preparation *p, const char *path, ui_inputs *in,
                           rs_err *err)
 {
+    char folder[4096];
+    if (!in->folded[0] && !in->folded[1]) return RS_OK;
+    if (!folds_path(path, folder))
+        return rs_fail(err, RS_E_INVALID, "the path %.200s... is too long", path);
+    RS_TRY(rs_partial_take(folder, &in->lock, err));
+    in->folds = true;
     for (int k = 0; k < 2; k++) {
         if (!in->folded[k]) continue;
-        int n = snprintf(in->model[k], sizeof in->model[k], "%s.folded%d", path, k + 1);
-        if (n < 0 || (size_t)n >= sizeof in->model[k])
+        if (!rs_path_join(in->model[k], sizeof in->model[k], folder, k ? "2" : "1"))
             return rs_fail(err, RS_E_INVALID, "the path %.200s... is too long", path);
         RS_TRY(fold(p, in->folded[k], in->model[k], err));
     }
     return RS_OK;
 }
 
-static void unfold(const ui_inputs *in)
+static void unfold(ui_inputs *in, const char *path)
 {
-    for (int k = 0; k < 2; k++) {
-        if (!in->folded[k] || !in->model[k][0]) continue;
-        rs_status ignored = rs_os_remove_tree(in->model[k], NULL);
-        (void)ignored;
-    }
+    char folder[4096];
+    if (in->folds && folds_path(path, folder)) rs_partial_remove(folder);
+    rs_os_close(in->lock);
+    in->lock = -1;
+    in->folds = false;
+}
+
+/* A run that was killed leaves its models: nothing is gone on from them. */
+static void clear_folds(const char *path)
+{
+    char folder[4096];
+    ui_inputs in = {.lock = -1};
+    if (!folds_path(path, folder) || rs_os_kind(folder) != RS_PATH_FOLDER) return;
+    in.folds = rs_partial_take(folder, &in.lock, NULL) == RS_OK;
+    unfold(&in, path);
 }
 
 /* --- making one --- */
@@ -118,24 +140,14 @@ static rs_status make_once(const ui_preparation *p, const rs_make *m,
     }
 }
 
-static bool was_left(const rs_make *m, const char *out)
-{
-    char left[4096];
-    int n = snprintf(left, sizeof left, "%s.%s", out,
-                     m->type == RS_MAKE_ADAPTER ? "training" : "partial");
-    return n > 0 && (size_t)n < sizeof left && rs_os_kind(left) == RS_PATH_FOLDER;
-}
-
 /* What an interrupted run left is gone on from; if it is of other work or damaged, the work is
- * begun again. */
+ * begun again. After any other failure, of a disk that is full, it stays. */
 static rs_status make_resumed(const ui_preparation *p, const rs_make *m,
                               ui_product *product, rs_err *err)
 {
-    bool left = was_left(m, product->out);
     product->resume = true;
     rs_status s = make_once(p, m, product, err);
-    if (s == RS_OK || s == RS_E_CANCELLED || s == RS_E_NOMEM || s == RS_E_EXISTS || !left)
-        return s;
+    if (s == RS_OK || !product->useless) return s;
     ui_progress_warn(p->show, "what an interrupted run left is of no use: it begins again");
     product->resume = false;
     return make_once(p, m, product, err);
@@ -155,7 +167,7 @@ static rs_status make_from(const ui_preparation *p, ui_made_row *row, ui_inputs 
     product->checkpoint = checkpoint;
     if (s == RS_OK) s = make_resumed(p, m, product, err);
     row->resumed = product->resumed;
-    unfold(in);
+    unfold(in, row->path);
     rs_buf_free(&text);
     return s;
 }
@@ -235,6 +247,7 @@ static rs_status make_all(ui_preparation *p, const prepare_opts *o, rs_err *err)
 {
     for (int i = 0; i < p->n; i++) {
         ui_made_row *row = &p->rows[i];
+        if (!o->dry_run) clear_folds(row->path);
         if (!o->dry_run && follows_made(p, row)) RS_TRY(ui_prepare_look_again(p, row, err));
         if (!o->dry_run && row->wanted) RS_TRY(make_row(p, row, o->checkpoint, err));
         say_row(p, row);
@@ -264,6 +277,7 @@ static rs_status prepare(ui_preparation *p, const prepare_opts *o, const char *f
                          rs_err *err)
 {
     rs_made made[RS_MADE];
+    p->file = file;
     RS_TRY(rs_recipe_load(file, &p->recipe, err));
     RS_TRY(rs_made_list(p->recipe, o->only, made, &p->n, err));
     p->rows = ui_alloc((size_t)p->n + 1, sizeof *p->rows);

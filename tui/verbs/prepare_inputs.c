@@ -1,6 +1,7 @@
 /* prepare_inputs.c - what a make names: where it is, and what is in it. */
 #include "base/os.h"
 #include "tui/app/mem.h"
+#include "tui/verbs/learn_data.h"
 #include "tui/verbs/prepare_state.h"
 
 #include <stdio.h>
@@ -72,7 +73,7 @@ rs_status ui_inputs_find(const ui_preparation *p, const rs_make *m, bool lenient
                          ui_inputs *in, rs_err *err)
 {
     int k = 0;
-    *in = (ui_inputs){.text = NULL};
+    *in = (ui_inputs){.lock = -1};
     for (const rs_make_key *key = rs_make_keys(m->type); key->name; key++) {
         const char *name = key->holds == RS_HOLDS_MODEL || key->holds == RS_HOLDS_FISHER ||
                                    key->holds == RS_HOLDS_SUBSPACE
@@ -89,7 +90,7 @@ void ui_inputs_free(ui_inputs *in)
 {
     free(in->text);
     free(in->data);
-    *in = (ui_inputs){.text = NULL};
+    *in = (ui_inputs){.lock = -1};
 }
 
 /* --- what is in it --- */
@@ -115,13 +116,22 @@ static rs_status put_model(const ui_preparation *p, const rs_make *m, const ui_i
     return RS_OK;
 }
 
+/* What its bytes mean, too: the same ones are other data as JSON lines. */
+static rs_status put_data(const char *path, rs_buf *b, rs_err *err)
+{
+    char hex[33];
+    RS_TRY(ui_file_identity(path, hex, err));
+    rs_buf_printf(b, "\"%s%s\"", hex, ui_is_jsonl(path) ? ".jsonl" : "");
+    return RS_OK;
+}
+
 static rs_status put_corpora(const rs_make *m, const ui_inputs *in, rs_buf *b, rs_err *err)
 {
     rs_buf_putc(b, '[');
     for (int i = 0; i < m->n_corpora; i++) {
-        char hex[33];
-        RS_TRY(ui_file_identity(in->data[i], hex, err));
-        rs_buf_printf(b, "%s[\"%s\",", i ? "," : "", hex);
+        rs_buf_puts(b, i ? ",[" : "[");
+        RS_TRY(put_data(in->data[i], b, err));
+        rs_buf_putc(b, ',');
         rs_buf_json_double(b, m->corpora[i].weight);
         rs_buf_putc(b, ']');
     }
@@ -137,10 +147,8 @@ static rs_status put_named(const ui_preparation *p, const rs_make *m, const ui_i
     if (key->holds == RS_HOLDS_CORPORA) return put_corpora(m, in, b, err);
     if (!rs_make_string(m, key)) return rs_buf_puts(b, "null"), RS_OK;
     if (key->holds == RS_HOLDS_MODEL) return put_model(p, m, in, (*k)++, b, err);
-    if (key->holds == RS_HOLDS_DATA)
-        RS_TRY(ui_file_identity(in->data[0], hex, err));
-    else
-        RS_TRY(ui_identity(p->common, in->measure, UI_ID_TENSORS, p->show, hex, err));
+    if (key->holds == RS_HOLDS_DATA) return put_data(in->data[0], b, err);
+    RS_TRY(ui_identity(p->common, in->measure, UI_ID_TENSORS, p->show, hex, err));
     rs_buf_printf(b, "\"%s\"", hex);
     return RS_OK;
 }

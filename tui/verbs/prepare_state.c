@@ -10,7 +10,8 @@
 
 const char *ui_made_state_name(ui_made_state s)
 {
-    static const char *const names[] = {"fresh", "missing", "stale", "foreign", "unknown"};
+    static const char *const names[] = {"fresh",   "missing", "stale",
+                                        "foreign", "unknown", "damaged"};
     return names[s];
 }
 
@@ -124,9 +125,9 @@ static rs_status look(ui_preparation *p, ui_made_row *row, rs_err *err)
     row->why[0] = 0;
     row->state = UI_MADE_MISSING;
     if (rs_os_kind(row->path) == RS_PATH_NONE) return RS_OK;
-    if (rs_checkpoint_open(row->path, &f, &why) != RS_OK)
-        return because(row, UI_MADE_FOREIGN, "%.180s", why.msg), RS_OK;
-    rs_status s = RS_OK;
+    rs_status s = rs_checkpoint_open(row->path, &f, &why);
+    if (s == RS_E_NOMEM) return rs_fail(err, s, "%s", why.msg);
+    if (s != RS_OK) return because(row, UI_MADE_DAMAGED, "%.180s", why.msg), RS_OK;
     const char *was = rs_checkpoint_metadata(f, UI_MADE_FROM);
     if (was)
         s = compare(p, row, was, err);
@@ -164,6 +165,19 @@ static rs_status check_room(const ui_made_row *row, rs_err *err)
                    rs_make_word(row->made.make->type), row->made.name, folder);
 }
 
+/* What is wanted can be made; what is not can be used. */
+static rs_status check_row(ui_preparation *p, const ui_made_row *row, rs_err *err)
+{
+    if (row->state == UI_MADE_DAMAGED && !row->wanted)
+        return rs_fail(err, RS_E_FORMAT, "%s \"%s\": %s (--force --only %s makes it anew)",
+                       rs_make_word(row->made.make->type), row->made.name, row->why,
+                       row->made.name);
+    if (!row->wanted) return RS_OK;
+    RS_TRY(ui_prepare_apart(p, row, err));
+    RS_TRY(check_inputs(p, row, err));
+    return check_room(row, err);
+}
+
 static void follow(ui_preparation *p, ui_made_row *row)
 {
     if (row->state != UI_MADE_FRESH && row->state != UI_MADE_UNKNOWN) return;
@@ -195,10 +209,7 @@ rs_status ui_prepare_look(ui_preparation *p, const char *only, bool force, rs_er
         row->forced = force && (!only || strcmp(only, row->made.name) == 0);
         row->wanted |= row->forced;
     }
-    for (int i = 0; i < p->n; i++) {
-        if (!p->rows[i].wanted) continue;
-        RS_TRY(check_inputs(p, &p->rows[i], err));
-        RS_TRY(check_room(&p->rows[i], err));
-    }
+    for (int i = 0; i < p->n; i++)
+        RS_TRY(check_row(p, &p->rows[i], err));
     return RS_OK;
 }

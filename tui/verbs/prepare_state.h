@@ -13,7 +13,8 @@ typedef enum ui_made_state {
     UI_MADE_MISSING,
     UI_MADE_STALE,
     UI_MADE_FOREIGN, /* it does not say that prepare made it: kept */
-    UI_MADE_UNKNOWN  /* what it was made from is not there: kept */
+    UI_MADE_UNKNOWN, /* what it was made from is not there: kept */
+    UI_MADE_DAMAGED  /* it cannot be read: an error, unless it is to be made */
 } ui_made_state;
 
 typedef struct ui_made_row {
@@ -30,6 +31,7 @@ typedef struct ui_preparation {
     ui_common *common;
     ui_progress *show;
     rs_recipe *recipe;
+    const char *file;  /* of the recipe */
     ui_made_row *rows; /* [n], each after what it needs */
     int n;
 } ui_preparation;
@@ -42,6 +44,9 @@ rs_status ui_prepare_look(ui_preparation *p, const char *only, bool force,
 /* Of one row anew, after something that it needs was made. */
 rs_status ui_prepare_look_again(ui_preparation *p, ui_made_row *row, rs_err *err) RS_MUST_USE;
 const char *ui_made_state_name(ui_made_state s);
+/* RS_E_EXISTS: what is at the row's path, and would be replaced, is what the recipe reads. */
+rs_status ui_prepare_apart(const ui_preparation *p, const ui_made_row *row,
+                           rs_err *err) RS_MUST_USE;
 
 /* --- inputs of a row --- */
 
@@ -51,6 +56,8 @@ typedef struct ui_inputs {
     char *text; /* paths of data, each followed by a 0 */
     const char **data;
     const rs_model_entry *folded[2]; /* model is an adapter on a model: made for the time */
+    bool folds;                      /* the folder of these is there, and ours */
+    int lock;                        /* of that folder */
 } ui_inputs;
 
 /* Finds everything. A measure that is not there is no error where `lenient`. */

@@ -25,6 +25,7 @@ typedef struct ui_product {
     bool resume;           /* go on from what an interrupted run of the same work left */
     int64_t checkpoint;    /* seconds between states to resume from */
     bool resumed;          /* told: it did */
+    bool useless;          /* told: what was left is of other work, or damaged */
 } ui_product;
 
 /* fisher.c, subspace.c, train.c. show: tells of each step, cancels. */

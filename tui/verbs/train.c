@@ -206,6 +206,7 @@ rs_status ui_train_make(ui_common *c, const rs_make *m, ui_product *p, ui_progre
     rs_status st = ui_trainee_open(c, &o, show, &t, err);
     if (st == RS_OK) st = work(c, &o, &t, &s, &r, err);
     p->resumed = st == RS_OK && r.resumed_at >= 0;
+    p->useless = r.useless;
     free(r.steps);
     ui_trainee_close(&t);
     return st;
