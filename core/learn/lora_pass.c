@@ -9,9 +9,8 @@
 #include <stdlib.h>
 
 enum {
-    TOKENS = 64,         /* a block of the products that run over tokens */
-    ROWS = 128,          /* a block of a factor's gradient */
-    SMALL_WORK = 1 << 19 /* multiplications done before another thread has woken */
+    TOKENS = 64, /* a block of the products that run over tokens */
+    ROWS = 128   /* a block of a factor's gradient */
 };
 
 typedef struct thin {
@@ -24,8 +23,7 @@ typedef struct thin {
 
 static rs_pool *pool_for(const rs_work *w, const rs_lora_pair *p)
 {
-    int64_t work = w->n * w->lora->rank * (p->rows + p->cols);
-    return work < SMALL_WORK ? NULL : w->rt->pool;
+    return rs_pool_worth(w->rt, w->n * w->lora->rank * (p->rows + p->cols));
 }
 
 static int64_t blocks(int64_t n, int64_t size)

@@ -9,9 +9,8 @@
 
 enum {
     WIDE_FLOATS = 4 << 20,   /* of a matrix widened at a time */
-    LOGIT_FLOATS = 64 << 20, /* of logits at a time */
-    BACK_COLUMNS = 192,      /* about, of a product on the way back that a thread takes */
-    SMALL_WORK = 1 << 19     /* multiplications done before another thread has woken */
+    LOGIT_FLOATS = 32 << 20, /* of logits at a time */
+    BACK_COLUMNS = 192       /* about, of a product on the way back that a thread takes */
 };
 
 /* --- memory --- */
@@ -77,15 +76,15 @@ static void carve_all(rs_work *w, rs_carver *c)
     rs_rope_carve(w->m->store, n, c, w->cos, w->sin);
 }
 
+/* Rows of logits at a time are the vocabulary's alone: bits of a sum depend on them, so
+ * the memory there is may not. */
 static void set_sizes(rs_work *w)
 {
     const rs_config *c = w->c;
     rs_widths most = rs_config_widest(c);
     w->wide_floats =
         larger(larger(WIDE_FLOATS, c->hidden), larger(most.queries, most.mlp));
-    int64_t floats = (int64_t)(w->rt->memory_bytes / (16 * sizeof(float)));
-    if (floats > LOGIT_FLOATS) floats = LOGIT_FLOATS;
-    w->loss_rows = larger(1, floats / c->vocab);
+    w->loss_rows = larger(1, LOGIT_FLOATS / c->vocab);
     if (w->loss_rows > w->room) w->loss_rows = w->room;
     w->scores_each = 3 * RS_QUERY_BLOCK * w->room;
 }
@@ -270,7 +269,7 @@ void rs_apply_back(rs_work *w, const rs_matrix *m, const float *dy, float beta, 
         const float *wide = wide_rows(w, m, r, n);
         going_back b = {w->n,   n,    m->cols, m->rows,     back_columns(m->cols),
                         dy + r, wide, dx,      r ? 1 : beta};
-        rs_pool_run(w->n * n * m->cols < SMALL_WORK ? NULL : w->rt->pool,
+        rs_pool_run(rs_pool_worth(w->rt, w->n * n * m->cols),
                     (m->cols + b.block - 1) / b.block, back_block, &b);
     }
 }

@@ -3,10 +3,7 @@
  * below the window. */
 #include "model/pass_internal.h"
 
-enum {
-    BLOCK = 16,          /* queries of one sequence that share a look at the keys */
-    SMALL_WORK = 1 << 19 /* multiplications that are done before a thread has woken */
-};
+enum { BLOCK = 16 }; /* queries of one sequence that share a look at the keys */
 
 typedef struct attention {
     const rs_pass *p;
@@ -81,6 +78,5 @@ void rs_pass_attend(rs_pass *p, int layer)
     int64_t blocks = (p->n + a.block - 1) / a.block;
     const rs_config *c = p->m->config;
     int64_t work = p->n * c->n_heads * c->layers[layer].head_dim * p->max_keys;
-    rs_pool *pool = work < SMALL_WORK ? NULL : p->rt->pool;
-    rs_pool_run(pool, blocks * c->n_heads, attend_chunk, &a);
+    rs_pool_run(rs_pool_worth(p->rt, work), blocks * c->n_heads, attend_chunk, &a);
 }

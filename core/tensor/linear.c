@@ -9,7 +9,6 @@ enum {
     MATVEC_BYTES = 96 << 10, /* of weights that one chunk reads, at most */
     CHUNKS_PER_THREAD = 4,   /* at least, where the rows suffice */
     THIN_FLOATS = 16 << 10,  /* widened at a time where few tokens share a pass */
-    SMALL_WORK = 1 << 19,    /* multiplications done before another thread has woken */
     FAST_ROWS = 192,         /* about, for BLAS */
     FAST_TOKENS = 16,        /* from here on BLAS pays */
     CACHE_LINE = 64
@@ -150,7 +149,7 @@ rs_status rs_linear(const rs_runtime *rt, rs_linear_mode mode, const rs_product 
             return rs_fail(err, RS_E_NOMEM, "no memory for %lld bytes of widened weights",
                            (long long)floats * (long long)sizeof(float));
     }
-    rs_pool_run(u.work < SMALL_WORK ? NULL : rt->pool, u.total, one_chunk, &u);
+    rs_pool_run(rs_pool_worth(rt, u.work), u.total, one_chunk, &u);
     return RS_OK;
 }
 

@@ -10,7 +10,11 @@
 #include <malloc.h>
 #endif
 
-enum { ROWS_A_CHUNK = 4, FEW_ROWS = 16 /* waking costs more than a row */ };
+enum {
+    ROWS_A_CHUNK = 4,
+    FEW_ROWS = 16,       /* waking costs more than a row */
+    SMALL_WORK = 1 << 19 /* multiplications done before another thread has woken */
+};
 
 struct rs_scratch {
     float *floats;
@@ -71,6 +75,11 @@ float *rs_runtime_scratch(const rs_runtime *rt, int64_t floats)
     s->floats = aligned_alloc(64, (size_t)room * sizeof(float));
     s->room = s->floats ? room : 0;
     return s->floats;
+}
+
+rs_pool *rs_pool_worth(const rs_runtime *rt, int64_t multiplications)
+{
+    return multiplications < SMALL_WORK ? NULL : rt->pool;
 }
 
 typedef struct row_run {

@@ -34,6 +34,9 @@ void rs_quit(rs_runtime *rt);
  * and goes costs its page faults each time. NULL: no memory. */
 float *rs_runtime_scratch(const rs_runtime *rt, int64_t floats);
 
+/* The pool, or NULL where so few multiplications are done before another thread has woken. */
+rs_pool *rs_pool_worth(const rs_runtime *rt, int64_t multiplications);
+
 /* Calls fn for each of n rows, with the threads where there are many. */
 void rs_each_row(const rs_runtime *rt, int64_t n, void (*fn)(void *ctx, int64_t row),
                  void *ctx);

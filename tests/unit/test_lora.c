@@ -316,6 +316,36 @@ static void threads_give_the_same_bytes(void)
     }
 }
 
+/* Rows of logits at a time are the vocabulary's alone, whatever memory there is: the same
+ * bits of loss, factors and weights. */
+static void memory_gives_the_same_bytes(void)
+{
+    static const int64_t lengths[] = {20, 63};
+    for (size_t k = 0; k < sizeof lengths / sizeof *lengths; k++) {
+        subject of[2];
+        double loss[2];
+        for (int m = 0; m < 2; m++) {
+            subject *s = &of[m];
+            T_TRUE(open_subject(s, "recipes/sparring/it", 8, 1));
+            fill(s->lora);
+            rs_work_free(s->work);
+            s->rt.memory_bytes = m ? 1 << 20 : 1 << 30;
+            T_OK(rs_work_new(&s->rt, s->model, 64, &s->work, &t_err));
+            T_OK(rs_work_adapt(s->work, s->lora, &t_err));
+            T_TRUE(take_tokens(s, lengths[k]));
+            rs_sink all = rs_gradients_sink(s->g);
+            T_OK(rs_backward_all(s->work, s->seq, 1, &all, &loss[m], &t_err));
+        }
+        T_EQ(of[0].work->loss_rows, of[1].work->loss_rows);
+        T_TRUE(loss[0] == loss[1]);
+        T_TRUE(worst_gradient(of[0].config, of[0].g, of[1].g) == 0);
+        T_TRUE(memcmp(of[0].lora->gradients, of[1].lora->gradients,
+                      (size_t)of[0].lora->floats * sizeof(float)) == 0);
+        close_subject(&of[0]);
+        close_subject(&of[1]);
+    }
+}
+
 static void the_start(void)
 {
     subject s;
@@ -360,5 +390,5 @@ static void refusals(void)
 }
 
 T_MAIN(T_TEST(every_family_is_the_merged_model), T_TEST(frozen_weights_change_nothing),
-       T_TEST(kept_insides_are_those_made_again), T_TEST(threads_give_the_same_bytes),
+       T_TEST(kept_insides_are_those_made_again), T_TEST(threads_give_the_same_bytes), T_TEST(memory_gives_the_same_bytes),
        T_TEST(the_start), T_TEST(refusals))
