@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { ROUNDS = 40 }; /* of polishing */
+
 static const double near_enough = 2e-6, too_far = 0.1;
 
 /* Directions as columns, [n, k]; q NULL: none. */
@@ -65,17 +67,29 @@ bool rs_protects(const rs_protection *p)
     return p && p->any;
 }
 
+uint64_t rs_protection_bytes(const rs_protection *p)
+{
+    uint64_t bytes = p ? (uint64_t)(p->each * p->rt->threads) * sizeof(double) : 0;
+    for (int i = 0; p && i < p->l->n; i++)
+        bytes += (uint64_t)(p->u[i].n * p->u[i].k + p->v[i].n * p->v[i].k) * sizeof(float);
+    return bytes;
+}
+
 /* --- orthonormal columns --- */
+
+/* The larger; what is no number stays one. */
+static double worse(double a, double b)
+{
+    return isnan(a) || a > b ? a : b;
+}
 
 /* How far g = q^T q is from 1, columns of zeros left aside. */
 static double off_one(const double *g, int64_t k)
 {
     double worst = 0;
     for (int64_t i = 0; i < k; i++)
-        for (int64_t j = 0; j < k && g[i * k + i] != 0; j++) {
-            double d = fabs(g[i * k + j] - (i == j));
-            if (!(d <= worst)) worst = d;
-        }
+        for (int64_t j = 0; j < k && g[i * k + i] != 0; j++)
+            worst = worse(worst, fabs(g[i * k + j] - (i == j)));
     return worst;
 }
 
@@ -85,26 +99,27 @@ typedef struct polishing {
     int64_t n, k;
 } polishing;
 
-/* q <- q (3 - q^T q) / 2, which doubles the digits that are right, until all are. */
+/* q <- q (3 - q^T q) / 2, which doubles the digits that are right, until all are. Small
+ * products of many columns may still add up to a Gram matrix with an eigenvalue above 3, from
+ * where this goes nowhere. */
 static rs_status polish(void *ctx, rs_err *err)
 {
     const polishing *p = ctx;
-    double *q = p->q, *next = p->next, *g = p->g;
+    double *q = p->q, *next = p->next, *g = p->g, first = 0;
     int64_t n = p->n, k = p->k;
-    for (int round = 0; round < 40; round++) {
+    for (int round = 0; round < ROUNDS; round++) {
         rs_lapack_product(k, k, n, q, true, q, 0, g);
         double off = off_one(g, k);
-        if (round == 0 && !(off <= too_far))
-            return rs_fail(err, RS_E_INVALID,
-                           "columns are not orthonormal: their products are off by %.2g",
-                           off);
-        if (off <= (round ? 1e-12 : near_enough)) break;
+        if (off <= (round ? 1e-12 : near_enough)) return RS_OK;
+        if (round == 0) first = off;
+        if (!(off <= (round ? 3 : too_far))) break;
         for (int64_t i = 0; i < k * k; i++)
             g[i] = (i % (k + 1) ? 0 : 1.5) - g[i] / 2;
         rs_lapack_product(n, k, k, q, false, g, 0, next);
         memcpy(q, next, (size_t)(n * k) * sizeof *q);
     }
-    return RS_OK;
+    return rs_fail(err, RS_E_INVALID,
+                   "columns are not orthonormal: their products are off by %.2g", first);
 }
 
 static rs_status take_basis(const rs_runtime *rt, basis *b, const float *q, int64_t n,
@@ -295,9 +310,7 @@ rs_leak rs_leak_of(rs_protection *p)
         const share *s = &p->shares[i];
         if (p->u[i].q) leak.out += s->out, of_u += s->all;
         if (p->v[i].q) leak.in += s->in, of_v += s->all;
-        double out = ratio(s->out, s->all), in = ratio(s->in, s->all);
-        if (!(out <= leak.most)) leak.most = out;
-        if (!(in <= leak.most)) leak.most = in;
+        leak.most = worse(leak.most, worse(ratio(s->out, s->all), ratio(s->in, s->all)));
     }
     leak.out = ratio(leak.out, of_u);
     leak.in = ratio(leak.in, of_v);

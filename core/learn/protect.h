@@ -30,6 +30,7 @@ void rs_protection_free(rs_protection *p); /* NULL is fine */
 rs_status rs_protect(rs_protection *p, int i, const float *u, const float *v, int64_t k,
                      rs_err *err) RS_MUST_USE;
 bool rs_protects(const rs_protection *p); /* anything at all */
+uint64_t rs_protection_bytes(const rs_protection *p); /* memory; NULL: 0 */
 
 void rs_project_factors(rs_protection *p, double strength);
 void rs_project_gradients(rs_protection *p, double strength);

@@ -460,5 +460,57 @@ static void bases(void)
     close_subject(&s);
 }
 
+/* 64 columns whose products are 0.09: each one small, but together they are one direction
+ * with eigenvalue 1 + 63 x 0.09 = 6.7, from where no polishing leads. With 0.03 (2.9) it does. */
+static void many_small_products(void)
+{
+    enum { K = 64, WIDE = 512 };
+    static const double products[] = {0.09, 0.03};
+    for (int c = 0; c < 2; c++) {
+        subject s;
+        float v[WIDE * K] = {0};
+        T_TRUE(open_variant(&s, &variants[3], 1));
+        int i = 0;
+        while (i < s.lora->n && (s.lora->pairs[i].cols <= K || s.lora->pairs[i].cols > WIDE))
+            i++;
+        T_TRUE(i < s.lora->n);
+        for (int k = 0; k < K; k++) {
+            v[k * K + k] = (float)sqrt(1 - products[c]);
+            v[K * K + k] = (float)sqrt(products[c]);
+        }
+        if (c == 0)
+            T_FAILS(rs_protect(s.protection, i, NULL, v, K, &t_err), RS_E_INVALID,
+                    "not orthonormal: their products are off by 0.09");
+        else
+            T_OK(rs_protect(s.protection, i, NULL, v, K, &t_err));
+        v[0] = NAN; /* seen, although numbers come after it */
+        T_FAILS(rs_protect(s.protection, i, NULL, v, K, &t_err), RS_E_INVALID,
+                "not orthonormal");
+        close_subject(&s);
+    }
+}
+
+/* What is no number stays so in the largest share, wherever it is. */
+static void a_leak_that_is_no_number(void)
+{
+    subject s;
+    float u[64 * 4], v[192 * 4];
+    T_TRUE(open_variant(&s, &variants[2], 1));
+    for (int i = 0; i < s.lora->n; i++) {
+        const rs_lora_pair *p = &s.lora->pairs[i];
+        memset(u, 0, sizeof u);
+        T_TRUE(p->rows >= 4 && p->cols <= 192);
+        memset(v, 0, sizeof v);
+        v[0] = v[5] = v[10] = v[15] = 1;
+        T_OK(rs_protect(s.protection, i, NULL, v, 4, &t_err));
+        for (int64_t k = 0; k < p->rows * s.lora->rank; k++)
+            p->b[k] = 1;
+    }
+    T_TRUE(rs_leak_of(s.protection).most > 0);
+    s.lora->pairs[0].a[0] = NAN;
+    T_TRUE(isnan(rs_leak_of(s.protection).most));
+    close_subject(&s);
+}
+
 T_MAIN(T_TEST(as_peft_trains), T_TEST(first_gradients), T_TEST(what_leaks_in_200_steps),
-       T_TEST(bases))
+       T_TEST(bases), T_TEST(many_small_products), T_TEST(a_leak_that_is_no_number))
