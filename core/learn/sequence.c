@@ -117,6 +117,14 @@ static rs_status check_length(const rs_sequence *s, int64_t n, rs_err *err)
                    most);
 }
 
+int64_t rs_labels_counted(const int32_t *labels, int64_t n)
+{
+    int64_t counted = 0;
+    for (int64_t t = 1; t < n; t++)
+        counted += !labels || labels[t] >= 0;
+    return counted;
+}
+
 rs_status rs_sequence_set(rs_sequence *s, const int32_t *ids, const int32_t *labels,
                           int64_t n, rs_err *err)
 {
@@ -128,9 +136,7 @@ rs_status rs_sequence_set(rs_sequence *s, const int32_t *ids, const int32_t *lab
     memcpy(s->ids, ids, (size_t)n * sizeof *ids);
     memcpy(s->labels, labels ? labels : ids, (size_t)n * sizeof *ids);
     s->labels[0] = -1;
-    s->n_counted = 0;
-    for (int64_t t = 0; t < n; t++)
-        s->n_counted += s->labels[t] >= 0;
+    s->n_counted = rs_labels_counted(labels, n);
     if (s->n_counted > 0) return RS_OK;
     return rs_fail(err, RS_E_INVALID,
                    "a sequence of %" PRId64 " tokens has none that counts", n);

@@ -45,6 +45,8 @@ uint64_t rs_sequence_bytes(const rs_config *c, int64_t room, bool keep_all);
  * without a label that counts are RS_E_INVALID. */
 rs_status rs_sequence_set(rs_sequence *s, const int32_t *ids, const int32_t *labels,
                           int64_t n, rs_err *err) RS_MUST_USE;
+/* Labels that count; labels NULL: ids themselves. The first never does. */
+int64_t rs_labels_counted(const int32_t *labels, int64_t n);
 /* Gradients to zero: before each way back. */
 void rs_sequence_rewind(rs_sequence *s);
 /* Width of a row of layer i's K and V. */

@@ -1,8 +1,9 @@
-/* train.c - the way of a training: checks, steps, validations, states. */
+/* train.c - the way of a training: steps, validations, states. */
 #include "learn/train_internal.h"
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,14 +41,6 @@ static rs_status pass(rs_training *t, double scale, double *loss, rs_err *err)
 static rs_status take(rs_training *t, const rs_example *e, rs_err *err)
 {
     return rs_sequence_set(t->s, e->ids, e->labels, e->n, err);
-}
-
-static int64_t counted(const rs_example *e)
-{
-    int64_t n = 0;
-    for (int64_t i = 1; i < e->n; i++)
-        n += !e->labels || e->labels[i] >= 0;
-    return n;
 }
 
 /* --- one step --- */
@@ -138,7 +131,7 @@ static rs_status one_step(rs_training *t, batch *b, rs_err *err)
     for (int64_t i = 0; i < t->o->batch; i++) {
         b->at[i] = rs_blend_next(t, &b->corpus[i]);
         b->tokens += b->at[i]->n;
-        b->counted += counted(b->at[i]);
+        b->counted += rs_labels_counted(b->at[i]->labels, b->at[i]->n);
     }
     RS_TRY(gradients(t, b, &r->loss, err));
     RS_TRY(update(t, r, err));
@@ -183,12 +176,18 @@ static bool is_time_to_validate(const rs_training *t)
 
 /* --- all of it --- */
 
-static rs_status maybe_save(rs_training *t, rs_err *err)
+/* A state is for the worst case; that there is no room for it is not yet that. */
+static void maybe_save(rs_training *t)
 {
-    if (!t->o->now || t->o->now() - t->saved < t->o->checkpoint_seconds) return RS_OK;
-    RS_TRY(rs_training_save(t, err));
+    rs_err why;
+    char text[sizeof why.msg + 80];
+    if (!t->o->now || t->o->now() - t->saved < t->o->checkpoint_seconds) return;
+    if (rs_training_save(t, &why) != RS_OK && t->o->warned) {
+        snprintf(text, sizeof text, "no state after %" PRId64 " steps: %s", t->step,
+                 why.msg);
+        t->o->warned(t->o->told_ctx, text);
+    }
     t->saved = t->o->now();
-    return RS_OK;
 }
 
 static rs_status all_steps(rs_training *t, batch *b, rs_err *err)
@@ -197,7 +196,7 @@ static rs_status all_steps(rs_training *t, batch *b, rs_err *err)
         if (is_time_to_validate(t)) RS_TRY(validate(t, err));
         RS_TRY(one_step(t, b, err));
         RS_TRY(may_go_on(t, err));
-        RS_TRY(maybe_save(t, err));
+        maybe_save(t);
     }
     return is_time_to_validate(t) ? validate(t, err) : RS_OK;
 }
@@ -229,76 +228,6 @@ static rs_status save_where_stopped(rs_training *t, rs_status s, rs_err *err)
                    t->step, t->o->adamw.steps);
 }
 
-static rs_status check_corpus(rs_training *t, const rs_train_corpus *c,
-                              const rs_example *e, int n, const char *what, rs_err *err)
-{
-    for (int i = 0; i < n; i++)
-        if (take(t, &e[i], err) != RS_OK)
-            return rs_err_prefix(err, "%s, %s %d", c->name, what, i + 1);
-    return RS_OK;
-}
-
-static rs_status check_corpora(rs_training *t, rs_err *err)
-{
-    for (int i = 0; i < t->n_corpora; i++) {
-        const rs_train_corpus *c = &t->corpora[i];
-        RS_TRY(check_corpus(t, c, c->train, c->n_train, "sequence", err));
-        RS_TRY(check_corpus(t, c, c->valid, c->n_valid, "validation sequence", err));
-    }
-    int64_t need = t->o->batch * t->o->adamw.steps;
-    if (!t->o->in_order || (t->n_corpora == 1 && t->corpora[0].n_train >= need))
-        return RS_OK;
-    return rs_fail(
-        err, RS_E_INVALID,
-        "%" PRId64 " steps of %" PRId64 " sequences in the order of the file: %s "
-        "has %d",
-        t->o->adamw.steps, t->o->batch, t->corpora[0].name, t->corpora[0].n_train);
-}
-
-static rs_status check_numbers(const rs_training *t, rs_err *err)
-{
-    const rs_train_options *o = t->o;
-    const rs_adamw *a = &o->adamw;
-    double weights = 0;
-    for (int i = 0; i < t->n_corpora; i++) {
-        const rs_train_corpus *c = &t->corpora[i];
-        if (c->n_train < 1)
-            return rs_fail(err, RS_E_INVALID, "%s has no sequence to learn from",
-                           c->name);
-        if (!(c->weight >= 0) || !isfinite(c->weight))
-            return rs_fail(err, RS_E_INVALID, "%s has weight %g", c->name, c->weight);
-        weights += c->weight;
-    }
-    if (t->n_corpora < 1 || !(weights > 0))
-        return rs_fail(err, RS_E_INVALID, "there is no corpus to learn from");
-    if (a->steps < 1 || o->batch < 1 || a->warmup < 0 || a->warmup > a->steps)
-        return rs_fail(err, RS_E_INVALID,
-                       "%" PRId64 " steps of %" PRId64 " sequences, %" PRId64
-                       " of them warming up, is no training",
-                       a->steps, o->batch, a->warmup);
-    if (!(a->rate >= 0) || !isfinite(a->rate) || !(a->decay >= 0) ||
-        !isfinite(a->decay) || !(a->clip >= 0) || !(o->strength >= 0 && o->strength <= 1))
-        return rs_fail(
-            err, RS_E_INVALID,
-            "learning rate %g, weight decay %g, clip %g, strength %g: below 0, or "
-            "a strength above 1",
-            a->rate, a->decay, a->clip, o->strength);
-    return RS_OK;
-}
-
-static int64_t longest(const rs_training *t)
-{
-    int64_t most = 2;
-    for (int i = 0; i < t->n_corpora; i++) {
-        const rs_train_corpus *c = &t->corpora[i];
-        for (int k = 0; k < c->n_train; k++)
-            if (c->train[k].n > most) most = c->train[k].n;
-        for (int k = 0; k < c->n_valid; k++)
-            if (c->valid[k].n > most) most = c->valid[k].n;
-    }
-    return most;
-}
-
 static rs_status take_memory(rs_training *t, rs_err *err)
 {
     size_t floats = (size_t)t->l->floats, steps = (size_t)t->o->adamw.steps;
@@ -309,12 +238,12 @@ static rs_status take_memory(rs_training *t, rs_err *err)
     if (!t->moments.first || !t->records || !t->by_corpus)
         return rs_fail(err, RS_E_NOMEM, "no memory for a training of %zu steps", steps);
     t->moments.second = t->moments.first + floats;
-    int64_t room = longest(t);
+    int64_t room = rs_training_longest(t);
     RS_TRY(rs_sequence_new(t->m->config, room, true, &t->s, err));
-    RS_TRY(check_corpora(t, err));
+    RS_TRY(rs_training_check_corpora(t, err));
     RS_TRY(rs_work_new(t->rt, t->m, room, &t->work, err));
     RS_TRY(rs_work_adapt(t->work, t->l, err));
-    rs_work_keep(t->work, t->rt->memory_bytes / 4);
+    rs_work_keep(t->work, t->spare);
     return rs_blend_open(t, err);
 }
 
@@ -327,7 +256,8 @@ static rs_status load(rs_training *t, rs_train_result *result, rs_err *err)
 
 static rs_status run(rs_training *t, rs_train_result *result, rs_err *err)
 {
-    RS_TRY(check_numbers(t, err));
+    RS_TRY(rs_training_check_numbers(t, err));
+    RS_TRY(rs_training_check_memory(t, &t->spare, err));
     RS_TRY(take_memory(t, err));
     RS_TRY(rs_training_begin_output(t, err));
     RS_TRY(rs_training_open(t, err));

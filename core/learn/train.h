@@ -70,7 +70,9 @@ typedef struct rs_train_options {
     rs_progress_fn progress;   /* done: steps. Called often; false stops, resumably */
     void *progress_ctx;
     void (*told)(void *ctx, const rs_train_step *s); /* may be NULL */
-    void *told_ctx;
+    /* A state could not be written, and training goes on; may be NULL. */
+    void (*warned)(void *ctx, const char *text);
+    void *told_ctx; /* of both */
 } rs_train_options;
 
 /* What a whole run tells, resumed or not. */
@@ -88,7 +90,10 @@ typedef struct rs_train_result {
 
 /* l: trained in place. p: NULL, or what it protects. Corpora are checked before work
  * begins: empty ones, ids outside the vocabulary and sequences in which nothing counts
- * are RS_E_INVALID, as is a loss that is no number, with its step. */
+ * are RS_E_INVALID, as is a loss that is no number, with its step. RS_E_NOMEM before
+ * anything is written: model, factors with their gradients and moments, and one sequence
+ * on its way need more than the runtime's budget. A state that cannot be written
+ * between steps is told of (warned) and tried again; where it is stopped, it is an error. */
 rs_status rs_train_run(const rs_runtime *rt, const rs_model *m, rs_lora *l,
                        rs_protection *p, const rs_train_corpus *corpora, int n_corpora,
                        const rs_train_options *o, rs_train_result *result,

@@ -1,4 +1,5 @@
-/* train_internal.h - the parts of a training: train.c (the way), blend.c (which sequence
+/* train_internal.h - the parts of a training: train.c (the way), train_checks.c (what is
+ * refused), blend.c (which sequence
  * comes next), train_state.c (what a resumed run needs), train_output.c (the PEFT
  * folder). */
 #ifndef RS_TRAIN_INTERNAL_H
@@ -34,9 +35,19 @@ typedef struct rs_training {
     rs_writer *writer; /* OUT.partial, from the start, so that errors come early */
     char *folder;      /* OUT.training: the state */
     int lock_fd;
+    uint64_t spare; /* bytes of the budget that nothing needs */
     double saved; /* when the last state was written */
     bool can_resume;
 } rs_training;
+
+/* train_checks.c. Corpora: into t->s, which is made. */
+rs_status rs_training_check_numbers(const rs_training *t, rs_err *err) RS_MUST_USE;
+rs_status rs_training_check_corpora(rs_training *t, rs_err *err) RS_MUST_USE;
+/* RS_E_NOMEM: the budget does not hold it. *spare: what it holds besides. */
+rs_status rs_training_check_memory(const rs_training *t, uint64_t *spare,
+                                   rs_err *err) RS_MUST_USE;
+/* Tokens of a sequence, at most what the model takes: more are refused by name. */
+int64_t rs_training_longest(const rs_training *t);
 
 /* blend.c. The corpus and the number of the sequence that comes next. */
 rs_status rs_blend_open(rs_training *t, rs_err *err) RS_MUST_USE;

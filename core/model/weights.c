@@ -149,6 +149,24 @@ rs_status rs_model_bind(rs_model *m, const char *name, rs_dtype dtype, int n_dim
     return RS_OK;
 }
 
+static uint64_t matrix_bytes(const rs_matrix *m)
+{
+    uint64_t row;
+    return m->data && rs_dtype_bytes(m->dtype, m->cols, &row) ? row * (uint64_t)m->rows : 0;
+}
+
+uint64_t rs_model_bytes(const rs_model *m)
+{
+    uint64_t bytes = 0;
+    for (int i = -1; i < m->config->n_layers; i++) {
+        const char *base = i < 0 ? (const char *)m : (const char *)&m->layers[i];
+        for (const rs_slot *s = rs_family_slots(m->config, i); s->tail; s++)
+            if (s->form == RS_FORM_MATRIX)
+                bytes += matrix_bytes((const void *)(base + s->offset));
+    }
+    return bytes;
+}
+
 rs_status rs_model_part_complete(const rs_model *m, int layer, rs_err *err)
 {
     for (const rs_slot *s = rs_family_slots(m->config, layer); s->tail; s++) {

@@ -58,6 +58,8 @@ rs_status rs_model_part_bytes(const rs_checkpoint *c, const rs_config *config, i
 rs_status rs_model_read_ple(const rs_checkpoint *c, const rs_model *m, const int32_t *ids,
                             int64_t n, void *rows, rs_err *err) RS_MUST_USE;
 uint64_t rs_model_ple_bytes(const rs_checkpoint *c, const rs_config *config, int64_t n);
+/* Bytes of all matrices that are bound, wherever they lie. */
+uint64_t rs_model_bytes(const rs_model *m);
 void rs_model_free(rs_model *m); /* NULL is fine */
 
 #endif

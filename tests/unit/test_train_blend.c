@@ -131,7 +131,7 @@ static void refusals(void)
     T_FAILS(train(&s, &bad, &r), RS_E_INVALID, "is no training");
     bad = o;
     bad.strength = 1.5;
-    T_FAILS(train(&s, &bad, &r), RS_E_INVALID, "a strength above 1");
+    T_FAILS(train(&s, &bad, &r), RS_E_INVALID, "a strength of 1.5 is not from 0 to 1");
     bad = o;
     bad.in_order = true;
     T_FAILS(train(&s, &bad, &r), RS_E_INVALID, "in the order of the file");

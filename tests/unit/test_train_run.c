@@ -2,6 +2,7 @@
  * states of other work are refused. */
 #include "tests/train.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -192,6 +193,100 @@ static void killed_at_random(void)
     T_TRUE(kills >= 3);
 }
 
+/* --- a disk that is full now and then --- */
+
+static void count_warnings(void *ctx, const char *text)
+{
+    if (strstr(text, "no state after ") && strstr(text, "state.new")) ++*(int *)ctx;
+}
+
+/* One call of the write side fails. In a state between steps that is told of, and the bytes
+ * are the same; half a state is never left beside. */
+static void states_that_cannot_be_written(void)
+{
+    const char *folder = t_folder(), *one = in_folder(folder, "one"),
+               *two = in_folder(folder, "two"),
+               *half = in_folder(folder, "two.training/state.new");
+    int warnings = 0, went_on = 0, ended = 0;
+    rs_train_result r;
+    rs_train_options o = options_of(one);
+    o.now = tick; /* a state after every step */
+    o.warned = count_warnings;
+    o.told_ctx = &warnings;
+    long before = rs_os_write_calls();
+    T_OK(train_anew(1, &o, &r));
+    long calls = rs_os_write_calls() - before;
+    free(r.steps);
+    T_EQ(warnings, 0);
+    o.out = two;
+    for (long at = 1; at <= calls; at++) {
+        int told = warnings;
+        rs_os_faults(at, ENOSPC, false);
+        rs_status st = train_anew(1, &o, &r);
+        rs_os_faults(0, 0, false);
+        T_TRUE(rs_os_kind(half) == RS_PATH_NONE);
+        ended += st != RS_OK;
+        if (st == RS_OK) {
+            went_on += warnings == told + 1;
+            free(r.steps);
+            T_TRUE(same_adapters(one, two) && is_clean(two));
+        }
+        T_OK(rs_os_remove_tree(two, &t_err));
+    }
+    printf("  %ld calls: %d without a state, %d ends\n", calls, went_on, ended);
+    T_TRUE(went_on >= 4 * STEPS && ended > 5);
+}
+
+/* --- memory --- */
+
+/* Refused by its sum, before anything is written; with that much it goes through. */
+static void memory_is_a_budget(void)
+{
+    const char *out = in_folder(t_folder(), "a");
+    subject s;
+    rs_train_result r;
+    double need, may;
+    rs_train_options o = options_of(out);
+    T_TRUE(open_subject(&s, tiny, 2));
+    s.rt.memory_bytes = 64 << 20;
+    T_FAILS(train(&s, &o, &r), RS_E_NOMEM, "of weights, and sequences of 22 tokens");
+    const char *numbers = strstr(t_err.msg, "need ");
+    T_TRUE(numbers && sscanf(numbers, "need %lf MB, %lf MB may", &need, &may) == 2);
+    T_TRUE(need > 80 && need < 110 && may == 67);
+    T_TRUE(rs_os_kind(out) == RS_PATH_NONE && is_clean(out));
+    s.rt.memory_bytes = (uint64_t)((need - 1) * 1e6);
+    T_FAILS(train(&s, &o, &r), RS_E_NOMEM, "--memory");
+    s.rt.memory_bytes = (uint64_t)((need + 1) * 1e6);
+    T_OK(train(&s, &o, &r));
+    free(r.steps);
+    close_subject(&s);
+}
+
+/* --- numbers --- */
+
+static void numbers_that_are_none(void)
+{
+    rs_train_result r;
+    rs_train_options o = options_of(in_folder(t_folder(), "a"));
+    rs_train_options all[6] = {o, o, o, o, o, o};
+    all[0].batch = INT64_MAX / STEPS + 1;
+    all[1].adamw.rate = INFINITY;
+    all[2].adamw.decay = -1;
+    all[3].adamw.clip = NAN;
+    all[4].strength = 1.5;
+    all[5].in_order = true;
+    static const char *const why[] = {
+        "7 steps of 1317624576693539402 sequences are too many to count",
+        "a learning rate of inf is not a number from 0",
+        "a weight decay of -1 is not a number from 0",
+        "(clip) of nan is not a number from 0",
+        "a strength of 1.5 is not from 0 to 1",
+        "3 corpora in the order of the file: it is one file's alone"};
+    for (int i = 0; i < 6; i++)
+        T_FAILS(train_anew(1, &all[i], &r), RS_E_INVALID, why[i]);
+    T_TRUE(is_clean(o.out));
+}
+
 /* --- states of others, damaged ones --- */
 
 static void other_work_is_refused(void)
@@ -233,13 +328,17 @@ static void other_work_is_refused(void)
     put_file(state, kept_state.data, kept_state.len / 2);
     T_TRUE(train_anew(1, &o, &r) != RS_OK);
     put_file(state, kept_state.data, kept_state.len);
-    T_OK(train_anew(1, &o, &r));
+    T_TRUE(open_subject(&s, tiny, 1));
+    s.corpora[0].name = "sea.txt"; /* the same file, spelled otherwise */
+    T_OK(train(&s, &o, &r));
     T_TRUE(r.resumed_at > 0 && is_clean(out));
     free(r.steps);
+    close_subject(&s);
     o.resume = false;
     T_FAILS(train_anew(1, &o, &r), RS_E_EXISTS, "exists");
 }
 
 T_MAIN(T_TEST(any_threads), T_TEST(stopped_and_gone_on_with),
        T_TEST(killed_at_its_writes), T_TEST(killed_at_random),
-       T_TEST(other_work_is_refused))
+       T_TEST(states_that_cannot_be_written), T_TEST(memory_is_a_budget),
+       T_TEST(numbers_that_are_none), T_TEST(other_work_is_refused))
