@@ -203,7 +203,7 @@ p 'data went' 0 'instruct +kept .*there is no file chats.jsonl' r.json
 mv away.jsonl chats.jsonl
 mv pt gone
 rm space.st
-p 'no model' 3 'subspace "space": model "pt": there is no pt' r.json
+p 'no model' 3 'subspace "space": model "pt": there is no file or folder pt' r.json
 mv gone pt
 echo '{"text":""}' >empty.jsonl
 sed 's/chats.jsonl/empty.jsonl/; s/it.st/it2.st/' r.json >empty.json

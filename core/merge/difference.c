@@ -46,7 +46,7 @@ rs_status rs_recipe_model_path(const rs_recipe *r, const rs_plan_options *o,
         return rs_fail(err, RS_E_NOT_FOUND, "the recipe has no model called \"%.200s\"",
                        name);
     snprintf(what, sizeof what, "model \"%.200s\"", name);
-    return rs_recipe_resolve(r, o, m->path, what, out, err);
+    return rs_recipe_resolve(r, o, m->path, false, what, out, err);
 }
 
 rs_status rs_recipe_difference(const rs_recipe *r, const rs_plan_options *o,

@@ -64,8 +64,8 @@ static const rs_make_key adapter_keys[] = {
     NUMBER(rank, COUNT, 1, 4096, 16),
     NUMBER(alpha, NUMBER, 0, 1e6, 0),
     KEY(rslora, SWITCH, false),
-    KEY(targets, TEXT, false),
-    KEY(layers, TEXT, false),
+    KEY(targets, TARGETS, false),
+    KEY(layers, LAYERS, false),
     NUMBER(steps, COUNT, 1, 1e8, 200),
     NUMBER(batch, COUNT, 1, 1e6, 4),
     NUMBER(length, COUNT, 2, 1 << 20, 512),
@@ -101,7 +101,20 @@ bool rs_make_names(const rs_make_key *k)
            k->holds == RS_HOLDS_CORPORA;
 }
 
+const char *rs_make_reference(const rs_make *m, const rs_make_key *k)
+{
+    bool refers = k->holds == RS_HOLDS_MODEL || k->holds == RS_HOLDS_FISHER ||
+                  k->holds == RS_HOLDS_SUBSPACE;
+    return refers ? rs_make_string(m, k) : NULL;
+}
+
 /* --- values by key --- */
+
+static bool is_text(const rs_make_key *k)
+{
+    return k->holds == RS_HOLDS_TEXT || k->holds == RS_HOLDS_SELECTOR ||
+           k->holds == RS_HOLDS_TARGETS || k->holds == RS_HOLDS_LAYERS;
+}
 
 static void *place(rs_make *m, const rs_make_key *k)
 {
@@ -170,10 +183,25 @@ static rs_status read_word(const rs_reader *p, const char *where, const rs_make_
     return s;
 }
 
+/* As far as can be told without the model. */
+static rs_status check_text(const rs_reader *p, const rs_make_key *k, const char *text)
+{
+    int n = 0;
+    const rs_selector *ignored[RS_TARGETS];
+    bool layers[RS_RECIPE_LAYERS];
+    if (k->holds == RS_HOLDS_SELECTOR)
+        return rs_selector_parse(&p->r->arena, text, ignored, p->err);
+    if (k->holds == RS_HOLDS_TARGETS)
+        return rs_selector_targets(&p->r->arena, text, ignored, &n, p->err);
+    if (k->holds != RS_HOLDS_LAYERS || rs_layer_list(text, RS_RECIPE_LAYERS, layers))
+        return RS_OK;
+    return rs_fail(p->err, RS_E_INVALID, "\"%.60s\" is no list of layers like 0-3,6,10-",
+                   text);
+}
+
 static rs_status read_string(const rs_reader *p, const rs_json *o, const char *where,
                              const rs_make_key *k, const char **to)
 {
-    const rs_selector *ignored;
     const char *s = NULL;
     RS_TRY(rs_read_text(p, o, k->name, where, &s));
     if (!s) return RS_OK;
@@ -181,10 +209,8 @@ static rs_status read_string(const rs_reader *p, const rs_json *o, const char *w
         return rs_fail(p->err, RS_E_INVALID, "%s: \"%s\" is empty", where, k->name);
     *to = s;
     if (k->holds == RS_HOLDS_WORD) return read_word(p, where, k, to);
-    if (k->holds == RS_HOLDS_SELECTOR &&
-        rs_selector_parse(&p->r->arena, s, &ignored, p->err) != RS_OK)
-        return rs_err_prefix(p->err, "%s: %s", where, k->name);
-    return RS_OK;
+    if (check_text(p, k, s) == RS_OK) return RS_OK;
+    return rs_err_prefix(p->err, "%s: %s", where, k->name);
 }
 
 static rs_status read_number(const rs_reader *p, const rs_json *o, const char *where,
@@ -211,7 +237,7 @@ static rs_status read_corpus(const rs_reader *p, const rs_json *v, const char *w
     if (!c->data || !c->data[0])
         return rs_fail(p->err, RS_E_INVALID, "%s has no \"data\"", where);
     if (c->weight > 0 && c->weight <= 1e6) return RS_OK;
-    return rs_fail(p->err, RS_E_INVALID, "%s: a weight of %g is not from 0 to 1e6", where,
+    return rs_fail(p->err, RS_E_INVALID, "%s: a weight of %g is not above 0 and at most 1e6", where,
                    c->weight);
 }
 
@@ -357,8 +383,7 @@ void rs_make_say(const rs_make *m, const rs_make_key *k, rs_buf *b)
 void rs_make_settings(const rs_make *m, rs_buf *b)
 {
     for (const rs_make_key *k = rs_make_keys(m->type); k->name; k++) {
-        bool unsaid = (k->holds == RS_HOLDS_TEXT || k->holds == RS_HOLDS_SELECTOR) &&
-                      !rs_make_string(m, k);
+        bool unsaid = is_text(k) && !rs_make_string(m, k);
         if (rs_make_names(k)) continue;
         rs_buf_printf(b, ",\"%s\":", k->name);
         if (unsaid)

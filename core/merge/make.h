@@ -30,7 +30,7 @@ typedef struct rs_make {
     const char *model, *from, *to, *subspace, *weight; /* names of the recipe */
     const char *data, *kind, *labels, *tensors, *dtype, *chat_template;
     const char *side, *project, *targets, *layers, *schedule;
-    int64_t random, length, sequences, rank, steps, batch, accumulate, warmup, seed;
+    int64_t random, length, sequences, rank, steps, batch, warmup, seed;
     double energy, strength, alpha, lr, weight_decay, clip, validation;
     bool per_token, raw, exact, rslora;
     rs_corpus *corpora;
@@ -41,6 +41,8 @@ typedef enum rs_make_holds {
     RS_HOLDS_WORD,     /* const char *, one of `words` */
     RS_HOLDS_TEXT,     /* const char * */
     RS_HOLDS_SELECTOR, /* const char * */
+    RS_HOLDS_TARGETS,  /* const char *: a selector, or kinds in one word (selector.h) */
+    RS_HOLDS_LAYERS,   /* const char *: a list of layers */
     RS_HOLDS_COUNT,    /* int64_t from least to most */
     RS_HOLDS_NUMBER,   /* double from least to most */
     RS_HOLDS_SWITCH,   /* bool, false by default */
@@ -67,6 +69,8 @@ const char *rs_make_word(rs_make_type t); /* "fisher", "subspace", "adapter" */
 bool rs_make_names(const rs_make_key *k); /* a model, a measure or data: it has contents */
 
 const char *rs_make_string(const rs_make *m, const rs_make_key *k); /* NULL: not said */
+/* The model or measure that it names; NULL: it names none. */
+const char *rs_make_reference(const rs_make *m, const rs_make_key *k);
 double rs_make_number(const rs_make *m, const rs_make_key *k);      /* also of counts */
 bool rs_make_switch(const rs_make *m, const rs_make_key *k);
 

@@ -52,10 +52,7 @@ static void add(arrows *a, int node)
 static void arrows_of_make(const rs_recipe *r, const rs_make *m, arrows *a)
 {
     for (const rs_make_key *k = rs_make_keys(m->type); k->name; k++) {
-        const char *name = k->holds == RS_HOLDS_MODEL || k->holds == RS_HOLDS_FISHER ||
-                                   k->holds == RS_HOLDS_SUBSPACE
-                               ? rs_make_string(m, k)
-                               : NULL;
+        const char *name = rs_make_reference(m, k);
         if (!name) continue;
         add(a, k->holds == RS_HOLDS_MODEL ? node_of(r, name) : measure_node(r, name));
     }
@@ -172,10 +169,7 @@ static rs_status check_names(const rs_reader *p, const rs_make *m, const char *o
 {
     for (const rs_make_key *k = rs_make_keys(m->type); k->name; k++) {
         char where[600];
-        const char *name = k->holds == RS_HOLDS_MODEL || k->holds == RS_HOLDS_FISHER ||
-                                   k->holds == RS_HOLDS_SUBSPACE
-                               ? rs_make_string(m, k)
-                               : NULL;
+        const char *name = rs_make_reference(m, k);
         if (!name) continue;
         snprintf(where, sizeof where, "%s: %s \"%.200s\": make: %s", p->what,
                  m->type == RS_MAKE_ADAPTER ? "model" : "measure", owner, k->name);
@@ -190,31 +184,45 @@ static rs_status check_names(const rs_reader *p, const rs_make *m, const char *o
     return RS_OK;
 }
 
-/* A file cannot be two things: each would be made over the other, again and again. */
-static rs_status check_path(const rs_reader *p, int a, int b)
+static bool is_same(const rs_make *a, const rs_make *b)
 {
-    const rs_recipe *r = p->r;
-    const char *x = path_of(r, a), *y = path_of(r, b);
-    if (!make_of(r, a) || !make_of(r, b) || strcmp(x, y) != 0) return RS_OK;
     rs_buf s = {0}, t = {0};
-    rs_make_write(make_of(r, a), NULL, NULL, &s);
-    rs_make_write(make_of(r, b), NULL, NULL, &t);
-    bool same = make_of(r, a)->type == make_of(r, b)->type && !s.failed && !t.failed &&
+    rs_make_write(a, NULL, NULL, &s);
+    rs_make_write(b, NULL, NULL, &t);
+    bool same = a->type == b->type && !s.failed && !t.failed &&
                 strcmp(rs_buf_str(&s), rs_buf_str(&t)) == 0;
     rs_buf_free(&s);
     rs_buf_free(&t);
-    if (same) return RS_OK;
-    return rs_fail(p->err, RS_E_INVALID, "%s: \"%s\" and \"%s\" would both be made at %s",
-                   p->what, node_name(r, a), node_name(r, b), x);
+    return same;
+}
+
+/* A file cannot be two things: each would be made over the other, again and again. */
+static rs_status check_paths(const rs_reader *p)
+{
+    const rs_recipe *r = p->r;
+    const char *at[NODES];
+    int n = r->n_models + r->n_measures;
+    char plain[4096];
+    for (int a = 0; a < n; a++) {
+        if (!make_of(r, a)) continue;
+        bool is_plain = rs_path_plain(r->folder, path_of(r, a), plain, sizeof plain);
+        at[a] = is_plain ? rs_recipe_str(p->r, plain) : path_of(r, a);
+        if (!at[a]) return rs_read_no_memory(p);
+        for (int b = 0; b < a; b++)
+            if (make_of(r, b) && strcmp(at[a], at[b]) == 0 &&
+                !is_same(make_of(r, a), make_of(r, b)))
+                return rs_fail(p->err, RS_E_INVALID,
+                               "%s: \"%s\" and \"%s\" would both be made at %s", p->what,
+                               node_name(r, b), node_name(r, a), path_of(r, a));
+    }
+    return RS_OK;
 }
 
 rs_status rs_check_makes(const rs_reader *p)
 {
     const rs_recipe *r = p->r;
     int n;
-    for (int a = 0; a < r->n_models + r->n_measures; a++)
-        for (int b = 0; make_of(r, a) && b < a; b++)
-            RS_TRY(check_path(p, b, a));
+    RS_TRY(check_paths(p));
     for (int i = 0; i < r->n_models + r->n_measures; i++)
         if (make_of(r, i)) RS_TRY(check_names(p, make_of(r, i), node_name(r, i)));
     if (rs_made_list(r, NULL, NULL, &n, p->err) == RS_OK) return RS_OK;

@@ -19,7 +19,8 @@ static rs_checkpoint *open_kind(const rs_recipe *r, const rs_plan_options *o, in
 {
     char path[4096];
     if (r->measures[i].type != RS_MEASURE_FISHER ||
-        rs_recipe_resolve(r, o, r->measures[i].path, "measure", path, NULL) != RS_OK)
+        rs_recipe_resolve(r, o, r->measures[i].path, r->measures[i].make, "measure", path,
+                          NULL) != RS_OK)
         return NULL;
     return open_file(path, kind);
 }

@@ -29,6 +29,12 @@ typedef struct rs_plan_options {
     void *resolve_ctx;
 } rs_plan_options;
 
+/* Where a path of the recipe leads: below its folder, else, unless the file is one that is made
+ * (make.h), where the resolver knows it. what begins the sentence of an error; o may be NULL. */
+rs_status rs_recipe_resolve(const rs_recipe *r, const rs_plan_options *o,
+                            const char *path, bool made, const char *what,
+                            char out[4096], rs_err *err) RS_MUST_USE;
+
 /* The recipe is borrowed and must not change while the plan lives. */
 rs_status rs_plan_build(const rs_runtime *rt, const rs_recipe *r,
                         const rs_plan_options *o, rs_plan **out, rs_err *err) RS_MUST_USE;

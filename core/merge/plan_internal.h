@@ -104,10 +104,6 @@ rs_status rs_sources_missing(const rs_recipe *r, const bool *model, const bool *
 /* The text that decides whether another recipe may use the same sources. Frees with free. */
 char *rs_sources_key(const rs_recipe *r, const rs_stage *root);
 bool rs_sources_warn(rs_sources *s, const char *fmt, ...) RS_PRINTF(2, 3);
-/* Where a path of the recipe leads: below its folder, else by the options' resolver. */
-rs_status rs_recipe_resolve(const rs_recipe *r, const rs_plan_options *o,
-                            const char *path, const char *what, char out[4096],
-                            rs_err *err);
 /* The entry that a stage (or model name) gets config, tokenizer and tensor list from. */
 int rs_base_entry(const rs_recipe *r, const char *name);
 int rs_model_index(const rs_recipe *r, const char *name);   /* -1: none */

@@ -58,6 +58,8 @@ void rs_make_say(const rs_make *m, const rs_make_key *k, rs_buf *b); /* one valu
     rs_read_keys(p, o, where, (const char *const[]){__VA_ARGS__},                        \
                  (int)(sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)))
 
+/* The one spelling of path from folder: without "." and "..". false: it is too long. */
+bool rs_path_plain(const char *folder, const char *path, char *dst, size_t size);
 /* Writes path, which is relative to `from` unless absolute, relative to `to`. */
 void rs_path_rebase(const char *from, const char *to, const char *path, char *dst,
                     size_t size);

@@ -1,3 +1,5 @@
+/* recipe_path.c - paths of a recipe: where they lead, and what they are elsewhere. */
+#include "merge/plan.h"
 #include "merge/recipe_internal.h"
 
 #include "base/os.h"
@@ -66,4 +68,42 @@ void rs_path_rebase(const char *from, const char *to, const char *path, char *ds
         return;
     if (!split(&goal, to, "") || !split(&file, from, path)) return;
     if (!relative(&goal, &file, dst, size)) snprintf(dst, size, "%s", path);
+}
+
+bool rs_path_plain(const char *folder, const char *path, char *dst, size_t size)
+{
+    parts p;
+    size_t used = 0;
+    if (!split(&p, folder, path)) return false;
+    for (int i = 0; i < p.n; i++) {
+        int n = snprintf(dst + used, size - used, "/%s", p.at[i]);
+        if (n < 0 || (size_t)n >= size - used) return false;
+        used += (size_t)n;
+    }
+    return used > 0;
+}
+
+static rs_status not_there(const rs_recipe *r, const char *path, bool made,
+                           const char *what, rs_err *err)
+{
+    if (made)
+        return rs_fail(err, RS_E_NOT_FOUND,
+                       "%s is not there yet (%s): 'ringside prepare RECIPE' makes it, in the "
+                       "workbench :prepare",
+                       what, path);
+    return rs_fail(err, RS_E_NOT_FOUND, "%s: there is no %s (from %s)", what, path,
+                   r->folder);
+}
+
+rs_status rs_recipe_resolve(const rs_recipe *r, const rs_plan_options *o,
+                            const char *path, bool made, const char *what,
+                            char out[4096], rs_err *err)
+{
+    if (!rs_path_join(out, 4096, r->folder, path))
+        return rs_fail(err, RS_E_INVALID, "%s: the path %.200s... is too long", what, path);
+    if (rs_os_kind(out) != RS_PATH_NONE) return RS_OK;
+    if (made || !o || !o->resolve || path[0] == '/')
+        return not_there(r, path, made, what, err);
+    if (o->resolve(o->resolve_ctx, path, out, err) == RS_OK) return RS_OK;
+    return rs_err_prefix(err, "%s", what);
 }

@@ -345,3 +345,41 @@ bool rs_selector_matches_cell(const rs_selector *s, const rs_config *c, int laye
     if (rs_selector_has_part(s)) return false;
     return all_hold(s, c, layer, kind < RS_N_LAYER_KINDS ? kind : RS_KIND_NORM, NULL);
 }
+
+/* --- targets --- */
+
+static bool is_list_of_kinds(const char *text)
+{
+    for (const char *p = text; p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL) {
+        char word[64];
+        uint32_t bits;
+        size_t n = strcspn(p, ",");
+        if (n == 0 || n >= sizeof word) return false;
+        memcpy(word, p, n);
+        word[n] = 0;
+        if (!rs_kind_group(word, &bits)) return false;
+    }
+    return true;
+}
+
+static rs_status add_target(rs_arena *a, const char *text, const rs_selector **any,
+                            int *n, rs_err *err)
+{
+    if (*n == RS_TARGETS)
+        return rs_fail(err, RS_E_INVALID, "more than %d selectors of targets", RS_TARGETS);
+    return rs_selector_parse(a, text, &any[(*n)++], err);
+}
+
+rs_status rs_selector_targets(rs_arena *a, const char *text, const rs_selector **any,
+                              int *n, rs_err *err)
+{
+    if (!is_list_of_kinds(text)) return add_target(a, text, any, n, err);
+    for (const char *p = text; *p; p += *p == ',') {
+        size_t length = strcspn(p, ",");
+        const char *word = rs_arena_strndup(a, p, length);
+        if (!word) return no_memory(err);
+        RS_TRY(add_target(a, word, any, n, err));
+        p += length;
+    }
+    return RS_OK;
+}

@@ -19,6 +19,11 @@ typedef struct rs_selector rs_selector;
 /* Errors name the first bad word and the nearest known one. Lives in the arena. */
 rs_status rs_selector_parse(rs_arena *a, const char *text, const rs_selector **out,
                             rs_err *err) RS_MUST_USE;
+/* What matrices are trained: one selector, or kinds in one word ("q_proj,v_proj"), one selector
+ * for each. Adds them behind the *n that any, with room for RS_TARGETS, has. */
+enum { RS_TARGETS = 64 };
+rs_status rs_selector_targets(rs_arena *a, const char *text, const rs_selector **any,
+                              int *n, rs_err *err) RS_MUST_USE;
 bool rs_selector_matches(const rs_selector *s, const rs_config *c, const rs_role *role,
                          const char *name);
 /* The same for a cell of the table of layers and kinds (no name: "part" never matches). */

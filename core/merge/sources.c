@@ -127,33 +127,6 @@ char *rs_sources_key(const rs_recipe *r, const rs_stage *root)
 
 /* --- opening --- */
 
-/* The place of a file that may be made here. */
-static rs_status resolve_product(const rs_recipe *r, const char *path, const char *what,
-                                 char out[4096], rs_err *err)
-{
-    if (!rs_path_join(out, 4096, r->folder, path))
-        return rs_fail(err, RS_E_INVALID, "%s: the path %.200s... is too long", what, path);
-    if (rs_os_kind(out) != RS_PATH_NONE) return RS_OK;
-    return rs_fail(err, RS_E_NOT_FOUND,
-                   "%s is not there yet (%s): 'ringside prepare RECIPE' makes it, in the "
-                   "workbench :prepare",
-                   what, path);
-}
-
-rs_status rs_recipe_resolve(const rs_recipe *r, const rs_plan_options *o,
-                            const char *path, const char *what, char out[4096],
-                            rs_err *err)
-{
-    if (rs_path_join(out, 4096, r->folder, path) && rs_os_kind(out) != RS_PATH_NONE)
-        return RS_OK;
-    if (o && o->resolve && path[0] != '/') {
-        if (o->resolve(o->resolve_ctx, path, out, err) == RS_OK) return RS_OK;
-        return rs_err_prefix(err, "%s", what);
-    }
-    return rs_fail(err, RS_E_NOT_FOUND, "%s: there is no %s (from %s)", what, path,
-                   r->folder);
-}
-
 static rs_status identity(const rs_checkpoint *c, uint64_t *id, rs_err *err)
 {
     char hex[33];
@@ -168,7 +141,7 @@ static rs_status open_model(rs_sources *s, const rs_recipe *r, const rs_plan_opt
     char path[4096], what[300];
     rs_src_model *m = &s->models[i];
     snprintf(what, sizeof what, "model \"%s\"", r->models[i].name);
-    RS_TRY(rs_recipe_resolve(r, o, r->models[i].path, what, path, err));
+    RS_TRY(rs_recipe_resolve(r, o, r->models[i].path, false, what, path, err));
     m->name = rs_arena_strdup(&s->arena, r->models[i].name);
     m->path = rs_arena_strdup(&s->arena, path);
     if (!m->name || !m->path) return no_memory(err);
@@ -183,9 +156,7 @@ static rs_status open_adapter(rs_sources *s, const rs_recipe *r, const rs_plan_o
     char path[4096], what[300];
     rs_src_adapter *a = &s->adapters[i];
     snprintf(what, sizeof what, "adapter \"%s\"", r->models[i].name);
-    RS_TRY(r->models[i].make
-               ? resolve_product(r, r->models[i].adapter, what, path, err)
-               : rs_recipe_resolve(r, o, r->models[i].adapter, what, path, err));
+    RS_TRY(rs_recipe_resolve(r, o, r->models[i].adapter, r->models[i].make, what, path, err));
     a->name = rs_arena_strdup(&s->arena, r->models[i].name);
     a->path = rs_arena_strdup(&s->arena, path);
     if (!a->name || !a->path) return no_memory(err);
@@ -224,9 +195,7 @@ static rs_status open_fisher(rs_sources *s, const rs_recipe *r, const rs_plan_op
     rs_src_fisher *f = &s->fishers[i];
     if (f->file) return RS_OK;
     snprintf(what, sizeof what, "Fisher \"%s\"", r->measures[i].name);
-    RS_TRY(r->measures[i].make
-               ? resolve_product(r, r->measures[i].path, what, path, err)
-               : rs_recipe_resolve(r, o, r->measures[i].path, what, path, err));
+    RS_TRY(rs_recipe_resolve(r, o, r->measures[i].path, r->measures[i].make, what, path, err));
     f->name = rs_arena_strdup(&s->arena, r->measures[i].name);
     f->path = rs_arena_strdup(&s->arena, path);
     if (!f->name || !f->path) return no_memory(err);
@@ -291,9 +260,7 @@ static rs_status open_subspace(rs_sources *s, const rs_recipe *r,
     rs_src_subspace *f = &s->subspaces[i];
     if (f->file) return RS_OK;
     snprintf(what, sizeof what, "subspace \"%s\"", r->measures[i].name);
-    RS_TRY(r->measures[i].make
-               ? resolve_product(r, r->measures[i].path, what, path, err)
-               : rs_recipe_resolve(r, o, r->measures[i].path, what, path, err));
+    RS_TRY(rs_recipe_resolve(r, o, r->measures[i].path, r->measures[i].make, what, path, err));
     f->name = rs_arena_strdup(&s->arena, r->measures[i].name);
     f->path = rs_arena_strdup(&s->arena, path);
     if (!f->name || !f->path) return no_memory(err);

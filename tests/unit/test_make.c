@@ -133,6 +133,14 @@ static void refused(void)
     STYLE("\"model\": \"pt\", \"corpora\": [{\"weight\": 1}]", "corpora[0] has no \"data\"");
     STYLE("\"model\": \"pt\", \"corpora\": [\"a\", {\"data\": \"b\", \"weight\": -1}]",
           "corpora[1]: a weight of -1");
+    STYLE("\"model\": \"pt\", \"corpora\": [{\"data\": \"b\", \"weight\": 0}]",
+          "corpora[0]: a weight of 0 is not above 0 and at most 1e6");
+    STYLE("\"model\": \"pt\", \"corpora\": [\"a\"], \"targets\": \"nope\"",
+          "make: targets: selector \"nope\"");
+    STYLE("\"model\": \"pt\", \"corpora\": [\"a\"], \"targets\": \"q_proj,v_prj\"",
+          "make: targets: ");
+    STYLE("\"model\": \"pt\", \"corpora\": [\"a\"], \"layers\": \"3-1\"",
+          "make: layers: \"3-1\" is no list of layers");
     STYLE("\"model\": \"pt\", \"corpora\": [\"a\"], \"subspace\": \"f\"",
           "make: subspace: \"f\" is no subspace of this recipe");
     STYLE("\"model\": \"style\", \"corpora\": [\"a\"]", "\"style\" would be made from itself");
@@ -140,9 +148,29 @@ static void refused(void)
           "a warmup of 11 steps is more than 10 steps");
 }
 
+/* What a training takes passes. */
+static void targets_and_layers(void)
+{
+    rs_recipe *r = NULL;
+    T_OK(parse_style("\"model\": \"pt\", \"corpora\": [\"a\"], \"targets\": "
+                     "\"q_proj,v_proj\", \"layers\": \"0-3,6,10-\"",
+                     &r));
+    T_STR(rs_recipe_model(r, "style")->make->targets, "q_proj,v_proj");
+    rs_recipe_free(r);
+    T_OK(parse_style("\"model\": \"pt\", \"corpora\": [\"a\"], \"targets\": "
+                     "\"mlp & layers.3\"",
+                     &r));
+    rs_recipe_free(r);
+}
+
 static void one_file_for_two(void)
 {
     rs_recipe *r = NULL;
+    T_FAILS(parse("", "\"f\": {\"fisher\": \"s/f\", \"make\": {\"model\": \"it\", \"data\": "
+                      "\"x\"}}, \"g\": {\"fisher\": \"./s//t/../f\", \"make\": {\"model\": "
+                      "\"it\", \"data\": \"y\"}}",
+                  &r),
+            RS_E_INVALID, "\"f\" and \"g\" would both be made at ./s//t/../f");
     T_FAILS(parse("", "\"f\": {\"fisher\": \"f\", \"make\": {\"model\": \"it\", \"data\": "
                       "\"x\"}}, \"g\": {\"fisher\": \"f\", \"make\": {\"model\": \"it\", "
                       "\"data\": \"y\"}}",
@@ -259,5 +287,6 @@ static void settings(void)
     rs_buf_free(&y);
 }
 
-T_MAIN(T_TEST(round_trip), T_TEST(refused), T_TEST(one_file_for_two), T_TEST(other_types), T_TEST(order),
+T_MAIN(T_TEST(round_trip), T_TEST(refused), T_TEST(targets_and_layers),
+       T_TEST(one_file_for_two), T_TEST(other_types), T_TEST(order),
        T_TEST(circles), T_TEST(in_words), T_TEST(settings))

@@ -49,9 +49,9 @@ static rs_status fold_recipe(const ui_preparation *p, const rs_model_entry *e,
 {
     char on[4096], adapter[4096];
     rs_buf b = {0};
-    RS_TRY(ui_recipe_path(p->recipe, rs_recipe_model(p->recipe, e->on)->path, e->on, on,
-                          err));
-    RS_TRY(ui_recipe_path(p->recipe, e->adapter, e->name, adapter, err));
+    RS_TRY(ui_recipe_path(p->recipe, rs_recipe_model(p->recipe, e->on)->path, false, e->on,
+                          on, err));
+    RS_TRY(ui_recipe_path(p->recipe, e->adapter, e->make, e->name, adapter, err));
     rs_buf_puts(&b, "{\"ringside\":1,\"models\":{");
     put_entry(&b, "on", "path", on);
     rs_buf_putc(&b, ',');

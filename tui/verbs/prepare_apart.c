@@ -9,7 +9,7 @@
 static bool is_other(const ui_preparation *p, const ui_made_row *row, const char *path,
                      bool same_kind, char out[4096])
 {
-    if (!path || ui_recipe_path(p->recipe, path, "", out, NULL) != RS_OK) return false;
+    if (!path || ui_recipe_path(p->recipe, path, false, "", out, NULL) != RS_OK) return false;
     return !same_kind ||
            !(rs_os_is_within(out, row->path) && rs_os_is_within(row->path, out));
 }

@@ -1,5 +1,6 @@
 /* prepare_inputs.c - what a make names: where it is, and what is in it. */
 #include "base/os.h"
+#include "merge/plan.h"
 #include "tui/app/mem.h"
 #include "tui/verbs/learn_data.h"
 #include "tui/verbs/prepare_state.h"
@@ -8,14 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-rs_status ui_recipe_path(const rs_recipe *r, const char *path, const char *what,
-                         char out[4096], rs_err *err)
+rs_status ui_recipe_path(const rs_recipe *r, const char *path, bool made,
+                         const char *what, char out[4096], rs_err *err)
 {
-    if (rs_path_join(out, 4096, r->folder, path) && rs_os_kind(out) != RS_PATH_NONE)
-        return RS_OK;
-    if (path[0] != '/' && ui_resolve(NULL, path, out, NULL) == RS_OK) return RS_OK;
-    return rs_fail(err, RS_E_NOT_FOUND, "%s: there is no %s (from %s)", what, path,
-                   r->folder);
+    rs_plan_options how = {.resolve = ui_resolve};
+    return rs_recipe_resolve(r, &how, path, made, what, out, err);
 }
 
 /* --- finding --- */
@@ -27,11 +25,12 @@ static rs_status find_model(const ui_preparation *p, const char *name, int k,
     const rs_model_entry *e = rs_recipe_model(p->recipe, name);
     snprintf(what, sizeof what, "model \"%.200s\"", name);
     in->product.model[k] = in->model[k];
-    if (e->path) return ui_recipe_path(p->recipe, e->path, what, in->model[k], err);
+    if (e->path) return ui_recipe_path(p->recipe, e->path, false, what, in->model[k], err);
     in->folded[k] = e;
-    RS_TRY(ui_recipe_path(p->recipe, rs_recipe_model(p->recipe, e->on)->path, what,
-                          ignored, err));
-    return e->make ? RS_OK : ui_recipe_path(p->recipe, e->adapter, what, ignored, err);
+    RS_TRY(ui_recipe_path(p->recipe, rs_recipe_model(p->recipe, e->on)->path, false,
+                          what, ignored, err));
+    return e->make ? RS_OK
+                   : ui_recipe_path(p->recipe, e->adapter, false, what, ignored, err);
 }
 
 static rs_status find_measure(const ui_preparation *p, const char *name, bool lenient,
@@ -41,7 +40,7 @@ static rs_status find_measure(const ui_preparation *p, const char *name, bool le
     const rs_measure_entry *e = rs_recipe_measure(p->recipe, name);
     snprintf(what, sizeof what, "measure \"%.200s\"", name);
     in->product.measure = in->measure;
-    rs_status s = ui_recipe_path(p->recipe, e->path, what, in->measure, err);
+    rs_status s = ui_recipe_path(p->recipe, e->path, e->make, what, in->measure, err);
     return lenient && e->make ? RS_OK : s;
 }
 
@@ -75,10 +74,7 @@ rs_status ui_inputs_find(const ui_preparation *p, const rs_make *m, bool lenient
     int k = 0;
     *in = (ui_inputs){.lock = -1};
     for (const rs_make_key *key = rs_make_keys(m->type); key->name; key++) {
-        const char *name = key->holds == RS_HOLDS_MODEL || key->holds == RS_HOLDS_FISHER ||
-                                   key->holds == RS_HOLDS_SUBSPACE
-                               ? rs_make_string(m, key)
-                               : NULL;
+        const char *name = rs_make_reference(m, key);
         if (!name) continue;
         RS_TRY(key->holds == RS_HOLDS_MODEL ? find_model(p, name, k++, in, err)
                                             : find_measure(p, name, lenient, in, err));
@@ -103,12 +99,12 @@ static rs_status put_model(const ui_preparation *p, const rs_make *m, const ui_i
     ui_depth depth = m->type == RS_MAKE_SUBSPACE ? UI_ID_TENSORS : UI_ID_TEXT;
     snprintf(on, sizeof on, "%s", in->model[k]);
     if (e)
-        RS_TRY(ui_recipe_path(p->recipe, rs_recipe_model(p->recipe, e->on)->path, e->name,
-                              on, err));
+        RS_TRY(ui_recipe_path(p->recipe, rs_recipe_model(p->recipe, e->on)->path, false,
+                              e->name, on, err));
     RS_TRY(ui_identity(p->common, on, depth, p->show, hex, err));
     rs_buf_printf(b, "\"%s", hex);
     if (e) {
-        RS_TRY(ui_recipe_path(p->recipe, e->adapter, e->name, adapter, err));
+        RS_TRY(ui_recipe_path(p->recipe, e->adapter, e->make, e->name, adapter, err));
         RS_TRY(ui_identity(p->common, adapter, UI_ID_CONFIG, p->show, hex, err));
         rs_buf_printf(b, "+%s", hex);
     }

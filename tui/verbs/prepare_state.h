@@ -67,8 +67,8 @@ void ui_inputs_free(ui_inputs *in);
 /* The value of UI_MADE_FROM. */
 rs_status ui_inputs_text(const ui_preparation *p, const rs_make *m, const ui_inputs *in,
                          rs_buf *out, rs_err *err) RS_MUST_USE;
-/* A path of the recipe: beside it, or where a model's name leads. what: for errors. */
-rs_status ui_recipe_path(const rs_recipe *r, const char *path, const char *what,
-                         char out[4096], rs_err *err) RS_MUST_USE;
+/* rs_recipe_resolve with the hub's names. */
+rs_status ui_recipe_path(const rs_recipe *r, const char *path, bool made,
+                         const char *what, char out[4096], rs_err *err) RS_MUST_USE;
 
 #endif

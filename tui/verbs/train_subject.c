@@ -89,7 +89,7 @@ typedef struct targets {
     const ui_train_opts *o;
     const rs_adapter *init; /* or NULL */
     rs_arena arena;
-    const rs_selector *any[64];
+    const rs_selector *any[RS_TARGETS];
     int n;
     bool *layers; /* or NULL: all */
 } targets;
@@ -119,44 +119,11 @@ static bool is_target(void *ctx, const char *name, int layer)
                    : role.kind <= RS_KIND_DOWN;
 }
 
-/* "q_proj,v_proj": kinds in one word. */
-static bool is_list_of_kinds(const char *text)
-{
-    for (const char *p = text; p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL) {
-        char word[64];
-        uint32_t bits;
-        size_t n = strcspn(p, ",");
-        if (n == 0 || n >= sizeof word) return false;
-        memcpy(word, p, n);
-        word[n] = 0;
-        if (!rs_kind_group(word, &bits)) return false;
-    }
-    return true;
-}
-
-static rs_status add_selector(targets *t, const char *text, rs_err *err)
-{
-    if (t->n == (int)(sizeof t->any / sizeof *t->any))
-        return rs_fail(err, RS_E_INVALID, "too many selectors of targets");
-    rs_status s = rs_selector_parse(&t->arena, text, &t->any[t->n++], err);
-    return s == RS_OK ? s : rs_err_prefix(err, "--targets");
-}
-
 static rs_status parse_targets(targets *t, rs_err *err)
 {
-    for (int i = 0; i < t->o->targets.n; i++) {
-        const char *text = t->o->targets.at[i];
-        if (!is_list_of_kinds(text)) {
-            RS_TRY(add_selector(t, text, err));
-            continue;
-        }
-        for (const char *p = text; *p;
-             p += strcspn(p, ",") + (p[strcspn(p, ",")] == ',')) {
-            const char *word = rs_arena_strndup(&t->arena, p, strcspn(p, ","));
-            if (!word) return rs_fail(err, RS_E_NOMEM, "no memory for a selector");
-            RS_TRY(add_selector(t, word, err));
-        }
-    }
+    for (int i = 0; i < t->o->targets.n; i++)
+        if (rs_selector_targets(&t->arena, t->o->targets.at[i], t->any, &t->n, err) != RS_OK)
+            return rs_err_prefix(err, "--targets");
     if (!t->o->layers) return RS_OK;
     t->layers = rs_arena_array(&t->arena, (size_t)t->config->n_layers, sizeof *t->layers);
     if (!t->layers) return rs_fail(err, RS_E_NOMEM, "no memory for a list of layers");
