@@ -193,6 +193,8 @@ check 'leaves nothing' 1 '' test -e "$work/a4" -o -e "$work/a4.partial" -o -e "$
 r 'random tokens by their own seed' 0 '"sequences":2,"tokens":62' fisher --model $it --random-tokens 9 --sequences 2 --length 32 --seed 9 --out "$work/r9.f" --tensors 'layers.3 & mlp' --json
 r 'random tokens by the common seed' 0 '' fisher --model $it --random 2 --length 32 --seed 9 --out "$work/r9b.f" --tensors 'layers.3 & mlp' -q
 check 'the same tokens' 0 '' cmp "$work/r9.f" "$work/r9b.f"
+r 'Fisher of a recipe' 3 'is a recipe: merge it first' fisher --model recipes/naive-0.3.json --random 2 --out "$work/x.f"
+r 'training on a recipe' 3 'is a recipe: merge it first' train --model recipes/naive-0.3.json --corpus README.md --steps 1 --out "$work/x.a"
 r 'no data' 2 'one of --data F, --jsonl F and --random N' fisher --model $it --out "$work/x.f"
 r 'nothing selected' 3 'none of the model' fisher --model $it --random 2 --out "$work/x.f" --tensors '"nobody"'
 r 'too little memory' 4 '--memory' fisher --model $it --random 2 --out "$work/x.f" --memory 1M

@@ -112,6 +112,7 @@ const char *rs_buf_str(const rs_buf *b)
 
 void rs_buf_cut(rs_buf *b, size_t at, size_t n)
 {
+    if (n == 0) return; /* there may be no data yet */
     memmove(b->data + at, b->data + at + n, b->len - at - n + 1);
     b->len -= n;
 }

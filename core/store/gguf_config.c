@@ -64,8 +64,12 @@ static rs_status put_scalar(const rs_gc *b, double usual)
     double scale = 0;
     RS_TRY(rs_gc_opt_number(b, "attention.scale", &scale));
     double scalar = scale > 0 ? 1 / (scale * scale) : usual;
-    if (fabs(scalar / round(scalar) - 1) < 1e-6) scalar = round(scalar);
-    rs_gc_put_number(b, "query_pre_attn_scalar", scalar);
+    bool whole = scalar < 1e9 && fabs(scalar / round(scalar) - 1) < 1e-6;
+    /* transformers takes whole numbers here, and refuses them as 256.0. */
+    if (whole)
+        rs_gc_put_int(b, "query_pre_attn_scalar", (int64_t)round(scalar));
+    else
+        rs_gc_put_number(b, "query_pre_attn_scalar", scalar);
     return RS_OK;
 }
 

@@ -277,6 +277,12 @@ static void the_small_files_say_what_the_keys_say(void)
     T_STR(rs_json_string(rs_json_get(v, "dtype")), "float32");
     T_EQ(rs_json_number(rs_json_get(v, "vocab_size")), VOCAB);
     rs_json_free(v);
+    /* transformers refuses a whole number that is written 8.0 here. */
+    rs_buf config = {0};
+    T_OK(rs_os_read_file(in_folder(s.out, "config.json"), 1 << 20, &config, &t_err));
+    const char *scalar = strstr(rs_buf_str(&config), "\"query_pre_attn_scalar\": ");
+    T_TRUE(scalar && scalar[25 + strspn(scalar + 25, "0123456789")] == ',');
+    rs_buf_free(&config);
     T_OK(rs_json_read_file(in_folder(s.out, "generation_config.json"), 1 << 20, &v,
                            &t_err));
     const rs_json *eos = rs_json_get(v, "eos_token_id");

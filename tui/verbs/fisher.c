@@ -121,7 +121,7 @@ static rs_status read_data(const fisher_opts *o, subject *s, rs_err *err)
 
 static rs_status open_subject(ui_common *c, const fisher_opts *o, subject *s, rs_err *err)
 {
-    int parts = o->random > 0 ? 0 : UI_MODEL_TOKENIZER;
+    int parts = UI_MODEL_FILES | (o->random > 0 ? 0 : UI_MODEL_TOKENIZER);
     RS_TRY(ui_model_open(c, o->model, parts, o->chat_template, &s->m, err));
     RS_TRY(rs_checkpoint_open(s->m.path, &s->file, err));
     RS_TRY(rs_config_load(s->file, &s->config, err));

@@ -78,7 +78,12 @@ static rs_status open_text(const char *chat_name, int parts, ui_model *m, rs_err
 rs_status ui_model_open(ui_common *c, const char *what, int parts, const char *chat_name,
                         ui_model *m, rs_err *err)
 {
-    *m = (ui_model){.owned = calloc(1, sizeof *m->owned)};
+    *m = (ui_model){.owned = NULL};
+    if ((parts & UI_MODEL_FILES) && ui_names_recipe(what))
+        return rs_fail(err, RS_E_INVALID,
+                       "%s is a recipe: merge it first (ringside merge) and name the folder",
+                       what);
+    m->owned = calloc(1, sizeof *m->owned);
     if (!m->owned) return rs_fail(err, RS_E_NOMEM, "no memory to open %s", what);
     rs_status s = ui_names_recipe(what) ? open_recipe(c, what, parts, m, err)
                                         : open_files(c, what, parts, m, err);

@@ -255,8 +255,8 @@ static rs_status protect(ui_common *c, const ui_train_opts *o, ui_progress *show
 rs_status ui_trainee_open(ui_common *c, const ui_train_opts *o, ui_progress *show,
                           ui_trainee *t, rs_err *err)
 {
-    RS_TRY(ui_model_open(c, o->model, UI_MODEL_WEIGHTS | UI_MODEL_TOKENIZER_IF,
-                         o->chat_template, &t->m, err));
+    const int parts = UI_MODEL_FILES | UI_MODEL_WEIGHTS | UI_MODEL_TOKENIZER_IF;
+    RS_TRY(ui_model_open(c, o->model, parts, o->chat_template, &t->m, err));
     RS_TRY(rs_checkpoint_open(t->m.path, &t->file, err));
     if (o->length > t->m.config->max_positions)
         return rs_fail(err, RS_E_INVALID,

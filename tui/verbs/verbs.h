@@ -136,9 +136,10 @@ typedef struct ui_model {
     struct ui_model_owned *owned;
 } ui_model;
 
-/* UI_MODEL_TOKENIZER_IF: without one if the model has none. */
+/* UI_MODEL_TOKENIZER_IF: without one if the model has none. UI_MODEL_FILES: what comes of it
+ * names the model by its files, so a recipe is refused. */
 enum { UI_MODEL_WEIGHTS = 1, UI_MODEL_TOKENIZER = 2, UI_MODEL_CHAT = 4,
-       UI_MODEL_TOKENIZER_IF = 8 };
+       UI_MODEL_TOKENIZER_IF = 8, UI_MODEL_FILES = 16 };
 
 /* chat_name: --chat-template, or NULL to recognise. UI_MODEL_CHAT: fail without a format. */
 rs_status ui_model_open(ui_common *c, const char *what, int parts, const char *chat_name,
