@@ -110,6 +110,12 @@ static void values_must_be_directions(void)
     x[9] = 2;
     x[7] = -6;
     T_FAILS(read_of(x, u, s), RS_E_INVALID, "column 1 of " Q ".U has length 6.0");
+    x[1] = 0.6f, x[5] = 0.8f, x[7] = 0; /* two directions with a product of 0.36 */
+    T_FAILS(read_of(x, u, s), RS_E_INVALID,
+            " of " Q ".U is not orthogonal to the others (off by 0.36 of 0.51 altogether)");
+    x[1] = 0.06f, x[5] = 0.9982f; /* 0.036: nearly orthogonal passes */
+    T_OK(read_of(x, u, s));
+    x[1] = 0;
     x[5] = x[7] = 0; /* a matrix of lower rank has fewer directions than columns */
     T_OK(read_of(x, u, s));
 }
