@@ -134,6 +134,8 @@ static rs_status ready_node(const rs_eval *e, const rs_node *nd)
     RS_TRY(ready_node(e, nd->base));
     for (int k = 0; k < nd->n_terms; k++)
         if (nd->terms[k].node) RS_TRY(ready_node(e, nd->terms[k].node));
+    if (rs_node_leaf(e->p, nd, e->i) || rs_node_gain(e->p, nd, e->i) == 0)
+        return RS_OK; /* the change is not looked at, so neither is its mask */
     return rs_mask_ready(e, nd);
 }
 

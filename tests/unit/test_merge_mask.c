@@ -517,6 +517,23 @@ static void a_fresh_workspace_takes_the_mask(void)
     }
 }
 
+/* A mask is a pass over a tensor: where a gain leaves nothing of the change there is none. */
+static void a_gain_of_0_needs_no_mask(void)
+{
+    rs_workspace *ws;
+    T_TRUE(start(NULL, 2) && make_subspace());
+    rs_plan *p = plan_of(WITH_PT, ",\"mask\":{\"by\":\"s\"},\"gain\":{\"layers\":{\"2\":0}}",
+                         "float32");
+    T_TRUE(p);
+    for (int gain = 0; gain < 2; gain++) {
+        T_OK(rs_workspace_new(&rt, &ws, &t_err));
+        int i = index_of(p, gain ? "layers.3.mlp.up_proj" : "layers.2.mlp.up_proj");
+        T_OK(rs_plan_ready(&rt, p, ws, i, &t_err));
+        T_EQ(ws->n_masks, gain);
+        rs_workspace_free(ws);
+    }
+}
+
 /* What the preview runs is what a merge writes, after edits of the mask. */
 static void live_equals_merge(void)
 {
@@ -676,5 +693,6 @@ T_MAIN(T_TEST(section_7_base), T_TEST(section_7_best),
        T_TEST(same_bytes_whatever_threads_ranges_and_instructions),
        T_TEST(strength_0_is_no_mask), T_TEST(a_mask_is_linear), T_TEST(leaks),
        T_TEST(leaks_do_not_depend_on_threads), T_TEST(a_fresh_workspace_takes_the_mask),
+       T_TEST(a_gain_of_0_needs_no_mask),
        T_TEST(live_equals_merge), T_TEST(refusals),
        T_TEST(vectors_are_told_of), T_TEST(per_layer), T_TEST(memory_is_counted))
