@@ -298,6 +298,16 @@ p 'an adapter alone' 0 'adapter +style +made' s.json --only style
 check 'with what it needs, first' 0 '^subspace' head -n 1 out
 check 'is planned' 0 'style +adapter' "$ringside" plan s.json
 check 'is protected' 0 'leak|0\.0' cat adapters/style/README.md
+cat >on.json <<END
+{"ringside": 1, "models": {"it": {"path": "$top/recipes/sparring/it"},
+ "folded": {"adapter": "$top/recipes/sparring/lora/gothic", "on": "it"},
+ "next": {"adapter": "adapters/next", "on": "it", "make": {"model": "folded", "corpora": ["sea.txt"], "layers": "3",
+  "steps": 1, "batch": 1, "length": 24, "rank": 2}}},
+ "stages": [{"name": "heal", "method": "slerp", "t": 0.2, "inputs": [{"from": "it"}, {"from": "next"}]}]}
+END
+p 'an adapter on what is folded' 0 'adapter +next +made' on.json --only next
+check 'is one of the model below' 0 '"base_model_name_or_path": "it"' cat adapters/next/adapter_config.json
+rm -r adapters/next on.json
 p 'an adapter again' 0 'style +fresh' s.json
 cp -r adapters/style first
 p 'in force' 0 'style +made' s.json --force --only style

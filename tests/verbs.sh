@@ -189,7 +189,56 @@ echo '{"ids":[2,5,99999,7]}' >"$work/far.jsonl"
 r 'a token that is not there' 3 'far.jsonl, line 1, byte 17: an id is 99999' train --model $it --corpus "$work/far.jsonl" --out "$work/a4"
 r "another model's subspace" 3 'is of the models' train --model tests/golden/models/gemma3 --jsonl "$work/ids.jsonl" --rank 4 --subspace "$work/space" --out "$work/a4"
 r 'a rate that is too much' 3 'the (loss|gradients) of step [0-9]+ (is|are) not' $train --lr 1e30 --clip 0 --out "$work/a4"
+r 'a rank of nothing' 2 '--rank is 1 to 4096, not 0' $train --rank 0 --out "$work/a4"
+r 'an alpha without end' 2 '--alpha inf is not a number' $train --alpha inf --out "$work/a4"
+r 'another side' 2 '--side is both, in or out, not left' $train --subspace "$work/space" --side left --out "$work/a4"
+r 'a side of nothing' 2 '--side is of the directions of a --subspace' $train --side in --out "$work/a4"
+r 'no projection of nothing' 2 '--project is of the directions' $train --project none --out "$work/a4"
+r 'nor its strength' 2 '--strength is of the directions' $train --strength 0.5 --out "$work/a4"
+r 'times of no validation' 2 '--valid-every is of a --validation' $train --valid-every 3 --out "$work/a4"
+r "another's alpha" 3 '--alpha 3, but .*a1 has alpha 8' $train --init "$work/a1" --alpha 3 --out "$work/a4"
+r "another's scale" 3 '--rslora, but .*a1 is scaled by alpha / rank' $train --init "$work/a1" --rslora --out "$work/a4"
+r "one's own alpha" 0 '' $train --init "$work/a1" --alpha 8 --steps 1 --out "$work/a5"
+r 'a training in too little memory' 4 'of weights, and sequences of 48 tokens with factors of rank 4 need [0-9]+ MB, 67 MB may be used' $train --memory 67M --out "$work/a4"
 check 'leaves nothing' 1 '' test -e "$work/a4" -o -e "$work/a4.partial" -o -e "$work/a4.training"
+check 'the base by its own name' 0 '"base_model_name_or_path": "it"' grep base_model "$work/a1/adapter_config.json"
+mkdir "$work/inputs" && cp -r $it "$work/inputs/it" && cp "$work/t.jsonl" "$work/inputs" && cp "$work/space" "$work/inputs/space"
+for what in "--model $work/inputs/it --corpus README.md" "--model $it --corpus $work/inputs/t.jsonl" "--model $it --corpus README.md --subspace $work/inputs/space" "--model $it --corpus README.md --init $work/inputs/a1"; do
+    cp -r "$work/a1" "$work/inputs/a1" 2>/dev/null
+    r 'what it is made from stays' 3 'inputs/[a-z0-9./]+ would be replaced by what is made from it' train $what --steps 1 --length 32 --force --out "$work/inputs"
+done
+r 'the model stays' 3 'would be replaced' train --model "$work/inputs/it" --corpus README.md --steps 1 --force --out "$work/inputs/it"
+ln -s "$work/inputs/it/model.safetensors" "$work/inputs/a1/model.safetensors"
+check 'all of it' 0 '' cmp $it/model.safetensors "$work/inputs/it/model.safetensors"
+# a validation: whole sequences at the end, with at least the share of what counts
+head -c 4000 README.md >"$work/small.txt"
+r 'a share for validation' 0 '' train --model $it --corpus "$work/small.txt" --length 64 --validation 0.1 --steps 1 --batch 1 --out "$work/a6" -q --events 3 3>"$work/told"
+check 'as many tokens' 0 '' awk -F'"tokens":' '/"valid"/ { n++; split($2, v, /[,}]/); if (v[1] < 63 || v[1] > 63 * 8) exit 1 } END { exit n < 1 }' "$work/told"
+# gone on with: not after another word in config.json, but from a folder of another name
+cp -r $it "$work/other"
+train2="train --corpus README.md --length 48 --batch 2 --steps 400 --rank 4 --checkpoint 0 -q --out $work/a7"
+for _ in 1 2 3 4 5; do
+    rm -rf "$work/a7" "$work/a7.training" "$work/a7.partial"
+    $ringside $train2 --model "$work/other" &
+    while [ ! -e "$work/a7.training/state" ] && kill -0 $! 2>/dev/null; do sleep 0.01; done
+    kill -INT $! 2>/dev/null
+    wait $!
+    [ -e "$work/a7.training/state" ] && break
+done
+sed 's/"rms_norm_eps": *[^,]*/"rms_norm_eps": 0.001/' "$work/other/config.json" >"$work/changed.json"
+cp "$work/other/config.json" "$work/kept.json"
+cp "$work/changed.json" "$work/other/config.json"
+check 'the word is another' 1 '' cmp -s "$work/changed.json" "$work/kept.json"
+r 'not with another configuration' 3 'is of other work' $train2 --model "$work/other" --resume
+cp "$work/kept.json" "$work/other/config.json"
+cp README.md "$work/README.md"
+sed_train=$(echo "$train2" | sed "s|README.md|$work/README.md|")
+r 'but with a corpus spelled otherwise' 0 '"resumed_at":[0-9]+' $sed_train --model "$work/other" --resume --json
+# bytes do not follow the budget
+echo '{"ids":[2'"$(awk 'BEGIN { for (i = 0; i < 150; i++) printf ",%d", 3 + i * 31 % 2000 }')"']}' >"$work/long.jsonl"
+r 'gradients' 0 '' grad --model $it --jsonl "$work/long.jsonl" --out "$work/g1" --memory 1G
+r 'gradients in little memory' 0 '' grad --model $it --jsonl "$work/long.jsonl" --out "$work/g2" --memory 1M
+check 'to the same bytes' 0 '' cmp "$work/g1" "$work/g2"
 r 'random tokens by their own seed' 0 '"sequences":2,"tokens":62' fisher --model $it --random-tokens 9 --sequences 2 --length 32 --seed 9 --out "$work/r9.f" --tensors 'layers.3 & mlp' --json
 r 'random tokens by the common seed' 0 '' fisher --model $it --random 2 --length 32 --seed 9 --out "$work/r9b.f" --tensors 'layers.3 & mlp' -q
 check 'the same tokens' 0 '' cmp "$work/r9.f" "$work/r9b.f"
@@ -237,6 +286,9 @@ check 'says how to go on' 0 '' grep -q 'cancelled; --resume goes on' "$work/said
 cp -r "$work/four.f.partial" "$work/five.f.partial"
 cp -r "$work/four.f.partial" "$work/six.f.partial"
 r 'not with another seed' 3 'four.f.partial is of other work' $fisher "$work/four.f" --resume --seed 8
+cp -r $it "$work/fish" && cp -r "$work/four.f.partial" "$work/seven.f.partial"
+sed 's/"rms_norm_eps": *[^,]*/"rms_norm_eps": 0.001/' $it/config.json >"$work/fish/config.json"
+r 'nor with another configuration' 3 'seven.f.partial is of other work' fisher --model "$work/fish" --data README.md --length 96 --sequences 6 -q --out "$work/seven.f" --resume
 r 'nor with other labels' 3 'four.f.partial is of other work' $fisher "$work/four.f" --resume --labels model
 r 'nor by the token' 3 'four.f.partial is of other work' $fisher "$work/four.f" --resume --per-token
 r 'it goes on' 0 '"resumed_at":[0-7],' $fisher "$work/four.f" --resume --json

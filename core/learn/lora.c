@@ -193,6 +193,9 @@ rs_status rs_lora_new(const rs_checkpoint *file, const rs_config *c,
                       const rs_lora_options *o, rs_lora **out, rs_err *err)
 {
     *out = NULL;
+    if (!(o->alpha > 0) || !isfinite(o->alpha))
+        return rs_fail(err, RS_E_INVALID, "an alpha of %g is not a number above 0",
+                       o->alpha);
     rs_lora *l = calloc(1, sizeof *l);
     if (!l) return rs_fail(err, RS_E_NOMEM, "no memory for an adapter");
     l->config = c;

@@ -383,6 +383,12 @@ static void refusals(void)
             "a rank of 17 is not from 1 to 16");
     o.rank = 0;
     T_FAILS(rs_lora_new(s.file, s.config, &o, &l, &t_err), RS_E_INVALID, "a rank of 0");
+    static const double alphas[] = {INFINITY, NAN, 0, -1};
+    for (int i = 0; i < 4; i++) {
+        o = (rs_lora_options){.rank = 2, .alpha = alphas[i]};
+        T_FAILS(rs_lora_new(s.file, s.config, &o, &l, &t_err), RS_E_INVALID,
+                "is not a number above 0");
+    }
     o = (rs_lora_options){.rank = 2, .alpha = 1, .wants = nobody};
     T_FAILS(rs_lora_new(s.file, s.config, &o, &l, &t_err), RS_E_INVALID,
             "none of the model's matrices is selected");

@@ -65,11 +65,6 @@ typedef struct subject {
     const rs_selector *selector;
 } subject;
 
-static bool is_one_of(const char *word, const char *a, const char *b)
-{
-    return strcmp(word, a) == 0 || strcmp(word, b) == 0;
-}
-
 static int check_contrast(const fisher_opts *o, int n_args, char **args)
 {
     if (!o->contrast && n_args > 0)
@@ -89,15 +84,8 @@ static int check_words(const fisher_opts *o)
         return ui_usage("fisher", "--model M and --out F are needed");
     if (sources != 1)
         return ui_usage("fisher", "give one of --data F, --jsonl F and --random N");
-    if (!is_one_of(o->kind, "sequence", "position"))
-        return ui_usage("fisher", "--kind is sequence or position, not %s", o->kind);
-    if (!is_one_of(o->labels, "data", "model"))
-        return ui_usage("fisher", "--labels is data or model, not %s", o->labels);
-    if (!is_one_of(o->dtype, "float32", "bfloat16"))
-        return ui_usage("fisher", "--dtype is float32 or bfloat16, not %s", o->dtype);
-    if (o->length < 2 || o->sequences < 0 || o->random < 0 || o->checkpoint < 0)
-        return ui_usage("fisher", "--length is at least 2, counts and seconds are not below 0");
-    return UI_EXIT_OK;
+    if (o->checkpoint < 0) return ui_usage("fisher", "--checkpoint is not below 0");
+    return ui_check_make_opts("fisher", RS_MAKE_FISHER, opts, o);
 }
 
 static bool wants(void *ctx, const char *name, int layer)
@@ -164,10 +152,12 @@ static void tell_layer(void *ctx, int layer, const rs_fisher_mean *m, int n)
 static rs_status work(ui_common *c, const fisher_opts *o, subject *s, ui_progress *show,
                       rs_fisher_result *r, rs_err *err)
 {
-    char hash[33], seed[24];
+    char hash[33], identity[33], seed[24];
     RS_TRY(ui_content_hash(c, s->file, show, hash, err));
+    RS_TRY(ui_identity(c, s->m.path, UI_ID_CONFIG, show, identity, err));
     snprintf(seed, sizeof seed, "%" PRId64, o->seed);
     rs_string_pair pairs[] = {{"model_hash", hash},
+                              {"model_identity", identity}, /* with its configuration */
                               {"data_hash", s->data.hash},
                               {"model_type", s->config->model_type},
                               {"seed", seed},
@@ -181,7 +171,7 @@ static rs_status work(ui_common *c, const fisher_opts *o, subject *s, ui_progres
         .wants = s->selector ? wants : NULL,
         .wants_ctx = s,
         .metadata = pairs,
-        .n_metadata = o->made_from ? 5 : 4,
+        .n_metadata = o->made_from ? 6 : 5,
         .out = o->out,
         .force = o->force,
         .resume = o->resume,

@@ -27,6 +27,7 @@ static rs_status find_model(const ui_preparation *p, const char *name, int k,
     in->product.model[k] = in->model[k];
     if (e->path) return ui_recipe_path(p->recipe, e->path, false, what, in->model[k], err);
     in->folded[k] = e;
+    in->product.base = rs_recipe_model(p->recipe, e->on)->path;
     RS_TRY(ui_recipe_path(p->recipe, rs_recipe_model(p->recipe, e->on)->path, false,
                           what, ignored, err));
     return e->make ? RS_OK

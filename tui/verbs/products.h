@@ -18,6 +18,7 @@ typedef struct ui_product {
     const char *model[2];    /* paths: model, or from and to */
     const char *const *data; /* paths: one, or one for each corpus */
     const char *measure;     /* path of the subspace, or of the Fisher that weighs; or NULL */
+    const char *base;      /* what an adapter calls its model; NULL: as model[0] is called */
     const char *instead;   /* the system prompt of every conversation (jsonl.h), or NULL */
     const char *out;
     const char *made_from; /* value of UI_MADE_FROM */
@@ -35,6 +36,17 @@ rs_status ui_subspace_make(ui_common *c, const rs_make *m, ui_product *p,
                            ui_progress *show, rs_err *err) RS_MUST_USE;
 rs_status ui_train_make(ui_common *c, const rs_make *m, ui_product *p, ui_progress *show,
                         rs_err *err) RS_MUST_USE;
+
+/* --- make_opts.c --- */
+
+#define UI_UNSAID INT64_MIN /* a count that nobody said */
+
+/* Which of the words of a key it is, as the core's enumerations number them; -1: none. */
+int ui_make_word(rs_make_type t, const char *key, const char *word);
+/* Words and counts of a verb by the table of the make that it stands for: UI_EXIT_OK, or as
+ * ui_usage. */
+int ui_check_make_opts(const char *verb, rs_make_type t, const ui_opt *opts,
+                       const void *options);
 
 /* --- identity.c --- */
 

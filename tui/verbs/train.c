@@ -3,6 +3,7 @@
 #include "tui/verbs/train.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@ static void defaults(void *options)
     o->steps = 200;
     o->batch = 4;
     o->length = 512;
+    o->rank = UI_UNSAID;
     o->valid_every = 50;
     o->checkpoint = 300;
     o->strength = 1;
@@ -49,7 +51,7 @@ static const ui_opt opts[] = {
     {"--side", UI_OPT_STRING, "SIDE", "both (default), in or out", offsetof(ui_train_opts, side)},
     {"--project", UI_OPT_STRING, "HOW", "exact (default), gradient, or none: measured only", offsetof(ui_train_opts, project)},
     {"--strength", UI_OPT_NUMBER, "X", "of the projection, 0 to 1 (1)", offsetof(ui_train_opts, strength)},
-    {"--validation", UI_OPT_NUMBER, "X", "share of each corpus that is kept to validate, at most 8 sequences (0)", offsetof(ui_train_opts, validation)},
+    {"--validation", UI_OPT_NUMBER, "X", "share of each corpus's tokens, at its end, that is kept to validate, in whole sequences: about 8 windows at most (0)", offsetof(ui_train_opts, validation)},
     {"--valid-every", UI_OPT_INT, "N", "steps between validations (50)", offsetof(ui_train_opts, valid_every)},
     {"--raw", UI_OPT_FLAG, NULL, "prompts as plain text, no chat format", offsetof(ui_train_opts, raw)},
     {"--chat-template", UI_OPT_STRING, "NAME", "chat format instead of the model's own", offsetof(ui_train_opts, chat_template)},
@@ -60,16 +62,25 @@ static const ui_opt opts[] = {
 };
 // clang-format on
 
-static const char *const orders[] = {"seeded", "file", NULL},
-                         *const sides[] = {"both", "in", "out", NULL},
-                         *const projections[] = {"exact", "gradient", "none", NULL},
-                         *const schedules[] = {"cosine", "constant", NULL};
-
-static int number_in(const char *const *words, const char *word)
+static bool is_in_order(const ui_train_opts *o)
 {
-    for (int i = 0; words[i]; i++)
-        if (strcmp(words[i], word) == 0) return i;
-    return -1;
+    return strcmp(o->order, "file") == 0;
+}
+
+/* What would do nothing is no wish that came true. */
+static int check_idle(const ui_train_opts *o)
+{
+    ui_train_opts usual = {.model = NULL};
+    defaults(&usual);
+    const char *idle = strcmp(o->side, usual.side) != 0         ? "--side"
+                       : strcmp(o->project, usual.project) != 0 ? "--project"
+                       : o->strength != usual.strength          ? "--strength"
+                                                                : NULL;
+    if (!o->subspace && idle)
+        return ui_usage("train", "%s is of the directions of a --subspace F", idle);
+    if (o->valid_every != usual.valid_every && !(o->validation > 0))
+        return ui_usage("train", "--valid-every is of a --validation X");
+    return UI_EXIT_OK;
 }
 
 static int check_words(const ui_train_opts *o)
@@ -78,32 +89,34 @@ static int check_words(const ui_train_opts *o)
         return ui_usage("train", "--model M and --out DIR are needed");
     if ((o->corpora.n > 0) == (o->jsonl != NULL))
         return ui_usage("train", "give either --corpus F (one or several) or --jsonl F");
-    if (number_in(orders, o->order) < 0)
+    if (!is_in_order(o) && strcmp(o->order, "seeded") != 0)
         return ui_usage("train", "--order is seeded or file, not %s", o->order);
-    if (strcmp(o->order, "file") == 0 && (o->corpora.n > 1 || o->validation > 0))
+    if (is_in_order(o) && (o->corpora.n > 1 || o->validation > 0))
         return ui_usage("train", "--order file takes one file, and all of it");
-    if (number_in(sides, o->side) < 0)
-        return ui_usage("train", "--side is both, in or out, not %s", o->side);
-    if (number_in(projections, o->project) < 0)
-        return ui_usage("train", "--project is exact, gradient or none, not %s",
-                        o->project);
-    if (number_in(schedules, o->schedule) < 0)
-        return ui_usage("train", "--schedule is cosine or constant, not %s", o->schedule);
-    if (o->steps < 1 || o->batch < 1 || o->length < 2 || o->rank < 0 || o->warmup < 0)
-        return ui_usage("train",
-                        "--steps, --batch and --rank are at least 1, --length 2, "
-                        "--warmup 0");
-    if (o->checkpoint < 0 || o->valid_every < 0 || !(o->alpha >= 0) ||
-        !(o->validation >= 0 && o->validation <= 0.5))
-        return ui_usage("train",
-                        "--checkpoint, --valid-every and --alpha are not below 0, "
-                        "--validation is 0 to 0.5");
-    if (o->steps > 100000000 || o->batch > 1000000 || o->rank > 100000)
-        return ui_usage("train", "that many steps, sequences or ranks are not trained");
-    return UI_EXIT_OK;
+    if (o->checkpoint < 0 || o->valid_every < 0)
+        return ui_usage("train", "--checkpoint and --valid-every are not below 0");
+    if (!(o->alpha >= 0) || !isfinite(o->alpha))
+        return ui_usage("train", "--alpha %g is not a number from 0", o->alpha);
+    if (!(o->validation >= 0 && o->validation <= 0.5))
+        return ui_usage("train", "--validation is 0 to 0.5, not %g", o->validation);
+    int wrong = ui_check_make_opts("train", RS_MAKE_ADAPTER, opts, o);
+    return wrong ? wrong : check_idle(o);
 }
 
-static rs_train_options options_of(const ui_train_opts *o, ui_train_show *show)
+/* org/name as it is; of a folder or file its own name, which tells nothing of the disk. */
+static void name_base(const ui_train_opts *o, char name[256])
+{
+    char real[4096];
+    const char *said = o->base ? o->base : o->model;
+    bool is_there = o->base || rs_os_kind(said) != RS_PATH_NONE;
+    if (!is_there || rs_os_real_path(real, sizeof real, said, NULL) != RS_OK)
+        snprintf(name, 256, "%s", said);
+    else
+        snprintf(name, 256, "%s", rs_path_basename(real));
+}
+
+static rs_train_options options_of(const ui_train_opts *o, const char *base,
+                                   ui_train_show *show)
 {
     return (rs_train_options){
         .adamw = {.rate = o->rate,
@@ -111,33 +124,38 @@ static rs_train_options options_of(const ui_train_opts *o, ui_train_show *show)
                   .beta2 = 0.999,
                   .eps = 1e-8,
                   .decay = o->decay,
-                  .schedule = (rs_schedule)number_in(schedules, o->schedule),
+                  .schedule = (rs_schedule)ui_make_word(RS_MAKE_ADAPTER, "schedule",
+                                                    o->schedule),
                   .warmup = o->warmup,
                   .steps = o->steps,
                   .clip = o->clip},
         .batch = o->batch,
-        .in_order = strcmp(o->order, "file") == 0,
+        .in_order = is_in_order(o),
         .seed = (uint64_t)o->seed,
-        .projecting = (rs_projecting)number_in(projections, o->project),
+        .projecting =
+            (rs_projecting)ui_make_word(RS_MAKE_ADAPTER, "project", o->project),
         .strength = o->strength,
         .valid_every = o->validation > 0 ? o->valid_every : 0,
         .out = o->out,
         .force = o->force,
         .resume = o->resume,
-        .base_name = o->base ? o->base : o->model,
+        .base_name = base,
         .checkpoint_seconds = (double)o->checkpoint,
         .now = ui_now,
         .progress = ui_train_progress,
         .progress_ctx = show,
         .told = ui_train_told,
+        .warned = ui_train_warned,
         .told_ctx = show};
 }
 
 static rs_status work(ui_common *c, const ui_train_opts *o, ui_trainee *t,
                       ui_train_show *show, rs_train_result *r, rs_err *err)
 {
-    rs_train_options options = options_of(o, show);
-    rs_string_pair facts[] = {{"model", t->model_hash},
+    char base[256];
+    name_base(o, base);
+    rs_train_options options = options_of(o, base, show);
+    rs_string_pair facts[] = {{"model", t->identity},
                               {"subspace", t->subspace_hash},
                               {"side", o->side}},
                    made[] = {{UI_MADE_FROM, o->made_from}};
@@ -162,9 +180,8 @@ static ui_train_opts options_from(const rs_make *m, const ui_product *p)
     ui_train_opts o;
     memset(&o, 0, sizeof o);
     defaults(&o);
-    const char *name = rs_path_basename(p->model[0]);
     o.model = p->model[0];
-    o.base = *name ? name : NULL; /* a recipe's product tells nothing of the disk */
+    o.base = p->base;
     o.out = p->out;
     o.subspace = p->measure;
     o.side = m->side ? m->side : o.side;

@@ -12,7 +12,7 @@ typedef struct ui_train_opts {
     const char *model, *jsonl, *order, *out, *subspace, *side, *project, *layers, *init,
         *schedule, *chat_template;
     const char *made_from; /* metadata of what prepare makes, or NULL */
-    const char *base;      /* what the adapter calls the model; NULL: `model` */
+    const char *base;      /* a path or name that the adapter calls its model by; NULL: `model` */
     ui_strings corpora, targets;
     int64_t rank, steps, batch, length, warmup, valid_every, checkpoint, seed;
     double alpha, strength, rate, decay, clip, validation;
@@ -33,7 +33,8 @@ typedef struct ui_trainee {
     ui_train_corpus *corpora;
     rs_train_corpus *views; /* [n] of the same */
     int n, cap;
-    char model_hash[33], subspace_hash[33];
+    char model_hash[33], subspace_hash[33]; /* of tensors */
+    char identity[33];                      /* of the model with its configuration */
 } ui_trainee;
 
 /* A path, and behind its last colon a weight where that is a number (1). */
@@ -57,6 +58,7 @@ typedef struct ui_train_show {
 
 bool ui_train_progress(void *ctx, const rs_progress *g);
 void ui_train_told(void *ctx, const rs_train_step *s);
+void ui_train_warned(void *ctx, const char *text);
 /* lists: losses, gradient norms and leaks of all steps too. */
 void ui_train_json(const ui_train_opts *o, const ui_train_show *show,
                    const rs_train_result *r, double seconds, bool lists, rs_buf *b);

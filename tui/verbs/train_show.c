@@ -16,6 +16,12 @@ bool ui_train_progress(void *ctx, const rs_progress *g)
     return ui_progress_step(s->progress, &named);
 }
 
+void ui_train_warned(void *ctx, const char *text)
+{
+    const ui_train_show *s = ctx;
+    ui_progress_warn(s->progress, text);
+}
+
 static double leak_of(const rs_leak *l)
 {
     return l->out > l->in ? l->out : l->in;

@@ -13,7 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VALID_MOST = 8 }; /* sequences of a corpus that are kept for validation */
+enum { USUAL_RANK = 16 };
+enum { VALID_WINDOWS = 8 }; /* of a corpus that are kept for validation, about */
 
 /* --- corpora --- */
 
@@ -43,13 +44,23 @@ void ui_trainee_add(ui_trainee *t, const char *path_and_weight)
         add(t, path_and_weight, strlen(path_and_weight), 1);
 }
 
-/* The last of a corpus, which are trained on by nobody. */
-static int for_validation(const ui_train_opts *o, int n)
+/* The last sequences of a corpus, which are trained on by nobody: as many whole ones as hold
+ * the share of what counts, or of large corpora some windows full. The last window of a text
+ * may be short: it is one of them, not all. */
+static int for_validation(const ui_train_opts *o, const ui_examples *e)
 {
-    if (!(o->validation > 0) || n < 2) return 0;
-    double share = o->validation * n;
-    int most = n / 2 < VALID_MOST ? n / 2 : VALID_MOST;
-    return share < 1 ? 1 : share > most ? most : (int)share;
+    int64_t all = 0, held = 0;
+    int n = 0;
+    for (int i = 0; i < e->n; i++)
+        all += rs_labels_counted(e->at[i].labels, e->at[i].n);
+    double want = o->validation * (double)all;
+    double most = (double)(VALID_WINDOWS * (o->length - 1));
+    if (want > most) want = most;
+    while (n + 1 < e->n && (double)held < want) {
+        const rs_example *last = &e->at[e->n - ++n];
+        held += rs_labels_counted(last->labels, last->n);
+    }
+    return n;
 }
 
 static rs_status read_corpus(const ui_train_opts *o, ui_trainee *t, int i, rs_err *err)
@@ -64,7 +75,7 @@ static rs_status read_corpus(const ui_train_opts *o, ui_trainee *t, int i, rs_er
             "%s has %d lines in which nothing counts: the order of the file has "
             "no place for them",
             c->name, c->data.passed_over);
-    int n = for_validation(o, c->data.n);
+    int n = for_validation(o, &c->data);
     t->views[i] = (rs_train_corpus){.name = c->name,
                                     .train = c->data.at,
                                     .n_train = c->data.n - n,
@@ -141,9 +152,15 @@ static rs_status check_init(const ui_train_opts *o, const rs_adapter *a, rs_err 
             return rs_fail(err, RS_E_UNSUPPORTED,
                            "%s has different ranks or scales (%s, %s): one is trained",
                            o->init, a->pairs[0].module, a->pairs[i].module);
-    if (o->rank != 0 && o->rank != a->rank)
+    if (o->rank != UI_UNSAID && o->rank != a->rank)
         return rs_fail(err, RS_E_INVALID, "--rank %" PRId64 ", but %s has rank %d",
                        o->rank, o->init, a->rank);
+    if (o->alpha > 0 && o->alpha != a->alpha)
+        return rs_fail(err, RS_E_INVALID, "--alpha %g, but %s has alpha %g", o->alpha,
+                       o->init, a->alpha);
+    if (o->rslora && !a->rslora)
+        return rs_fail(err, RS_E_INVALID, "--rslora, but %s is scaled by alpha / rank",
+                       o->init);
     return RS_OK;
 }
 
@@ -172,7 +189,7 @@ static rs_status make_lora(const ui_train_opts *o, const rs_adapter *init, ui_tr
                            rs_err *err)
 {
     targets wanted = {.config = t->m.config, .o = o, .init = init};
-    int rank = init ? init->rank : o->rank ? (int)o->rank : 16;
+    int rank = init ? init->rank : o->rank != UI_UNSAID ? (int)o->rank : USUAL_RANK;
     rs_lora_options lo = {.rank = rank,
                           .alpha = init           ? init->alpha
                                    : o->alpha > 0 ? o->alpha
@@ -250,6 +267,35 @@ static rs_status protect(ui_common *c, const ui_train_opts *o, ui_progress *show
     return s;
 }
 
+/* --- what may be replaced --- */
+
+static rs_status keep_apart(const ui_train_opts *o, const char *path, rs_err *err)
+{
+    static const char *const of_out[] = {"", ".partial", ".training"};
+    char folder[4096];
+    for (size_t i = 0; path && i < sizeof of_out / sizeof *of_out; i++) {
+        int n = snprintf(folder, sizeof folder, "%s%s", o->out, of_out[i]);
+        if (n > 0 && (size_t)n < sizeof folder && rs_os_is_within(path, folder))
+            return rs_fail(err, RS_E_EXISTS,
+                           "%s would be replaced by what is made from it: another --out?",
+                           path);
+    }
+    return RS_OK;
+}
+
+/* Not even --force puts an adapter where the model, data or anything else that it is made
+ * from lies. */
+static rs_status keep_all_apart(const ui_train_opts *o, const ui_trainee *t, rs_err *err)
+{
+    RS_TRY(keep_apart(o, t->m.path, err));
+    for (int i = 0; i < rs_checkpoint_n_files(t->file); i++)
+        RS_TRY(keep_apart(o, rs_checkpoint_file(t->file, i), err));
+    for (int i = 0; i < t->n; i++)
+        RS_TRY(keep_apart(o, t->corpora[i].name, err));
+    RS_TRY(keep_apart(o, o->subspace, err));
+    return keep_apart(o, o->init, err);
+}
+
 /* --- all of it --- */
 
 rs_status ui_trainee_open(ui_common *c, const ui_train_opts *o, ui_progress *show,
@@ -262,8 +308,10 @@ rs_status ui_trainee_open(ui_common *c, const ui_train_opts *o, ui_progress *sho
         return rs_fail(err, RS_E_INVALID,
                        "--length %" PRId64 ": the model takes %d tokens", o->length,
                        t->m.config->max_positions);
+    RS_TRY(keep_all_apart(o, t, err));
     RS_TRY(read_corpora(o, t, err));
     RS_TRY(ui_content_hash(c, t->file, show, t->model_hash, err));
+    RS_TRY(ui_identity(c, t->m.path, UI_ID_CONFIG, show, t->identity, err));
     RS_TRY(begin(o, show, t, err));
     return o->subspace ? protect(c, o, show, t, err) : RS_OK;
 }
