@@ -3,7 +3,9 @@
 #include "tests/unit/ui_app_fake.h"
 
 #include "base/json.h"
+#include "base/os.h"
 #include "store/tensor_file.h"
+#include "tui/app/corpus.h"
 #include "tui/app/track.h"
 #include "tui/screens/screens.h"
 
@@ -340,6 +342,25 @@ static void tell_valid(int step, double loss)
     tell(text);
 }
 
+/* One word for :train and for the verb. */
+static void a_corpus_has_a_weight(void)
+{
+    double w;
+    const char *colon = ui_corpus_weight("no/f.txt:1e3", &w);
+    T_TRUE(colon && strcmp(colon, ":1e3") == 0);
+    T_NEAR(w, 1000, 0, 0);
+    T_TRUE(ui_corpus_weight("no/f:2.txt:0.5", &w) && w == 0.5);
+    T_TRUE(ui_corpus_weight("no/f.txt:-1", &w) && w == -1); /* refused later, by its value */
+    T_TRUE(!ui_corpus_weight("no/f.txt", &w) && w == 1);
+    T_TRUE(!ui_corpus_weight("no/f.txt:", &w) && w == 1);
+    T_TRUE(!ui_corpus_weight("no/f.txt:2x", &w) && w == 1);
+    T_TRUE(!ui_corpus_weight("no/f.txt:inf", &w) && w == 1);
+    char path[1100];
+    snprintf(path, sizeof path, "%s/f:2", t_folder());
+    T_OK(rs_os_write_file(path, "x", 1, &t_err));
+    T_TRUE(!ui_corpus_weight(path, &w) && w == 1);
+}
+
 static void curves_of_a_training(void)
 {
     T_TRUE(begin(120, 40, UI_GLYPHS_BRAILLE));
@@ -494,6 +515,7 @@ static void a_training_is_started(void)
 
 T_MAIN(T_TEST(a_heatmap_fills), T_TEST(without_a_fisher_it_stays),
        T_TEST(jobs_shows_the_layers), T_TEST(what_matters_for_a_text),
-       T_TEST(a_contrast_mask), T_TEST(a_mask_is_no_fisher), T_TEST(curves_of_a_training),
+       T_TEST(a_contrast_mask), T_TEST(a_mask_is_no_fisher), T_TEST(a_corpus_has_a_weight),
+       T_TEST(curves_of_a_training),
        T_TEST(the_line_falls), T_TEST(long_trainings_are_thinned), T_TEST(hostile_events),
        T_TEST(a_training_is_started))

@@ -2,6 +2,7 @@
 #include "base/os.h"
 #include "merge/difference.h"
 #include "tui/app/commands_internal.h"
+#include "tui/app/corpus.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,19 +81,12 @@ static bool read_words(ui_app *a, const ui_args *args, train_order *o)
     return false;
 }
 
-/* The ":WEIGHT" at the end of a word, or NULL. */
-static const char *weight_of(const char *word)
-{
-    const char *colon = strrchr(word, ':');
-    bool is = colon && colon[1] && strspn(colon + 1, "0123456789.") == strlen(colon + 1);
-    return is ? colon : NULL;
-}
-
 /* FILE:WEIGHT with the file's whole path. */
 static bool find_corpus(ui_app *a, const char *word, char dst[4200])
 {
     char file[4096], full[4096];
-    const char *colon = weight_of(word);
+    double weight;
+    const char *colon = ui_corpus_weight(word, &weight);
     snprintf(file, sizeof file, "%.*s", (int)(colon ? colon - word : (long)strlen(word)),
              word);
     if (!ui_expand_home(a, file, full) || rs_os_kind(full) != RS_PATH_FILE) {
@@ -121,8 +115,10 @@ static bool find_subspace(ui_app *a, const char *word, char dst[4096])
 static bool place_of(ui_app *a, const train_order *o, char dst[4096])
 {
     char name[600], corpus[200];
+    double weight;
     snprintf(corpus, sizeof corpus, "%.190s", rs_path_basename(o->corpus[0]));
-    if (weight_of(corpus)) *strrchr(corpus, ':') = 0;
+    if (ui_corpus_weight(o->corpus[0], &weight) && strchr(corpus, ':'))
+        *strrchr(corpus, ':') = 0;
     char *dot = strrchr(corpus, '.');
     if (dot && dot != corpus) *dot = 0;
     snprintf(name, sizeof name, "out/train/%.100s-%s%s", o->model_name, corpus,

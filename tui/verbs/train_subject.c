@@ -4,6 +4,7 @@
 #include "merge/adapter.h"
 #include "merge/selector.h"
 #include "store/subspace_file.h"
+#include "tui/app/corpus.h"
 #include "tui/app/mem.h"
 #include "tui/verbs/train.h"
 
@@ -34,14 +35,10 @@ void ui_trainee_add_weighed(ui_trainee *t, const char *path, double weight)
 
 void ui_trainee_add(ui_trainee *t, const char *path_and_weight)
 {
-    const char *colon = strrchr(path_and_weight, ':');
-    char *end = NULL;
-    double weight = colon ? strtod(colon + 1, &end) : 0;
-    bool is_weight = colon && end != colon + 1 && *end == 0 && isfinite(weight);
-    if (is_weight && rs_os_kind(path_and_weight) == RS_PATH_NONE)
-        add(t, path_and_weight, (size_t)(colon - path_and_weight), weight);
-    else
-        add(t, path_and_weight, strlen(path_and_weight), 1);
+    double weight;
+    const char *colon = ui_corpus_weight(path_and_weight, &weight);
+    add(t, path_and_weight,
+        colon ? (size_t)(colon - path_and_weight) : strlen(path_and_weight), weight);
 }
 
 /* The last sequences of a corpus, which are trained on by nobody: as many whole ones as hold
