@@ -325,6 +325,7 @@ r 'leak of a mask' 0 'leak into sub: out [0-9.]+e-1[0-9] %' damage tests/golden/
 r 'leaks of its tensors' 0 '"tensors":.[{]"name":"[^"]*","leak_out":' damage tests/golden/demo/masked.test.json --json
 r 'merge with a mask' 0 'hash [0-9a-f]{32}' merge tests/golden/demo/masked.test.json --out "$work/masked"
 rm -f tests/golden/demo/masked.test.json
+r 'a model and itself' 3 'hold the same numbers' subspace --from $it --to $it --rank 4 --out "$work/x"
 r 'neither rank nor energy' 2 'either --rank R or --energy E' subspace --from $it --to $it --out "$work/x"
 r 'other shapes' 3 'in recipes.sparring.it and' subspace --from tests/golden/models/llama --to $it --rank 4 --out "$work/x"
 r 'a verb misspelt' 2 'did you mean merge' merg

@@ -48,6 +48,7 @@ typedef struct subject {
     const rs_selector *selector;
     rs_buf json, table;
     int n;
+    bool about; /* values are those of a random range */
 } subject;
 
 static int check_words(const subspace_opts *o)
@@ -87,7 +88,9 @@ static void tell(void *ctx, const char *name, int rank, double kept, double larg
     rs_buf_puts(&s->json, ",\"largest\":");
     rs_buf_json_double(&s->json, largest);
     rs_buf_putc(&s->json, '}');
-    rs_buf_printf(&s->table, "%6d  %5.1f %%  %9.4f  ", rank, kept * 100, largest);
+    char value[40];
+    snprintf(value, sizeof value, "%s%.4f", s->about ? "~" : "", largest);
+    rs_buf_printf(&s->table, "%6d  %5.1f %% %10s  ", rank, kept * 100, value);
     ui_put_clean(&s->table, name);
     rs_buf_putc(&s->table, '\n');
 }
@@ -122,11 +125,16 @@ static rs_status work(ui_common *c, const subspace_opts *o, subject *s, ui_progr
     RS_TRY(open_subject(o, s, err));
     RS_TRY(ui_content_hash(c, s->from, show, from, err));
     RS_TRY(ui_content_hash(c, s->to, show, to, err));
+    s->about = !o->exact && o->rank > 0;
+    if (strcmp(from, to) == 0)
+        return rs_fail(err, RS_E_INVALID,
+                       "%s and %s hold the same numbers: nothing is between them",
+                       s->from_path, s->to_path);
     if (s->weight) RS_TRY(ui_content_hash(c, s->weight, show, weight, err));
     rs_string_pair pairs[7] = {{"kind", "subspace"},
                                {"from_hash", from},
                                {"to_hash", to},
-                               {"method", o->exact || o->rank == 0 ? "exact" : "random"}};
+                               {"method", s->about ? "random" : "exact"}};
     int n = 4;
     if (s->weight) pairs[n++] = (rs_string_pair){"weight", "sqrt_fisher"};
     if (s->weight) pairs[n++] = (rs_string_pair){"weight_hash", weight};
