@@ -187,6 +187,8 @@ r 'no response' 3 'silent.jsonl has no sequence in which something counts' train
 echo '{"ids":[2,5,9,7]}' >"$work/ids.jsonl"
 echo '{"ids":[2,5,99999,7]}' >"$work/far.jsonl"
 r 'a token that is not there' 3 'far.jsonl, line 1, byte 17: an id is 99999' train --model $it --corpus "$work/far.jsonl" --out "$work/a4"
+r 'a whole subspace' 0 '' subspace --from recipes/sparring/pt --to $it --rank 9999 --tensors v_proj --out "$work/whole" -q
+r 'nothing left to train' 3 'protects every direction' $train --subspace "$work/whole" --targets v_proj --out "$work/a4"
 r "another model's subspace" 3 'is of the models' train --model tests/golden/models/gemma3 --jsonl "$work/ids.jsonl" --rank 4 --subspace "$work/space" --out "$work/a4"
 r 'a rate that is too much' 3 'the (loss|gradients) of step [0-9]+ (is|are) not' $train --lr 1e30 --clip 0 --out "$work/a4"
 r 'a rank of nothing' 2 '--rank is 1 to 4096, not 0' $train --rank 0 --out "$work/a4"

@@ -250,6 +250,30 @@ static rs_status check_hashes(const rs_subspace_file *f, const ui_trainee *t, rs
                    f->path, f->from_hash, f->to_hash, t->model_hash);
 }
 
+/* Matrices whose whole side is protected cannot change at all. */
+static rs_status check_room_left(const ui_train_opts *o, const rs_subspace_file *f,
+                                 ui_progress *show, const ui_trainee *t, rs_err *err)
+{
+    int full = 0;
+    char text[256];
+    if (strcmp(o->project, "exact") != 0 || o->strength < 1) return RS_OK;
+    for (int i = 0; i < t->lora->n; i++) {
+        const rs_lora_pair *p = &t->lora->pairs[i];
+        int64_t rank = rs_subspace_find(f, p->weight)->rank;
+        full += (rank >= p->rows && strcmp(o->side, "in") != 0) ||
+                (rank >= p->cols && strcmp(o->side, "out") != 0);
+    }
+    if (full == t->lora->n)
+        return rs_fail(err, RS_E_INVALID,
+                       "%s protects every direction of all %d matrices: nothing is left to "
+                       "train; make one of a smaller rank",
+                       f->path, full);
+    snprintf(text, sizeof text, "%d of the %d matrices stay as they are: all their "
+                                "directions are protected", full, t->lora->n);
+    if (full > 0) ui_progress_warn(show, text);
+    return RS_OK;
+}
+
 static rs_status protect(ui_common *c, const ui_train_opts *o, ui_progress *show,
                          ui_trainee *t, rs_err *err)
 {
@@ -260,6 +284,7 @@ static rs_status protect(ui_common *c, const ui_train_opts *o, ui_progress *show
     if (s == RS_OK) s = rs_protection_new(&c->rt, t->lora, &t->protection, err);
     for (int i = 0; s == RS_OK && i < t->lora->n; i++)
         s = protect_pair(o, f, t, i, err);
+    if (s == RS_OK) s = check_room_left(o, f, show, t, err);
     rs_subspace_close(f);
     return s;
 }
