@@ -51,6 +51,17 @@ static bool becomes(ui_job_store *s, int id, ui_job_state state)
     return false;
 }
 
+/* The process says that it is done before it ends. */
+static bool is_forgotten(ui_job_store *s, int id)
+{
+    double until = ui_now() + 20;
+    rs_status st;
+    while ((st = ui_job_forget(s, id, &t_err)) != RS_OK && ui_now() < until)
+        usleep(5000);
+    if (st != RS_OK) printf("  %s\n", t_err.msg);
+    return st == RS_OK;
+}
+
 static bool steps(ui_job_store *s, int id, uint64_t done)
 {
     double until = ui_now() + 20;
@@ -117,7 +128,7 @@ static void stopping_is_asked_and_then_forced(void)
     T_TRUE(steps(s, soft, 1));
     T_OK(ui_job_stop(s, soft, true, &t_err));
     T_TRUE(becomes(s, soft, UI_JOB_STOPPED));
-    T_OK(ui_job_forget(s, soft, &t_err));
+    T_TRUE(is_forgotten(s, soft));
     (void)ui_job_store_poll(s, 0, 0);
     T_EQ(job_of(s, soft).id, -1);
     ui_job_store_free(s);
@@ -229,7 +240,7 @@ static void a_job_with_data_of_its_own(void)
     T_TRUE(strstr(rs_buf_str(&text), UI_JOB_DATA "\",\"") != NULL);
     T_TRUE(strstr(rs_buf_str(&text), "\"x@out\"") != NULL);
     T_TRUE(strstr(rs_buf_str(&text), "\"@") == NULL);
-    T_OK(ui_job_forget(s, id, &t_err));
+    T_TRUE(is_forgotten(s, id));
     T_TRUE(rs_os_kind(path) == RS_PATH_NONE);
     rs_buf_free(&text);
     ui_job_store_free(s);
