@@ -266,6 +266,9 @@ recipe r.json ', "length": 64' '"rank": 5, "tensors": "layers.3 & attn"'
 check 'killed again' 0 '' interrupted KILL 137
 printf 'damaged!' | dd of=fisher/it.st.partial/state bs=1 seek=2000 conv=notrunc 2>/dev/null
 p 'a damaged state' 0 'begins again' r.json
+check 'and for the third time' 0 '' interrupted KILL 137
+head -c 3000 fisher/it.st.partial/state >short && mv short fisher/it.st.partial/state
+p 'a state cut short' 0 'begins again' r.json
 check 'all the same' 0 '' cmp fisher/it.st fisher1/it.st
 
 # a subspace weighed by a Fisher: made after it, and anew with it

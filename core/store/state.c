@@ -27,12 +27,19 @@ rs_status rs_state_open(rs_state *f, const char *folder, bool reads, rs_err *err
     *f = (rs_state){.fd = -1, .reads = reads, .hash = rs_hasher_new()};
     RS_TRY(name_files(f, folder, err));
     if (!f->hash) return rs_fail(err, RS_E_NOMEM, "no memory for a state");
-    return reads ? rs_os_open(f->path, &f->fd, NULL, err)
+    return reads ? rs_os_open(f->path, &f->fd, &f->size, err)
                  : rs_os_create(f->fresh, &f->fd, err);
+}
+
+static rs_status damaged(const rs_state *f, rs_err *err)
+{
+    return rs_fail(err, RS_E_FORMAT, "%s is damaged: remove %s to begin anew", f->path,
+                   f->folder);
 }
 
 rs_status rs_state_pass(rs_state *f, void *bytes, size_t n, rs_err *err)
 {
+    if (f->reads && (f->at > f->size || n > f->size - f->at)) return damaged(f, err);
     rs_status s = f->reads ? rs_os_read(f->fd, f->path, f->at, bytes, n, err)
                            : rs_os_write(f->fd, f->fresh, f->at, bytes, n, err);
     if (s == RS_OK) rs_hasher_add(f->hash, bytes, n);
@@ -45,8 +52,7 @@ rs_status rs_state_end(rs_state *f, rs_err *err)
     rs_hash128 want = rs_hasher_end(f->hash), have = want;
     RS_TRY(rs_state_pass(f, &have, sizeof have, err));
     if (have.low == want.low && have.high == want.high) return RS_OK;
-    return rs_fail(err, RS_E_FORMAT, "%s is damaged: remove %s to begin anew", f->path,
-                   f->folder);
+    return damaged(f, err);
 }
 
 /* A full disk should get its room back. */

@@ -18,7 +18,7 @@
 typedef struct rs_state {
     char folder[4096], path[4096], fresh[4096];
     int fd;
-    uint64_t at;
+    uint64_t at, size; /* size: of what is read */
     rs_hasher *hash;
     bool reads;
 } rs_state;
