@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum { PATH_BYTES = 4096, FILE_BYTES = 1 << 16 };
@@ -77,4 +78,11 @@ uint64_t rs_os_memory(const char *root)
         }
     rs_buf_free(&text);
     return least;
+}
+
+uint64_t rs_os_peak_memory(void)
+{
+    struct rusage use;
+    if (getrusage(RUSAGE_SELF, &use) != 0 || use.ru_maxrss < 0) return 0;
+    return (uint64_t)use.ru_maxrss << 10;
 }

@@ -1,4 +1,5 @@
 /* ringside fisher: which weights a model's behaviour on data depends on. */
+#include "base/limits.h"
 #include "base/os.h"
 #include "merge/selector.h"
 #include "tui/verbs/contrast.h"
@@ -229,7 +230,8 @@ static void result_json(const fisher_opts *o, const subject *s, const rs_fisher_
     rs_buf_printf(b, ",\"tensors\":%" PRId64 ",\"spilled\":%" PRIu64, r->n_tensors,
                   r->spilled);
     if (r->resumed_at >= 0) rs_buf_printf(b, ",\"resumed_at\":%d", r->resumed_at);
-    rs_buf_printf(b, ",\"seconds\":%.3f}", seconds);
+    rs_buf_printf(b, ",\"peak_bytes\":%" PRIu64 ",\"seconds\":%.3f}", rs_os_peak_memory(),
+                  seconds);
 }
 
 static void say(const ui_common *c, const fisher_opts *o, const subject *s,
@@ -242,8 +244,9 @@ static void say(const ui_common *c, const fisher_opts *o, const subject *s,
         ui_put_clean(&b, o->out);
         rs_buf_printf(&b,
                       ": %" PRId64 " tensors from %d sequences, %" PRId64
-                      " tokens at %.4f nat, in %.1f s",
-                      r->n_tensors, s->data.n, r->tokens, r->loss, seconds);
+                      " tokens at %.4f nat, in %.1f s and %.1f MB",
+                      r->n_tensors, s->data.n, r->tokens, r->loss, seconds,
+                      (double)rs_os_peak_memory() / 1e6);
         if (r->resumed_at >= 0)
             rs_buf_printf(&b, ", resumed below layer %d", r->resumed_at);
         rs_buf_puts(&b, "\n");

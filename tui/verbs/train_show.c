@@ -1,4 +1,5 @@
 /* What a training says: a line that moves, events with curves, the result. */
+#include "base/limits.h"
 #include "tui/verbs/train.h"
 
 #include <inttypes.h>
@@ -136,7 +137,8 @@ void ui_train_json(const ui_train_opts *o, const ui_train_show *show,
         put_number(b, "leak_most", last->leak.most);
     }
     if (r->resumed_at >= 0) rs_buf_printf(b, ",\"resumed_at\":%" PRId64, r->resumed_at);
-    rs_buf_printf(b, ",\"tokens\":%" PRId64 ",\"seconds\":%.3f}", show->tokens, seconds);
+    rs_buf_printf(b, ",\"tokens\":%" PRId64 ",\"peak_bytes\":%" PRIu64 ",\"seconds\":%.3f}",
+                  show->tokens, rs_os_peak_memory(), seconds);
 }
 
 void ui_train_say(const ui_common *c, const ui_train_opts *o, const ui_train_show *show,
@@ -150,9 +152,11 @@ void ui_train_say(const ui_common *c, const ui_train_opts *o, const ui_train_sho
     } else if (!c->quiet) {
         ui_put_clean(&b, o->out);
         rs_buf_printf(
-            &b, ": %d matrices, rank %d, %" PRId64 " steps in %.1f s, loss %.4f to %.4f",
+            &b,
+            ": %d matrices, rank %d, %" PRId64 " steps in %.1f s and %.1f MB, loss %.4f to "
+            "%.4f",
             show->trainee->lora->n, show->trainee->lora->rank, o->steps, seconds,
-            first->loss, last->loss);
+            (double)rs_os_peak_memory() / 1e6, first->loss, last->loss);
         if (show->trainee->protection)
             rs_buf_printf(&b, ", leak %.1e (outputs) %.1e (inputs)", last->leak.out,
                           last->leak.in);
