@@ -10,7 +10,7 @@
 enum {
     WIDE_FLOATS = 4 << 20,   /* of a matrix widened at a time */
     LOGIT_FLOATS = 32 << 20, /* of logits at a time */
-    BACK_COLUMNS = 192       /* about, of a product on the way back that a thread takes */
+    BACK_COLUMNS = 320       /* about, of a product on the way back that a thread takes */
 };
 
 /* --- memory --- */
