@@ -312,6 +312,27 @@ static void a_zero_cell_comes_back(void)
     close_app();
 }
 
+/* What has ended under the cursor is not what x means while another job runs; r says what
+ * makes another of its kind. */
+static void keys_mean_the_job_at_work(void)
+{
+    ui_job jobs[2] = {{.id = 5, .kind = "train", .state = UI_JOB_RUNNING, .title = "t"},
+                      {.id = 4, .kind = "fisher", .state = UI_JOB_DONE, .title = "f"}};
+    T_TRUE(open_demo(80, 24, UI_GLYPHS_BRAILLE));
+    send((ui_msg){.kind = UI_MSG_JOB, .jobs = jobs, .n_jobs = 2});
+    key("4 j");
+    key("r");
+    T_SHOWS("job 4 is done and its result is there: F6 measures anew");
+    key("x");
+    T_SHOWS("Stop job 5");
+    key("Esc");
+    jobs[0].state = UI_JOB_DONE;
+    send((ui_msg){.kind = UI_MSG_JOB, .jobs = jobs, .n_jobs = 2});
+    key("x");
+    T_SHOWS("job 4 has ended already");
+    close_app();
+}
+
 /* What a clock is wanted for, and until when. */
 static void wakes_only_for_clocks(void)
 {
@@ -412,7 +433,7 @@ T_MAIN(T_TEST(shows_the_demo), T_TEST(the_script), T_TEST(lanes_cells_and_scenes
        T_TEST(detail_of_a_layer), T_TEST(merges_by_a_plan_page),
        T_TEST(many_edits_in_a_frame), T_TEST(numbers_are_the_measures),
        T_TEST(sources_come_and_go), T_TEST(a_zero_cell_comes_back),
-       T_TEST(wakes_only_for_clocks), T_TEST(files_are_read_again),
+       T_TEST(wakes_only_for_clocks), T_TEST(keys_mean_the_job_at_work), T_TEST(files_are_read_again),
        T_TEST(esc_takes_the_filter_back), T_TEST(long_number_lines_are_whole),
        T_TEST(budgets_of_what_is_measured), T_TEST(sentences),
        T_TEST(the_full_plan_leads_back), T_TEST(the_lane_goes_with_the_heal))

@@ -74,7 +74,7 @@ static void lines_run(void)
     T_TRUE(strstr(app.said, "quote") != NULL);
     app.screen = UI_JOBS;
     T_TRUE(!ui_command_line(&app, "gain * *2", &fx));
-    T_TRUE(strstr(app.said, "not a command of this screen") != NULL);
+    T_TRUE(strstr(app.said, "gain is not a command of this screen: Ring has it") != NULL);
     char longest[300];
     memset(longest, 'a', sizeof longest);
     longest[299] = 0;

@@ -201,6 +201,8 @@ static void a_mask_is_edited(void)
     } rows[] = {
         {"mask", "mask sparring both 1.000", "by instruct/mean │ mask sparring both 1.000"},
         {"mask in 0.25", "mask sparring in 0.250", "mask sparring in 0.250 │ heal"},
+        {"mask strength=0.75", "mask sparring in 0.750", "mask sparring in 0.750 │ heal"},
+        {"mask strength=0.25", "mask sparring in 0.250", "mask sparring in 0.250 │ heal"},
         {"mask per_layer=on order=last", "in 0.250 by layer last", "by layer last │"},
         {"mask sparring out 1 per_layer=off", "mask sparring out 1.000 last",
          "out 1.000 last"},
@@ -229,7 +231,7 @@ static void a_mask_is_edited(void)
     T_TRUE(rs_recipe_fuel(app->doc.at.recipe)->mask.by == NULL);
     key("u");
     T_EQ(rs_recipe_fuel(app->doc.at.recipe)->mask.side, RS_MASK_BLOCK);
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 7; i++)
         key("u");
     T_TRUE(rs_recipe_fuel(app->doc.at.recipe)->mask.by == NULL);
     T_TRUE(rs_recipe_measure(app->doc.at.recipe, "sparring") != NULL);

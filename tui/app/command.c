@@ -68,6 +68,22 @@ static int list_starts(const char *start, ui_screen_id screen, char dst[120])
     return n;
 }
 
+const char *ui_screen_word(int screen)
+{
+    static const char *const words[UI_N_SCREENS] = {"Ring",    "Duel",   "Board", "Jobs",
+                                                    "Recipes", "Models", "Detail"};
+    return words[screen % UI_N_SCREENS];
+}
+
+/* The first screen that has a command. */
+static const char *home_of(const ui_command *c)
+{
+    int i = 0;
+    while (i < UI_N_SCREENS - 1 && !(c->screens & UI_ON(i)))
+        i++;
+    return ui_screen_word(i);
+}
+
 /* Says why a name is no command here: another screen's, or the nearest name. */
 static void say_unknown(ui_app *a, const char *name, ui_screen_id screen)
 {
@@ -76,7 +92,8 @@ static void say_unknown(ui_app *a, const char *name, ui_screen_id screen)
     int n = 0;
     const ui_command *elsewhere = ui_command_named(name, UI_N_SCREENS);
     if (elsewhere) {
-        ui_warn(a, "%s is not a command of this screen", name);
+        ui_warn(a, "%s is not a command of this screen: %s has it", name,
+                home_of(elsewhere));
         return;
     }
     for (int i = 0; (c = ui_command_at(i, screen)) != NULL && n < 512; i++)

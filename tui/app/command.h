@@ -53,6 +53,8 @@ extern const ui_command *const ui_command_groups[]; /* ends with NULL; command.c
 
 const ui_command *ui_command_named(const char *name, ui_screen_id screen); /* or NULL */
 const ui_command *ui_command_for_key(int key, ui_screen_id screen);        /* or NULL */
+/* "Ring" .. "Detail" */
+const char *ui_screen_word(int screen);
 /* i-th command that exists on a screen (UI_N_SCREENS: on any), or NULL past the end. */
 const ui_command *ui_command_at(int i, ui_screen_id screen);
 

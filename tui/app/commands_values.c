@@ -69,7 +69,7 @@ const ui_command ui_commands_values[] = {
     {"morph", ";", "[SCENE SCENE] [VALUE]", UI_ON(UI_RING), "scenes", "slider between two scenes", true, ui_cmd_morph},
     {"dampen", "d", "[KIND]", HERE, "dampening", "next kind, or that one", true, ui_cmd_dampen},
     {"normaliser", "%", "[NORMALISER]", HERE, "dampening", "next, or that one; scope=tensor", true, ui_cmd_normaliser},
-    {"mask", NULL, "[MEASURE] [SIDE] [VALUE]", HERE, "dampening", "subspace mask: out in both block, strength, off", true, ui_cmd_mask},
+    {"mask", NULL, "[MEASURE] [SIDE] [VALUE]", HERE, "dampening", "subspace mask: out in both block, 0 to 1, per_layer=on, order=last, off", true, ui_cmd_mask},
     {"lambda-down", ",", NULL, HERE, "dampening", "lambda divided by 2^(1/4)", true, ui_cmd_lambda_down},
     {"lambda-up", ".", NULL, HERE, "dampening", "lambda times 2^(1/4)", true, ui_cmd_lambda_up},
     {"lambda", NULL, "VALUE", HERE, "dampening", "exact; a= b= of one_minus, q= of hard", true, ui_cmd_lambda},

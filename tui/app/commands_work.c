@@ -92,18 +92,27 @@ static ui_job_row *job_named(ui_app *a, const char *word)
     return r;
 }
 
+static bool is_on(const ui_job_row *r)
+{
+    return r->job.state == UI_JOB_RUNNING || r->job.state == UI_JOB_WAITING;
+}
+
+static ui_job_row *youngest(ui_app *a, bool running)
+{
+    for (int i = 0; i < a->jobs.n; i++)
+        if (!running || is_on(&a->jobs.at[i])) return &a->jobs.at[i];
+    return NULL;
+}
+
 /* NULL: said; an error where one was named. */
 static ui_job_row *job_meant(ui_app *a, const ui_args *args, bool running)
 {
     if (args->n) return job_named(a, args->word[0]);
     if (a->screen == UI_JOBS && a->jobs.cursor < a->jobs.n)
         return &a->jobs.at[a->jobs.cursor];
-    for (int i = 0; i < a->jobs.n; i++) {
-        ui_job_state s = a->jobs.at[i].job.state;
-        if (!running || s == UI_JOB_RUNNING || s == UI_JOB_WAITING) return &a->jobs.at[i];
-    }
-    ui_say(a, running ? "no job is running" : "there is no job yet");
-    return NULL;
+    ui_job_row *r = youngest(a, running);
+    if (!r) ui_say(a, running ? "no job is running" : "there is no job yet");
+    return r;
 }
 
 static void stop_yes(ui_app *a, ui_effects *fx)
@@ -120,7 +129,11 @@ static bool run_stop(ui_app *a, const ui_args *args, ui_effects *fx)
     (void)fx;
     ui_job_row *r = job_meant(a, args, true);
     if (!r) return args->n == 0;
-    if (r->job.state != UI_JOB_RUNNING && r->job.state != UI_JOB_WAITING) {
+    if (!args->n && !is_on(r)) {
+        ui_job_row *running = youngest(a, true);
+        if (running) r = running;
+    }
+    if (!is_on(r)) {
         ui_say(a, "job %d has ended already", r->job.id);
         return true;
     }
@@ -132,17 +145,30 @@ static bool run_stop(ui_app *a, const ui_args *args, ui_effects *fx)
     return true;
 }
 
+/* What makes another of the kind, where this one is done. */
+static const char *another(const char *kind)
+{
+    static const char *const rows[][2] = {{"merge", "M merges into another folder"},
+                                          {"fisher", "F6 measures anew"},
+                                          {"prepare", ":prepare makes what is stale"},
+                                          {"train", ":train begins another"},
+                                          {"subspace", ":subspace makes another"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (strcmp(kind, rows[i][0]) == 0) return rows[i][1];
+    return "Enter opens it";
+}
+
 static bool run_job_again(ui_app *a, const ui_args *args, ui_effects *fx)
 {
     ui_job_row *r = job_meant(a, args, false);
     if (!r) return args->n == 0;
-    if (r->job.state == UI_JOB_RUNNING || r->job.state == UI_JOB_WAITING) {
+    if (is_on(r)) {
         ui_say(a, "job %d is still at work", r->job.id);
         return true;
     }
     if (r->job.state == UI_JOB_DONE) {
-        ui_say(a, "job %d is done and its result is there: M merges into another folder",
-               r->job.id);
+        ui_say(a, "job %d is done and its result is there: %s", r->job.id,
+               another(r->job.kind));
         return true;
     }
     ui_effects_add(fx, UI_FX_JOB_AGAIN)->value = r->job.id;

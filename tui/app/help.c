@@ -255,12 +255,9 @@ static void draw_whole(const ui_help *h, ui_grid *g, ui_rect in)
     ui_put_end(g, x + 2, y, in.x + in.w - x - 2, UI_TEXT, c->help);
 }
 
-static const char *const screen_names[UI_N_SCREENS] = {
-    "Ring", "Duel", "Board", "Jobs", "Recipes", "Models", "layer detail"};
-
 static void write_title(const ui_help *h, char *out, size_t n)
 {
-    const char *where = h->all ? "all screens" : screen_names[h->screen % UI_N_SCREENS];
+    const char *where = h->all ? "all screens" : ui_screen_word((int)h->screen);
     if (*h->search.text)
         snprintf(out, n, "keys of %s   search: %s", where, h->search.text);
     else

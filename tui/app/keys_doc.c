@@ -45,8 +45,6 @@ static void put_keys(rs_buf *out, const char *keys)
 
 static void put_screens(rs_buf *out, unsigned screens)
 {
-    static const char *const names[UI_N_SCREENS] = {"Ring",    "Duel",   "Board", "Jobs",
-                                                    "Recipes", "Models", "Detail"};
     if (screens == UI_EVERYWHERE) {
         rs_buf_puts(out, "all");
         return;
@@ -55,7 +53,7 @@ static void put_screens(rs_buf *out, unsigned screens)
     for (int i = 0; i < UI_N_SCREENS; i++) {
         if (!(screens & UI_ON(i))) continue;
         if (!first) rs_buf_putc(out, ' ');
-        rs_buf_puts(out, names[i]);
+        rs_buf_puts(out, ui_screen_word(i));
         first = false;
     }
 }

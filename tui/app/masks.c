@@ -28,6 +28,7 @@ static bool read_word(const rs_recipe *r, const char *word, rs_mask_spec *m)
     if (read_switch(word, "order=first", "order=last", &m->last)) return true;
     if (e && e->type == RS_MEASURE_SUBSPACE) return m->by = e->name, true;
     double v;
+    if (strncmp(word, "strength=", 9) == 0) word += 9;
     if (!ui_read_value(word, false, &v) || !(v >= 0 && v <= 1)) return false;
     m->strength = v;
     return true;
