@@ -330,6 +330,14 @@ static void keys_mean_the_job_at_work(void)
     send((ui_msg){.kind = UI_MSG_JOB, .jobs = jobs, .n_jobs = 2});
     key("x");
     T_SHOWS("job 4 has ended already");
+    ui_job more[3] = {{.id = 6, .kind = "merge", .state = UI_JOB_RUNNING, .title = "m"},
+                      jobs[0], jobs[1]};
+    send((ui_msg){.kind = UI_MSG_JOB, .jobs = more, .n_jobs = 3});
+    T_EQ(app->jobs.cursor, 2); /* not while one looks at it */
+    key("1");
+    more[0].id = 7;
+    send((ui_msg){.kind = UI_MSG_JOB, .jobs = more, .n_jobs = 3});
+    T_EQ(app->jobs.cursor, 0);
     close_app();
 }
 
@@ -433,7 +441,8 @@ T_MAIN(T_TEST(shows_the_demo), T_TEST(the_script), T_TEST(lanes_cells_and_scenes
        T_TEST(detail_of_a_layer), T_TEST(merges_by_a_plan_page),
        T_TEST(many_edits_in_a_frame), T_TEST(numbers_are_the_measures),
        T_TEST(sources_come_and_go), T_TEST(a_zero_cell_comes_back),
-       T_TEST(wakes_only_for_clocks), T_TEST(keys_mean_the_job_at_work), T_TEST(files_are_read_again),
+       T_TEST(wakes_only_for_clocks),
+       T_TEST(keys_mean_the_job_at_work), T_TEST(files_are_read_again),
        T_TEST(esc_takes_the_filter_back), T_TEST(long_number_lines_are_whole),
        T_TEST(budgets_of_what_is_measured), T_TEST(sentences),
        T_TEST(the_full_plan_leads_back), T_TEST(the_lane_goes_with_the_heal))

@@ -92,8 +92,9 @@ static void say_unknown(ui_app *a, const char *name, ui_screen_id screen)
     int n = 0;
     const ui_command *elsewhere = ui_command_named(name, UI_N_SCREENS);
     if (elsewhere) {
-        ui_warn(a, "%s is not a command of this screen: %s has it", name,
-                home_of(elsewhere));
+        ui_warn(a, "%s is not a command of this screen: %s has it%s", name,
+                home_of(elsewhere),
+                elsewhere->screens == UI_ON(UI_DETAIL) ? " (Enter opens it)" : "");
         return;
     }
     for (int i = 0; (c = ui_command_at(i, screen)) != NULL && n < 512; i++)

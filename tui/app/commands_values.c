@@ -29,7 +29,8 @@ static bool run_shade(ui_app *a, const ui_args *args, ui_effects *fx)
                                                    "mean Fisher of the text",
                                                    "style kept"};
     if (s == UI_SHADE_CONTRAST && !ui_contrast_find(a)) {
-        ui_warn(a, "shade contrast: no measure of the recipe is a contrast mask");
+        ui_warn(a, "shade contrast: the recipe has no contrast mask; ringside fisher "
+                   "--contrast makes one, :add takes it");
         return false;
     }
     if (s == UI_SHADE_TEXT && !a->heat_text.id) {

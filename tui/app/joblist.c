@@ -153,9 +153,11 @@ void ui_jobs_taken(ui_app *a, const ui_msg *m, ui_effects *fx)
     j->at = rows;
     j->n = j->cap = m->n_jobs;
     j->cursor = 0;
+    int started = -1; /* the youngest that is new: the cursor waits on it */
     for (int i = 0; i < j->n; i++) {
         ui_job_row *r = &j->at[i];
         bool is_new = r->job.id != m->jobs[i].id;
+        if (is_new && was.loaded && started < 0) started = i;
         ui_job_state before = r->job.state;
         log_change(a, r, &m->jobs[i], is_new);
         r->job = m->jobs[i];
@@ -167,6 +169,7 @@ void ui_jobs_taken(ui_app *a, const ui_msg *m, ui_effects *fx)
         if (!was.loaded && r->job.state == UI_JOB_FAILED && r->job.ended <= a->left)
             r->seen_failure = true; /* that session showed it */
     }
+    if (started >= 0 && a->screen != UI_JOBS) j->cursor = started;
     if (!was.loaded) tell_meanwhile(a);
     j->loaded = true;
     if (a->screen == UI_JOBS)
