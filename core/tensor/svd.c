@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OVERSAMPLING = 32, RANK_SHARE = 8, POWERS = 2, BLOCK = 256 };
+enum { OVERSAMPLING = 24, RANK_SHARE = 8, POWERS = 2, BLOCK = 256 };
 
 static rs_status no_memory(int64_t rows, int64_t cols, rs_err *err)
 {
@@ -22,10 +22,16 @@ static rs_status no_memory(int64_t rows, int64_t cols, rs_err *err)
 static rs_status sum_squares(const float *d, int64_t rows, int64_t cols, double *sum,
                              rs_err *err)
 {
-    int64_t at = 0;
+    int64_t at = 0, n = rows * cols, i = 0;
+    double part[8] = {0};
+    for (; i + 8 <= n; i += 8)
+        for (int k = 0; k < 8; k++)
+            part[k] += (double)d[i + k] * (double)d[i + k];
+    for (; i < n; i++)
+        part[0] += (double)d[i] * (double)d[i];
     *sum = 0;
-    for (int64_t i = 0; i < rows * cols; i++)
-        *sum += (double)d[i] * (double)d[i];
+    for (int k = 0; k < 8; k++)
+        *sum += part[k];
     if (isfinite(*sum)) return RS_OK;
     while (isfinite(d[at]))
         at++;
@@ -238,15 +244,13 @@ rs_status rs_svd_exact(const rs_runtime *rt, const float *d, int64_t rows, int64
 
 /* --- random --- */
 
-/* Standard normal numbers by Box and Muller, from a counter. */
-static void fill_normal(float *a, int64_t n, uint64_t seed)
+/* 1 or -1, from a counter: as good a start as normal numbers, and for nothing. */
+static void fill_signs(float *a, int64_t n, uint64_t seed)
 {
-    for (int64_t i = 0; i < n; i += 2) {
-        double u = (double)((rs_rng_at(seed, 1, (uint64_t)i) >> 11) + 1) * 0x1p-53;
-        double v = (double)(rs_rng_at(seed, 2, (uint64_t)i) >> 11) * 0x1p-53;
-        double r = sqrt(-2 * log(u)), turn = 2 * 3.14159265358979323846 * v;
-        a[i] = (float)(r * cos(turn));
-        if (i + 1 < n) a[i + 1] = (float)(r * sin(turn));
+    uint64_t bits = 0;
+    for (int64_t i = 0; i < n; i++, bits >>= 1) {
+        if (i % 64 == 0) bits = rs_rng_at(seed, 1, (uint64_t)i);
+        a[i] = bits & 1 ? 1.0f : -1.0f;
     }
 }
 
@@ -276,7 +280,7 @@ static void to_small(const job *j, const finder *f)
 /* y: an orthonormal basis of nearly the leading directions of the smaller side; z of it. */
 static rs_status find_range(const job *j, const finder *f, rs_err *err)
 {
-    fill_normal(f->y, small_side(j) * f->k, j->seed);
+    fill_signs(f->y, small_side(j) * f->k, j->seed);
     for (int q = 0; q < POWERS; q++) {
         int times = q + 1 < POWERS ? 1 : 2;
         to_large(j, f);

@@ -1,7 +1,7 @@
 /* svd.h - the leading part of a singular value decomposition, D = U S V^T.
  *
  *     exact    eigenvalues of the Gram matrix of the smaller side, in float64
- *     random   range finder on the smaller side with an eighth and 32 columns more than asked
+ *     random   range finder on the smaller side with an eighth and 24 columns more than asked
  *              for and two power iterations, orthonormalised between (Halko, Martinsson,
  *              Tropp 2011); the seed decides
  *
