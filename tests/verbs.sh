@@ -215,7 +215,7 @@ check 'all of it' 0 '' cmp $it/model.safetensors "$work/inputs/it/model.safetens
 # a validation: whole sequences at the end, with at least the share of what counts
 head -c 4000 README.md >"$work/small.txt"
 r 'a share for validation' 0 '' train --model $it --corpus "$work/small.txt" --length 64 --validation 0.1 --steps 1 --batch 1 --out "$work/a6" -q --events 3 3>"$work/told"
-check 'as many tokens' 0 '' awk -F'"tokens":' '/"valid"/ { n++; split($2, v, /[,}]/); if (v[1] < 63 || v[1] > 63 * 8) exit 1 } END { exit n < 1 }' "$work/told"
+check 'as many tokens' 0 '' awk -F'"tokens":' '/"valid"/ { n++; split($2, v, /[,}]/); if (v[1] < 200 || v[1] > 63 * 8) bad = 1 } END { exit bad || n < 1 }' "$work/told"
 # gone on with: not after another word in config.json, but from a folder of another name
 cp -r $it "$work/other"
 train2="train --corpus README.md --length 48 --batch 2 --steps 400 --rank 4 --checkpoint 0 -q --out $work/a7"
