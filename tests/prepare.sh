@@ -4,27 +4,10 @@
 ringside=$(cd "$(dirname "${1:-./ringside}")" && pwd)/$(basename "${1:-./ringside}")
 top=$(cd "$(dirname "$0")/.." && pwd)
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-export XDG_CACHE_HOME="$work/cache"
-passed=0 failed=0 skipped=0
+answer=now
+. "$top/tests/checks.sh"
 cd "$work" || exit 1
 
-# check NAME STATUS PATTERN COMMAND...: the exit status and a pattern in stdout or stderr
-check() {
-    name=$1 status=$2 pattern=$3
-    shift 3
-    "$@" >"$work/now" 2>"$work/err"
-    got=$?
-    if [ "$got" -ne "$status" ]; then
-        echo "FAILED $name: status $got, expected $status: $(head -c 300 "$work/err")"
-        failed=$((failed + 1))
-    elif [ -n "$pattern" ] && ! cat "$work/now" "$work/err" | grep -qE -- "$pattern"; then
-        echo "FAILED $name: no \"$pattern\" in: $(cat "$work/now" "$work/err" | head -c 300)"
-        failed=$((failed + 1))
-    else
-        passed=$((passed + 1))
-    fi
-}
 p() {
     n=$1 s=$2 pattern=$3
     shift 3

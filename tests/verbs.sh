@@ -5,26 +5,8 @@ ringside=${1:-./ringside}
 it=recipes/sparring/it
 demo=tests/golden/demo/luchador-miniature.json
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-export XDG_CACHE_HOME="$work/cache"
-passed=0 failed=0 skipped=0
+. "$(dirname "$0")/checks.sh"
 
-# check NAME STATUS PATTERN COMMAND...: the exit status and a pattern in stdout or stderr
-check() {
-    name=$1 status=$2 pattern=$3
-    shift 3
-    "$@" >"$work/out" 2>"$work/err"
-    got=$?
-    if [ "$got" -ne "$status" ]; then
-        echo "FAILED $name: status $got, expected $status: $(head -c 300 "$work/err")"
-        failed=$((failed + 1))
-    elif [ -n "$pattern" ] && ! cat "$work/out" "$work/err" | grep -qE -- "$pattern"; then
-        echo "FAILED $name: no \"$pattern\" in: $(cat "$work/out" "$work/err" | head -c 300)"
-        failed=$((failed + 1))
-    else
-        passed=$((passed + 1))
-    fi
-}
 r() {
     n=$1 s=$2 p=$3
     shift 3

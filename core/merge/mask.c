@@ -235,7 +235,7 @@ static rs_status fill_right(const rs_eval *e, mask *m, float *r)
     int64_t k_cols = m->k * m->cols;
     rs_status s = RS_OK;
     if (m->side == RS_MASK_BLOCK) {
-        transpose(m, r); /* V^T for now */
+        transpose(m, r); /* V^T, which the next line turns inward */
         s = turn_inward(e, m, r, 1, false);
     }
     if (needs_xv(m->side)) transpose(m, r + (m->u ? k_cols : 0));

@@ -8,27 +8,12 @@
 #include "learn/backward.h"
 #include "learn/fisher.h"
 #include "learn/gradients.h"
+#include "tests/bench/model.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { SEQUENCES = 2, TOKENS = 512, ROUNDS = 2 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static _Noreturn void die(const rs_err *err)
-{
-    fprintf(stderr, "bench_fisher: %s\n", err->msg);
-    exit(1);
-}
 
 static double fisher(const rs_runtime *rt, const rs_checkpoint *file, const rs_config *c,
                      const rs_example *examples)
@@ -40,7 +25,7 @@ static double fisher(const rs_runtime *rt, const rs_checkpoint *file, const rs_c
     snprintf(out, sizeof out, "%s/f.safetensors", folder);
     rs_fisher_options o = {.kind = RS_FISHER_SEQUENCE, .out = out};
     double t = now();
-    if (rs_fisher_run(rt, file, c, examples, SEQUENCES, &o, &r, &err) != RS_OK) die(&err);
+    if (rs_fisher_run(rt, file, c, examples, SEQUENCES, &o, &r, &err) != RS_OK) die(err.msg);
     t = now() - t;
     unlink(out);
     rmdir(folder);
@@ -57,13 +42,13 @@ static double plain(const rs_runtime *rt, const rs_model *m, const rs_example *e
     if (rs_gradients_new(rt, m->config, &g, &err) != RS_OK ||
         rs_work_new(rt, m, TOKENS, &w, &err) != RS_OK ||
         rs_sequence_new(m->config, TOKENS, true, &s, &err) != RS_OK)
-        die(&err);
+        die(err.msg);
     rs_sink sink = rs_gradients_sink(g);
     double t = now();
     for (int i = 0; i < SEQUENCES; i++)
         if (rs_sequence_set(s, examples[i].ids, NULL, TOKENS, &err) != RS_OK ||
             rs_backward_all(w, s, 1, &sink, &loss, &err) != RS_OK)
-            die(&err);
+            die(err.msg);
     t = now() - t;
     rs_sequence_free(s);
     rs_work_free(w);
@@ -92,27 +77,5 @@ static void measure(const rs_runtime *rt, const rs_checkpoint *file, const rs_mo
 
 int main(int argc, char **argv)
 {
-    const char *path = argc > 1 ? argv[1] : getenv("RS_GEMMA270");
-    if (!path) {
-        printf("bench_fisher: skipped, no model given (RS_GEMMA270)\n");
-        return 0;
-    }
-    rs_err err;
-    rs_runtime rt;
-    rs_checkpoint *file;
-    rs_config *config;
-    rs_model *m;
-    if (rs_init(NULL, &rt, &err) != RS_OK ||
-        rs_checkpoint_open(path, &file, &err) != RS_OK ||
-        rs_config_load(file, &config, &err) != RS_OK ||
-        rs_model_load(&rt, file, config, NULL, NULL, &m, &err) != RS_OK)
-        die(&err);
-    printf("%s, %d threads, %s, %d sequences of %d tokens\n", path, rt.threads,
-           rt.kernels->isa, SEQUENCES, TOKENS);
-    measure(&rt, file, m);
-    rs_model_free(m);
-    rs_config_free(config);
-    rs_checkpoint_close(file);
-    rs_quit(&rt);
-    return 0;
+    return with_model("bench_fisher", argc, argv, measure);
 }

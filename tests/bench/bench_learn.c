@@ -11,6 +11,7 @@
 #include "learn/gradients.h"
 #include "learn/lora.h"
 #include "learn/optimiser.h"
+#include "tests/bench/model.h"
 #include "tests/bench/sgemm.h"
 
 #include <stdio.h>
@@ -135,26 +136,5 @@ static void measure(const rs_runtime *rt, const rs_checkpoint *file, const rs_mo
 
 int main(int argc, char **argv)
 {
-    const char *path = argc > 1 ? argv[1] : getenv("RS_GEMMA270");
-    if (!path) {
-        printf("bench_learn: skipped, no model given (RS_GEMMA270)\n");
-        return 0;
-    }
-    rs_err err;
-    rs_runtime rt;
-    rs_checkpoint *file;
-    rs_config *config;
-    rs_model *m;
-    if (rs_init(NULL, &rt, &err) != RS_OK ||
-        rs_checkpoint_open(path, &file, &err) != RS_OK ||
-        rs_config_load(file, &config, &err) != RS_OK ||
-        rs_model_load(&rt, file, config, NULL, NULL, &m, &err) != RS_OK)
-        die(err.msg);
-    printf("%s, %d threads, %s\n", path, rt.threads, rt.kernels->isa);
-    measure(&rt, file, m);
-    rs_model_free(m);
-    rs_config_free(config);
-    rs_checkpoint_close(file);
-    rs_quit(&rt);
-    return 0;
+    return with_model("bench_learn", argc, argv, measure);
 }
