@@ -10,7 +10,7 @@
  * vectors, and a tensor that neither prompt moves has nothing to say. All zero where a model
  * does not tell the prompts apart: its F is 0.
  *
- * The four files are read in pieces, five times; the same bytes for any number of threads. */
+ * The four files are read in pieces, four times each; the same bytes for any number of threads. */
 #ifndef RS_CONTRAST_H
 #define RS_CONTRAST_H
 

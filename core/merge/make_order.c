@@ -139,22 +139,6 @@ bool rs_made_needs(const rs_recipe *r, const rs_made *a, const rs_made *b)
 
 /* --- checking --- */
 
-static rs_status check_measure(const rs_reader *p, const char *name, rs_measure_type type,
-                               const char *where)
-{
-    const rs_recipe *r = p->r;
-    const rs_measure_entry *e = rs_recipe_measure(r, name);
-    const char *known[RS_RECIPE_ENTRIES];
-    char hint[256];
-    int n = 0;
-    if (e && e->type == type) return RS_OK;
-    for (int i = 0; i < r->n_measures; i++)
-        if (r->measures[i].type == type) known[n++] = r->measures[i].name;
-    rs_did_you_mean(hint, sizeof hint, name, known, n);
-    return rs_fail(p->err, RS_E_INVALID, "%s: \"%s\" is no %s of this recipe%s", where,
-                   name, type == RS_MEASURE_FISHER ? "Fisher measure" : "subspace", hint);
-}
-
 static rs_status check_model(const rs_reader *p, const char *name, const char *where)
 {
     const rs_model_entry *e = rs_recipe_model(p->r, name);
@@ -176,10 +160,10 @@ static rs_status check_names(const rs_reader *p, const rs_make *m, const char *o
         if (k->holds == RS_HOLDS_MODEL)
             RS_TRY(check_model(p, name, where));
         else
-            RS_TRY(check_measure(p, name,
-                                 k->holds == RS_HOLDS_FISHER ? RS_MEASURE_FISHER
-                                                             : RS_MEASURE_SUBSPACE,
-                                 where));
+            RS_TRY(rs_read_measure(p, name,
+                                   k->holds == RS_HOLDS_FISHER ? RS_MEASURE_FISHER
+                                                               : RS_MEASURE_SUBSPACE,
+                                   where));
     }
     return RS_OK;
 }

@@ -169,7 +169,7 @@ static rs_status open_adapter(rs_sources *s, const rs_recipe *r, const rs_plan_o
     return RS_OK;
 }
 
-/* The scale in words of the one file that is shipped, and in ours. */
+/* The scale in words, as a file from elsewhere may have it, and in ours. */
 static void read_scale(rs_src_fisher *f, const char *stated)
 {
     const char *word = stated ? stated : rs_checkpoint_metadata(f->file, "scale");

@@ -186,23 +186,21 @@ static rs_status check_lengths(const rs_subspace_file *f, const rs_tensor *t,
     return RS_OK;
 }
 
-static double sign_of(int probe, int64_t j)
-{
-    return rs_rng_at(0, (uint64_t)probe, (uint64_t)j) >> 63 ? 1 : -1;
-}
-
-/* (Q^T Q - D) z for a z of signs, D the squares of the lengths. */
+/* (Q^T Q - D) z for a z of signs, D the squares of the lengths. Room for off, z [rank]. */
 static void probe_products(const rs_tensor *t, const float *q, const double *square,
                            int probe, double *off)
 {
     int64_t rank = t->dim[1];
-    for (int64_t j = 0; j < rank; j++)
-        off[j] = -square[j] * sign_of(probe, j);
+    double *sign = off + rank;
+    for (int64_t j = 0; j < rank; j++) {
+        sign[j] = rs_rng_at(0, (uint64_t)probe, (uint64_t)j) >> 63 ? 1 : -1;
+        off[j] = -square[j] * sign[j];
+    }
     for (int64_t i = 0; i < t->dim[0]; i++) {
         const float *row = q + i * rank;
         double sum = 0;
         for (int64_t j = 0; j < rank; j++)
-            sum += (double)row[j] * sign_of(probe, j);
+            sum += (double)row[j] * sign[j];
         for (int64_t j = 0; j < rank; j++)
             off[j] += (double)row[j] * sum;
     }
@@ -237,7 +235,7 @@ static rs_status check_basis(const rs_subspace_file *f, const rs_tensor *t,
                              const float *q, rs_err *err)
 {
     int64_t rank = t->dim[1];
-    double *square = calloc((size_t)rank * 2, sizeof *square);
+    double *square = calloc((size_t)rank * 3, sizeof *square);
     if (!square) return no_memory(f->path, err);
     for (int64_t i = 0; i < t->dim[0]; i++)
         for (int64_t j = 0; j < rank; j++)

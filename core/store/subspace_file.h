@@ -44,7 +44,8 @@ rs_status rs_subspace_fits(const rs_subspace_file *f, const rs_subspace_entry *e
 /* As float32, row-major: u [out * rank], v [in * rank], s [rank]; what is NULL is not read,
  * what the entry has not is RS_E_MISMATCH. RS_E_INVALID, with tensor and index, for NaN,
  * infinity, columns of U or V whose length is neither 1 (to 1 %) nor 0, and columns that are
- * not orthogonal: the squares of their products with each other add up to more than 0.01. */
+ * not orthogonal: the squares of their products with each other add up to more than about
+ * 0.01, as four fixed vectors of signs see it. */
 rs_status rs_subspace_read(const rs_subspace_file *f, const rs_subspace_entry *e,
                            float *u, float *v, float *s, rs_err *err) RS_MUST_USE;
 

@@ -1,4 +1,4 @@
-/* blas.h - the door to BLAS: the only file that includes its header is blas.c.
+/* blas.h - the door to BLAS in float32: only blas.c, and lapack.c for double, include its header.
  *
  * Matrices are row-major float32, ld in elements. A call runs in the calling thread, and several
  * threads may call at once; only what is spread takes threads of the library's own, and only

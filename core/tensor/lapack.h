@@ -1,4 +1,5 @@
-/* lapack.h - the door to LAPACK, for svd.c: the only file that includes its header is lapack.c.
+/* lapack.h - the door to LAPACK, and to products in double: the only file that includes its
+ * header is lapack.c.
  *
  * Matrices are row-major. Results are the library's, compared with tolerances. Errors:
  * RS_E_NOMEM; RS_E_INVALID where a number is not finite or the library found no solution. */

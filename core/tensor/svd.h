@@ -6,9 +6,10 @@
  *              Tropp 2011); the seed decides
  *
  * Where D has fewer directions than asked for, the values behind them are 0 (under a millionth
- * of the largest) and their vectors zeros. Signs of pairs of vectors are free. Uses all threads of the runtime. Numbers that are not
- * finite, or so large that products of float32 overflow (random), are RS_E_INVALID, and so are
- * eigenvalues that do not converge; then there is nothing to free. */
+ * of the largest) and their vectors zeros. Signs of pairs of vectors are free. Uses all threads
+ * of the runtime. Numbers that are not finite, or so large that products of float32 overflow
+ * (random), are RS_E_INVALID, and so are eigenvalues that do not converge; then there is nothing
+ * to free. */
 #ifndef RS_SVD_H
 #define RS_SVD_H
 

@@ -142,7 +142,7 @@ static void refused(void)
     STYLE("\"model\": \"pt\", \"corpora\": [\"a\"], \"layers\": \"3-1\"",
           "make: layers: \"3-1\" is no list of layers");
     STYLE("\"model\": \"pt\", \"corpora\": [\"a\"], \"subspace\": \"f\"",
-          "make: subspace: \"f\" is no subspace of this recipe");
+          "make: subspace: \"f\" is no subspace measure of this recipe");
     STYLE("\"model\": \"style\", \"corpora\": [\"a\"]", "\"style\" would be made from itself");
     STYLE("\"model\": \"pt\", \"corpora\": [\"a\"], \"steps\": 10, \"warmup\": 11",
           "a warmup of 11 steps is more than 10 steps");

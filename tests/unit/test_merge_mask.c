@@ -134,7 +134,10 @@ static void same_bytes_whatever_threads_ranges_and_instructions(void)
     for (int w = 0; w < 3; w++) {
         rs_runtime other;
         rs_options o = {.isa = ways[w].isa, .threads = ways[w].threads};
-        if (rs_init(&o, &other, &t_err) != RS_OK) continue;
+        if (rs_init(&o, &other, &t_err) != RS_OK) {
+            T_TRUE(ways[w].isa && strcmp(ways[w].isa, "avx2") == 0); /* not everywhere */
+            continue;
+        }
         rs_quit(&other);
         T_TRUE(start(ways[w].isa, ways[w].threads));
         for (int m = 0; m < 2 * N_MASKS; m++) {

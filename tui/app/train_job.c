@@ -71,6 +71,9 @@ static bool read_words(ui_app *a, const ui_args *args, train_order *o)
             if (!take_option(a, o, w)) return false;
         } else if (o->n_corpora < CORPORA) {
             o->corpus[o->n_corpora++] = w;
+        } else {
+            ui_warn(a, "train: more than %d corpora", (int)CORPORA);
+            return false;
         }
     }
     if (!o->model_name) o->model_name = base_name(a);

@@ -100,7 +100,7 @@ static const char man_tail[] =
     ".It Ev HF_HUB_CACHE , HF_HOME\nWhere the Hugging Face cache lies.\n"
     ".It Ev NO_COLOR\nIf set and not empty, no colour is used.\n"
     ".It Ev XDG_CACHE_HOME\nWhere the Hugging Face cache lies if neither is set: below "
-    "huggingface/hub.\n"
+    "huggingface/hub; and, below ringside/content, hashes of model files.\n"
     ".It Ev XDG_STATE_HOME , XDG_DATA_HOME\n"
     "Where sessions and jobs, and saved recipes are kept.\n"
     ".It Ev VISUAL , EDITOR\nThe editor that e opens the recipe with.\n.El\n"
